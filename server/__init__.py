@@ -1,0 +1,1 @@
+"""Vivant's server: sessions, voices and WebRTC around `streaming_model`."""
