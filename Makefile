@@ -1,0 +1,36 @@
+# Every verb is one line; the work is in tools/, pytest and the vivant command.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
+BIN := .venv/bin
+SOURCES := pyproject.toml tools/bootstrap.py $(wildcard requirements/*.txt)
+ARGS ?=
+
+.PHONY: install run test check bench train requirements clean
+
+install: .venv/.runtime
+
+.venv/.runtime: $(SOURCES)
+	$(PYTHON) tools/bootstrap.py && touch $@
+
+.venv/.dev: $(SOURCES)
+	$(PYTHON) tools/bootstrap.py --dev --browser && touch $@ .venv/.runtime
+
+run: .venv/.runtime
+	$(BIN)/vivant serve $(ARGS)
+
+test: .venv/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.dev
+	$(BIN)/python tools/check.py
+
+bench: .venv/.dev
+	$(BIN)/python -m benchmarks $(ARGS)
+
+train: .venv/.dev
+	$(BIN)/python -m training $(ARGS)
+
+requirements:
+	$(PYTHON) tools/requirements.py
+
+clean:
+	rm -rf .venv build dist artifacts .mypy_cache .ruff_cache .pytest_cache
