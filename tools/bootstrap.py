@@ -115,7 +115,9 @@ def install_chromium() -> None:
     say("installing Chromium from Debian for the browser tests")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for words in (["update", "-qq"], ["install", "-y", "-qq", "chromium"]):
-        done = subprocess.run([*sudo, "apt-get", *words], env=environment, stdout=subprocess.DEVNULL)
+        done = subprocess.run(
+            [*sudo, "apt-get", *words], env=environment, stdout=subprocess.DEVNULL
+        )
         if done.returncode != 0:
             say(f"apt-get {words[0]} failed: the browser tests will be skipped")
             return
