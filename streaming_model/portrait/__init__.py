@@ -1,0 +1,1 @@
+"""The intake of a picture: from an image file to everything the renderer needs of a face."""
