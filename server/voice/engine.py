@@ -1,0 +1,122 @@
+"""What all engines of our own share: text to clauses to phonemes to levelled, timed speech."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.voice.base import SpeechClause, VoiceError
+from server.voice.g2p import PAUSES, EnglishPhonemes
+from server.voice.levels import Leveller, frame_clause
+from server.voice.text import Clause, split_clauses, spoken_form
+from server.voice.timing import TimedToken, phones_of
+
+SLOWEST, FASTEST = 0.5, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class RawSpeech:
+    """What an engine returns: [n] samples and tokens whose lengths sum to n."""
+
+    samples: NDArray[np.float32]
+    tokens: tuple[TimedToken, ...]
+
+
+Synthesise = Callable[[str, float], RawSpeech]
+
+
+def speak_clauses(
+    text: str,
+    *,
+    speed: float,
+    phonemes: EnglishPhonemes,
+    synthesise: Synthesise,
+    sample_rate: int,
+    longest: int,
+) -> Iterator[SpeechClause]:
+    """Yields the clauses of `text`, each synthesised when it is asked for.
+
+    Args:
+        text: any text.
+        speed: 0.5 to 2.
+        phonemes: reads the words.
+        synthesise: (phonemes, speed) to speech.
+        sample_rate: of the engine.
+        longest: most phonemes in one call of `synthesise`.
+
+    Raises:
+        VoiceError: `speed` is out of range.
+    """
+    if not SLOWEST <= speed <= FASTEST:
+        raise VoiceError(f"The speed must lie between {SLOWEST} and {FASTEST}, not {speed}.")
+    return _clauses(text, speed, phonemes, synthesise, sample_rate, longest)
+
+
+def _clauses(
+    text: str,
+    speed: float,
+    phonemes: EnglishPhonemes,
+    synthesise: Synthesise,
+    sample_rate: int,
+    longest: int,
+) -> Iterator[SpeechClause]:
+    level = Leveller()
+    for clause in split_clauses(text):
+        spoken = spoken_form(text[clause.start : clause.end])
+        sounds = phonemes(spoken.tokens)
+        raw = [synthesise(part, speed) for part in split_phonemes(sounds, longest)]
+        if raw or spoken.skipped:
+            yield _clause(text, clause, _joined(raw), spoken.skipped, level, sample_rate, speed)
+
+
+def _clause(
+    text: str,
+    clause: Clause,
+    raw: RawSpeech,
+    skipped: tuple[str, ...],
+    level: Leveller,
+    sample_rate: int,
+    speed: float,
+) -> SpeechClause:
+    phones = phones_of(raw.tokens, raw.samples, sample_rate)
+    samples, timed = frame_clause(
+        level(raw.samples),
+        phones,
+        sample_rate=sample_rate,
+        pause_seconds=clause.pause_seconds / speed if phones else 0.0,
+    )
+    return SpeechClause(
+        text=text[clause.start : clause.end],
+        text_start=clause.start,
+        text_end=clause.end,
+        sample_rate=sample_rate,
+        samples=samples,
+        phones=timed,
+        skipped=skipped,
+    )
+
+
+def _joined(parts: list[RawSpeech]) -> RawSpeech:
+    if not parts:
+        return RawSpeech(np.zeros(0, np.float32), ())
+    samples = np.concatenate([part.samples for part in parts])
+    return RawSpeech(samples, tuple(token for part in parts for token in part.tokens))
+
+
+def split_phonemes(phonemes: str, longest: int) -> list[str]:
+    """Cuts phonemes into pieces of at most `longest`, at a pause if possible, else at a space."""
+    pieces = []
+    rest = phonemes.strip()
+    while len(rest) > longest:
+        window = rest[:longest]
+        pause = max(window.rfind(mark) for mark in PAUSES) + 1
+        cut = pause if pause > longest // 3 else window.rfind(" ")
+        cut = cut if cut > 0 else longest
+        pieces.append(rest[:cut].strip())
+        rest = rest[cut:].strip()
+    if any(symbol.isalpha() for symbol in rest):
+        pieces.append(rest)
+    return [piece for piece in pieces if piece]

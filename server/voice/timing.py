@@ -1,0 +1,132 @@
+"""Turns what an engine says about its tokens into phones that tile the sound exactly.
+
+Word gaps and punctuation are silence only where the sound is quiet; what is loud at their edges
+belongs to the neighbouring phone, and a short gap before a stop is the stop's closure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.voice.base import SILENCE, Phone
+
+FRAME_SECONDS = 0.005  # resolution of the loudness test
+QUIET_RATIO = 0.05  # of the clause's loud level (-26 dB): below it nobody speaks
+SHORTEST_GAP_SECONDS = 0.10  # between words a shorter quiet stretch is a closure or no gap at all
+SHORTEST_PAUSE_SECONDS = 0.03  # the same at punctuation
+GAP = " "  # symbol of a token between two words
+PAUSE = ","  # symbol of punctuation and of the start and the end
+STOPS = frozenset({
+    "p", "b", "t", "d", "k", "ɡ", "tʃ", "dʒ",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TimedToken:
+    """One token of an engine: a phone, `GAP` or `PAUSE`, and its length in samples."""
+
+    symbol: str
+    samples: int
+
+
+def phones_of(
+    tokens: Sequence[TimedToken], samples: NDArray[np.float32], sample_rate: int
+) -> list[Phone]:
+    """Returns phones that tile `samples`.
+
+    Args:
+        tokens: in order; their lengths sum to `len(samples)`.
+        samples: [n] the sound.
+        sample_rate: in Hz.
+    """
+    total = sum(token.samples for token in tokens)
+    if total != len(samples):
+        raise ValueError(f"tokens last {total} samples but the sound {len(samples)}")
+    frame = max(1, round(FRAME_SECONDS * sample_rate))
+    loud = _loud_frames(samples, frame)
+    edges: list[tuple[str, int]] = []  # symbol and its end
+    position = 0
+    for token in tokens:
+        position += token.samples
+        symbol = token.symbol
+        if symbol in (GAP, PAUSE) and edges and edges[-1][0] in (GAP, PAUSE):
+            symbol = max(symbol, edges.pop()[0], key=(GAP, PAUSE).index)
+        edges.append((symbol, position))
+    return _merge(_resolve_gaps(edges, loud, frame, sample_rate))
+
+
+def _loud_frames(samples: NDArray[np.float32], frame: int) -> NDArray[np.bool_]:
+    """Returns for each frame whether it is loud; the last partial frame included."""
+    padded = np.zeros(-(-len(samples) // frame) * frame, np.float32)
+    padded[: len(samples)] = samples
+    level = np.sqrt(np.mean(padded.reshape(-1, frame) ** 2, axis=1))
+    if level.size == 0:
+        return np.zeros(0, np.bool_)
+    is_loud: NDArray[np.bool_] = level > QUIET_RATIO * float(np.percentile(level, 95)) + 1e-6
+    return is_loud
+
+
+def _resolve_gaps(
+    edges: list[tuple[str, int]], loud: NDArray[np.bool_], frame: int, sample_rate: int
+) -> list[Phone]:
+    phones: list[Phone] = []
+    position = 0
+    for index, (symbol, end) in enumerate(edges):
+        if symbol not in (GAP, PAUSE):
+            phones.append(Phone(symbol, position, end))
+            position = end
+            continue
+        quiet_start, quiet_end = _quiet_core(position, end, loud=loud, frame=frame)
+        if index == 0:
+            quiet_start = position
+        elif index == len(edges) - 1:
+            quiet_end = end
+        else:
+            seconds = SHORTEST_GAP_SECONDS if symbol == GAP else SHORTEST_PAUSE_SECONDS
+            if quiet_end - quiet_start < seconds * sample_rate:
+                is_closure = edges[index + 1][0] in STOPS
+                quiet_end = quiet_start if is_closure else (quiet_start + quiet_end) // 2
+                quiet_start = quiet_end
+        if phones:
+            phones[-1] = Phone(phones[-1].symbol, phones[-1].start, quiet_start)
+        else:
+            quiet_start = position
+        phones.append(Phone(SILENCE, quiet_start, quiet_end))
+        position = quiet_end
+    return phones
+
+
+def _quiet_core(start: int, end: int, *, loud: NDArray[np.bool_], frame: int) -> tuple[int, int]:
+    """Returns the longest quiet stretch inside start..end; the middle, empty, if there is none."""
+    first, last = -(-start // frame), end // frame
+    best = (0, 0)
+    run = first
+    for index in range(first, last + 1):
+        if index < last and not loud[index]:
+            continue
+        if index - run > best[1] - best[0]:
+            best = (run, index)
+        run = index + 1
+    if best[1] == best[0]:
+        middle = (start + end) // 2
+        return middle, middle
+    quiet_start = start if best[0] == first else best[0] * frame
+    quiet_end = end if best[1] == last else best[1] * frame
+    return quiet_start, quiet_end
+
+
+def _merge(phones: list[Phone]) -> list[Phone]:
+    """Joins neighbouring silences and drops phones without samples."""
+    merged: list[Phone] = []
+    for phone in phones:
+        if phone.end == phone.start:
+            continue
+        if merged and merged[-1].symbol == phone.symbol == SILENCE:
+            merged[-1] = Phone(SILENCE, merged[-1].start, phone.end)
+        else:
+            merged.append(phone)
+    return merged
