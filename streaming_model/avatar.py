@@ -104,9 +104,7 @@ class Avatar:
         after: list[AvatarState] = []
         frames: list[list[VideoFrame]] = []
         for state, motion, motion_chunks in zip(states, motions, moved, strict=True):
-            next_state, pictures = self.render(
-                AvatarState(motion, state.cadence), motion_chunks
-            )
+            next_state, pictures = self.render(AvatarState(motion, state.cadence), motion_chunks)
             after.append(next_state)
             frames.append(pictures)
         return after, frames

@@ -78,9 +78,7 @@ class Cadence:
             index += 1
         return poses
 
-    def _advance(
-        self, state: CadenceState, chunk: MotionChunk
-    ) -> tuple[CadenceState, list[Pose]]:
+    def _advance(self, state: CadenceState, chunk: MotionChunk) -> tuple[CadenceState, list[Pose]]:
         if not len(chunk.motion):
             return state, []
         if state.last is None:

@@ -1,0 +1,283 @@
+"""The `vivant` command: serve, render, motion, portrait, voices.
+
+Parses, calls, and turns errors into one sentence and an exit status: 2 for what the user can
+mend, 1 for a refused portrait check. Heavy imports wait until a command needs them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.metadata
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streaming_model.errors import AudioError, VivantError
+
+if TYPE_CHECKING:
+    from server.ingest import SpeechBlock
+    from server.voice.base import Voice
+    from streaming_model.avatar import Avatar
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except VivantError as error:
+        print(f"vivant: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`vivant voices | head`): nothing more to say to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of all commands."""
+    root = argparse.ArgumentParser(
+        prog="vivant", description="A portrait that speaks, live.", allow_abbrev=False
+    )
+    version = importlib.metadata.version("vivant")
+    root.add_argument("--version", action="version", version=f"vivant {version}")
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands)
+    _add_render(commands)
+    _add_motion(commands)
+    _add_portrait(commands)
+    voices = commands.add_parser("voices", help="list the voices")
+    voices.add_argument("--json", action="store_true", help="for programs")
+    voices.set_defaults(run=run_voices)
+    return root
+
+
+def run_serve(options: argparse.Namespace) -> int:
+    """Serves until interrupted."""
+    from server.app import serve
+    from server.config import Settings
+
+    settings = Settings.load(options)
+    with contextlib.suppress(ImportError):  # there is no uvloop on Windows
+        import uvloop
+
+        uvloop.install()
+    serve(settings)
+    return 0
+
+
+def run_render(options: argparse.Namespace) -> int:
+    """Renders a film from speech or ready-made motion."""
+    from server.media_files import CONTAINERS, FilmError
+    from streaming_model.avatar import Avatar
+
+    out: Path = options.output
+    if out.suffix.lower() not in CONTAINERS:
+        known = ", ".join(CONTAINERS)
+        raise FilmError(f"A film ends in one of {known}; '{out.name}' does not.")
+    _require_folder(out)
+    _check_sources(options)
+    film = _film_from_motion if options.motion else _film_from_speech
+    avatar = Avatar.from_image(
+        options.portrait,
+        size=options.size,
+        fps=options.fps,
+        steps=options.steps,
+        cache_dir=cache_folder() / "portraits",
+    )
+    for warning in avatar.portrait.warnings:
+        _warn(warning)
+    seconds = film(avatar, options)
+    print(f"{out}: {seconds:.1f} s, {options.size}x{options.size}, {options.fps} fps")
+    return 0
+
+
+def run_motion(options: argparse.Namespace) -> int:
+    """Writes the motion of speech to a file."""
+    from server.offline import write_motion
+    from streaming_model.motion import load_motion_generator
+
+    out: Path = options.output
+    if out.suffix.lower() not in {".csv", ".npz"}:
+        raise VivantError(f"Motion is written as .csv or .npz; '{out.name}' is neither.")
+    _require_folder(out)
+    generator = load_motion_generator(steps=options.steps)
+    blocks, seconds = _speech(options)
+    with progress_bar("Listening", seconds) as progress:
+        frames = write_motion(generator, blocks, out, seed=options.seed, progress=progress)
+    print(f"{out}: {frames} frames, 25 fps")
+    return 0
+
+
+def run_portrait_check(options: argparse.Namespace) -> int:
+    """Reports whether a picture can become a portrait; exits 1 when it cannot."""
+    from streaming_model.portrait.report import check_portrait
+
+    report = check_portrait(options.image)
+    print(json.dumps(report.to_json(), indent=2) if options.json else report.to_text())
+    return 0 if report.accepted else 1
+
+
+def run_voices(options: argparse.Namespace) -> int:
+    """Lists the voices of this machine."""
+    from server.voice.catalog import list_voices
+
+    voices = list_voices()
+    if options.json:
+        keys = ("name", "engine", "language", "label")
+        print(json.dumps([{key: getattr(voice, key) for key in keys} for voice in voices]))
+        return 0
+    for voice in voices:
+        print(f"{voice.name:14} {voice.engine:8} {voice.language:6} {voice.label}")
+    return 0
+
+
+def cache_folder() -> Path:
+    """Returns where fitted portraits and joined models are kept: `$VIVANT_CACHE` or the usual."""
+    if folder := os.environ.get("VIVANT_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vivant"
+
+
+@contextlib.contextmanager
+def progress_bar(label: str, total: float | None) -> Iterator[Callable[[float], None]]:
+    """Shows seconds done on standard error; yields the function that moves the bar."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.1f} s of {task.fields[length]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        length = "?" if total is None else f"{total:.1f} s"
+        task = progress.add_task(label, total=total, length=length)
+        yield lambda seconds: progress.update(task, completed=seconds)
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from server.config import add_arguments
+
+    serve = commands.add_parser("serve", help="serve the page and the API")
+    add_arguments(serve)
+    serve.set_defaults(run=run_serve)
+
+
+def _add_render(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    render = commands.add_parser("render", help="make a film of a portrait that speaks")
+    render.add_argument("portrait", type=Path, metavar="PORTRAIT", help="a picture of a face")
+    _add_speech(render)
+    render.add_argument("--motion", type=Path, metavar="FILE", help="Live Link Face .csv or .npz")
+    render.add_argument("--audio", type=Path, metavar="FILE", help="the sound to go with --motion")
+    render.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.mp4")
+    render.add_argument("--size", type=_whole(256, 1024, even=True), default=512, help="pixels")
+    render.add_argument("--fps", type=_whole(10, 60), default=25, help="pictures a second")
+    render.set_defaults(run=run_render)
+
+
+def _add_motion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    motion = commands.add_parser("motion", help="write the motion of speech, without pictures")
+    _add_speech(motion)
+    motion.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.csv|npz")
+    motion.set_defaults(run=run_motion)
+
+
+def _add_speech(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "speech", type=Path, nargs="?", metavar="AUDIO", help="any audio or video file"
+    )
+    command.add_argument("--text", help="say this instead of AUDIO")
+    command.add_argument("--voice", default="auto", help="for --text; see `vivant voices`")
+    command.add_argument("--seed", type=_whole(0, 2**31 - 1), default=0, help="of head and blinks")
+    command.add_argument("--steps", type=int, choices=(1, 2, 4), help="of the diffusion sampler")
+
+
+def _add_portrait(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    portrait = commands.add_parser("portrait", help="check a picture")
+    actions = portrait.add_subparsers(required=True, metavar="ACTION")
+    check = actions.add_parser("check", help="tell whether a picture can become a portrait")
+    check.add_argument("image", type=Path, metavar="IMAGE")
+    check.add_argument("--json", action="store_true", help="for programs")
+    check.set_defaults(run=run_portrait_check)
+
+
+def _whole(low: int, high: int, *, even: bool = False) -> Callable[[str], int]:
+    """Returns an argparse type for whole numbers from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        kind = "an even number" if even else "a whole number"
+        message = f"{text!r} is not {kind} from {low} to {high}"
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(message) from None
+        if not low <= number <= high or (even and number % 2):
+            raise argparse.ArgumentTypeError(message)
+        return number
+
+    return parse
+
+
+def _check_sources(options: argparse.Namespace) -> None:
+    given = [name for name in ("speech", "text", "motion") if getattr(options, name) is not None]
+    if len(given) != 1:
+        raise VivantError("Give exactly one of AUDIO, --text and --motion.")
+    if options.audio and not options.motion:
+        raise VivantError("--audio goes with --motion; give the sound as AUDIO otherwise.")
+
+
+def _film_from_speech(avatar: Avatar, options: argparse.Namespace) -> float:
+    from server.offline import render_speech
+
+    blocks, seconds = _speech(options)
+    with progress_bar("Rendering", seconds) as progress:
+        return render_speech(avatar, blocks, options.output, seed=options.seed, progress=progress)
+
+
+def _film_from_motion(avatar: Avatar, options: argparse.Namespace) -> float:
+    from server.offline import file_blocks, render_motion
+    from streaming_model.motion_files import read_motion
+
+    motion = read_motion(options.motion)
+    sound = file_blocks(options.audio) if options.audio else ()
+    with progress_bar("Rendering", len(motion) / 25) as progress:
+        return render_motion(avatar, motion, options.output, sound=sound, progress=progress)
+
+
+def _speech(options: argparse.Namespace) -> tuple[Iterator[SpeechBlock], float | None]:
+    """Returns the speech asked for and its length in seconds where that is known."""
+    from server.media_files import AudioFile
+    from server.offline import file_blocks, text_blocks
+
+    if (options.text is None) == (options.speech is None):
+        raise VivantError("Give exactly one of AUDIO and --text.")
+    if options.text is None:
+        with AudioFile(options.speech) as file:
+            seconds = file.seconds
+        return file_blocks(options.speech), seconds
+    if not options.text.strip():
+        raise AudioError("The text is empty: there is nothing to say.")
+    return text_blocks(options.text, _voice(options.voice), warn=_warn), None
+
+
+def _voice(name: str) -> Voice:
+    from server.voice.catalog import choose_voice, open_voice
+
+    return open_voice(choose_voice() if name == "auto" else name)
+
+
+def _require_folder(out: Path) -> None:
+    if not out.parent.is_dir():
+        raise VivantError(f"There is no folder '{out.parent}' to write '{out.name}' in.")
+
+
+def _warn(sentence: str) -> None:
+    print(f"vivant: {sentence}", file=sys.stderr)

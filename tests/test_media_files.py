@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from server.media_files import AudioFile, FilmError, FilmWriter
+from streaming_model.errors import AudioError
+from streaming_model.media import VideoFrame, frame_start
+
+
+def write_audio(
+    path: Path,
+    samples: NDArray[np.float32],
+    *,
+    rate: int,
+    layout: str = "mono",
+    codec: str = "pcm_f32le",
+) -> Path:
+    """Writes [channels, n] float32."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate, layout=layout)
+        if samples.shape[1]:
+            frame = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(samples.T.reshape(1, -1)), format="flt", layout=layout
+            )
+            frame.sample_rate = rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def tone(rate: int, *, channels: int = 1, seconds: float = 0.5) -> NDArray[np.float32]:
+    time = np.arange(int(rate * seconds)) / rate
+    wave = (0.25 * np.sin(2 * np.pi * 220 * time)).astype(np.float32)
+    return np.repeat(wave[None], channels, axis=0)
+
+
+def read(path: Path) -> tuple[int, NDArray[np.float32]]:
+    with AudioFile(path) as file:
+        return file.sample_rate, np.concatenate(list(file.blocks()))
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 44_100, 48_000, 96_000, 192_000])
+def test_any_rate_is_read_whole(tmp_path: Path, rate: int) -> None:
+    found, samples = read(write_audio(tmp_path / "a.wav", tone(rate), rate=rate))
+    assert found == rate
+    assert len(samples) == rate // 2
+    assert np.abs(samples).max() == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.parametrize(("layout", "channels"), [("mono", 1), ("stereo", 2), ("5.1", 6)])
+def test_any_layout_becomes_mono_at_a_sane_level(
+    tmp_path: Path, layout: str, channels: int
+) -> None:
+    path = write_audio(
+        tmp_path / "a.wav", tone(48_000, channels=channels), rate=48_000, layout=layout
+    )
+    _, samples = read(path)
+    assert 0.15 < np.abs(samples).max() <= 1.0
+
+
+def test_not_a_number_is_silenced_before_it_spreads(tmp_path: Path) -> None:
+    wave = tone(44_100)
+    wave[0, 1000:1010] = np.nan
+    wave[0, 2000] = np.inf
+    _, samples = read(write_audio(tmp_path / "a.wav", wave, rate=44_100))
+    assert np.isfinite(samples).all()
+    np.testing.assert_allclose(samples[3000:], wave[0, 3000:], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp3", "mp3"), ("a.ogg", "libopus"), ("a.m4a", "aac")]
+)
+def test_compressed_sound_is_read(tmp_path: Path, name: str, codec: str) -> None:
+    path = write_audio(tmp_path / name, tone(48_000), rate=48_000, codec=codec)
+    rate, samples = read(path)
+    assert len(samples) / rate == pytest.approx(0.5, abs=0.06)
+
+
+def test_a_damaged_middle_loses_only_itself(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "a.mp3", tone(48_000, seconds=4), rate=48_000, codec="mp3")
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 400] = b"\xff" * 400
+    path.write_bytes(bytes(data))
+    rate, samples = read(path)
+    assert len(samples) / rate > 3.5
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "not an audio or video file"),
+        (b"This is a letter, not a song. " * 40, "not an audio or video file|no sound"),
+        (None, "There is no audio file"),
+    ],
+)
+def test_what_is_not_audio_gets_one_sentence(
+    tmp_path: Path, content: bytes | None, sentence: str
+) -> None:
+    path = tmp_path / "a.wav"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(AudioError, match=sentence):
+        read(path)
+
+
+def test_a_folder_and_an_empty_recording_are_named(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="is a folder"):
+        read(tmp_path)
+    path = write_audio(tmp_path / "a.wav", np.zeros((1, 0), np.float32), rate=16_000)
+    with pytest.raises(AudioError, match=r"a\.wav"):
+        read(path)
+
+
+@pytest.mark.parametrize("fps", [25, 30])
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_film_keeps_every_time_exactly(tmp_path: Path, fps: int, suffix: str) -> None:
+    path = tmp_path / f"film{suffix}"
+    with FilmWriter(path, size=256, fps=fps) as film:
+        for index in range(fps):
+            image = np.full((256, 256, 3), index * 4, np.uint8)
+            film.write_picture(VideoFrame(frame_start(index, fps), image))
+        film.write_sound(tone(48_000, seconds=1)[0])
+    with av.open(str(path)) as container:
+        video = container.streams.video[0]
+        times = [float(frame.pts * video.time_base) for frame in container.decode(video)]
+    tolerance = 1e-3 if suffix == ".webm" else 1e-4  # WebM counts in milliseconds
+    np.testing.assert_allclose(
+        times, [frame_start(i, fps) / 16_000 for i in range(fps)], atol=tolerance
+    )
+    _, samples = read(path)
+    assert len(samples) / 48_000 == pytest.approx(1.0, abs=0.03)
+
+
+def test_a_failed_film_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), FilmWriter(tmp_path / "a.mp4", size=256, fps=25):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_containers_are_refused_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(FilmError, match=r"\.mp4.*'film\.gif'"):
+        FilmWriter(tmp_path / "film.gif", size=256, fps=25)
