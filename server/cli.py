@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from streaming_model.errors import AudioError, VivantError
 
 if TYPE_CHECKING:
-    from server.ingest import SpeechBlock
+    from server.ingest import AlignedAudio
     from server.voice.base import Voice
     from streaming_model.avatar import Avatar
 
@@ -252,7 +252,7 @@ def _film_from_motion(avatar: Avatar, options: argparse.Namespace) -> float:
         return render_motion(avatar, motion, options.output, sound=sound, progress=progress)
 
 
-def _speech(options: argparse.Namespace) -> tuple[Iterator[SpeechBlock], float | None]:
+def _speech(options: argparse.Namespace) -> tuple[Iterator[AlignedAudio], float | None]:
     """Returns the speech asked for and its length in seconds where that is known."""
     from server.media_files import AudioFile
     from server.offline import file_blocks, text_blocks

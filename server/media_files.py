@@ -1,0 +1,216 @@
+"""Sound and film in files, through PyAV: any audio in, a film with exact timestamps out.
+
+Reads and writes piece by piece, so memory stays flat however long the file is. It knows
+nothing of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from server.ingest import SOUND_RATE
+from streaming_model.errors import AudioError, VivantError
+from streaming_model.media import SAMPLE_RATE, VideoFrame
+
+
+class FilmError(VivantError):
+    """The film cannot be written."""
+
+    code = "film_unwritable"
+
+
+class Codecs(NamedTuple):
+    """The encoders of a container, with the options of the video encoder."""
+
+    video: str
+    audio: str
+    options: dict[str, str]
+
+
+# No B-frames: every picture's time stays the media time, without an edit list to undo.
+H264 = Codecs("libx264", "aac", {"preset": "veryfast", "crf": "18", "bf": "0"})
+VP9 = Codecs(
+    "libvpx-vp9", "libopus", {"deadline": "realtime", "cpu-used": "6", "crf": "24", "b": "0"}
+)
+CONTAINERS = {".mp4": H264, ".mov": H264, ".mkv": H264, ".webm": VP9}
+
+
+class AudioFile:
+    """The first audio stream of a file, as mono at its own rate.
+
+    Attributes:
+        sample_rate: Hz, as stored.
+        seconds: length by the file's own account, None when it does not say.
+
+    Raises:
+        AudioError: the file is missing, is no media, or has no audio stream.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        if path.is_dir():
+            raise AudioError(f"'{path}' is a folder, not an audio file.")
+        try:
+            self._container = av.open(str(path), metadata_errors="ignore")
+        except FileNotFoundError as error:
+            raise AudioError(f"There is no audio file '{path}'.") from error
+        except (av.error.FFmpegError, OSError) as error:
+            raise AudioError(f"'{path.name}' is not an audio or video file.") from error
+        if not self._container.streams.audio:
+            self._container.close()
+            raise AudioError(f"'{path.name}' has no sound in it.")
+        self._stream = self._container.streams.audio[0]
+        self.sample_rate = int(self._stream.codec_context.sample_rate)
+        self.seconds = self._length()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._container.close()
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Yields [n] float32 mono pieces in order.
+
+        Raises:
+            AudioError: nothing in the file can be decoded, or it holds no sample.
+        """
+        resampler = av.AudioResampler(format="fltp", layout="mono")
+        count = 0
+        for frame in self._frames():
+            for mono in resampler.resample(_finite(frame)):
+                samples = mono.to_ndarray()[0].astype(np.float32, copy=False)
+                count += len(samples)
+                yield samples
+        for mono in resampler.resample(None) if count else ():
+            yield mono.to_ndarray()[0].astype(np.float32, copy=False)
+        if not count:
+            raise AudioError(f"'{self._path.name}' holds no audio that can be decoded.")
+
+    def _frames(self) -> Iterator[Any]:
+        """Yields decoded frames; a damaged packet in the middle loses that packet alone."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+                frames = packet.decode()
+            except StopIteration:
+                return
+            except av.error.EOFError:
+                return
+            except av.error.InvalidDataError:
+                continue
+            yield from frames
+
+    def _length(self) -> float | None:
+        if self._stream.duration and self._stream.time_base:
+            return float(self._stream.duration * self._stream.time_base)
+        if self._container.duration:
+            return self._container.duration / av.time_base
+        return None
+
+
+class FilmWriter:
+    """Writes pictures and 48 kHz mono sound to a film file, each at its media time.
+
+    The film grows in a file beside `path` and takes its name only when it is complete, so that
+    an interrupted run never leaves half a film under the asked name.
+
+    Raises:
+        FilmError: the container is not known or the file cannot be written.
+    """
+
+    def __init__(self, path: Path, *, size: int, fps: int) -> None:
+        codecs = CONTAINERS.get(path.suffix.lower())
+        if codecs is None:
+            known = ", ".join(CONTAINERS)
+            raise FilmError(f"A film ends in one of {known}; '{path.name}' does not.")
+        self._path = path
+        self._part = path.with_name(f".{path.stem}.part{path.suffix}")
+        try:
+            self._container = av.open(str(self._part), "w", options=_muxer_options(path))
+        except (av.error.FFmpegError, OSError) as error:
+            raise FilmError(f"'{path}' cannot be written: {error.strerror}.") from error
+        self._video = self._container.add_stream(codecs.video, rate=fps, options=codecs.options)
+        self._video.width = self._video.height = size
+        self._video.pix_fmt = "yuv420p"
+        self._video.codec_context.time_base = Fraction(1, SAMPLE_RATE)
+        self._audio = self._container.add_stream(codecs.audio, rate=SOUND_RATE, layout="mono")
+        self._audio.codec_context.bit_rate = 128_000
+        self._heard = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._container.close()
+            self._part.unlink(missing_ok=True)
+            return
+        self._mux(self._video.encode(None))
+        self._mux(self._audio.encode(None))
+        self._container.close()
+        self._part.replace(self._path)
+
+    def write_picture(self, frame: VideoFrame) -> None:
+        """Adds a picture at `frame.start`."""
+        planes = cv2.cvtColor(frame.image, cv2.COLOR_RGB2YUV_I420)
+        picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        picture.pts = frame.start
+        picture.time_base = Fraction(1, SAMPLE_RATE)
+        self._mux(self._video.encode(picture))
+
+    def write_sound(self, samples: NDArray[np.float32]) -> None:
+        """Adds [n] float32 at 48 kHz after what was written before."""
+        frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+        frame.sample_rate = SOUND_RATE
+        frame.pts = self._heard
+        frame.time_base = Fraction(1, SOUND_RATE)
+        self._heard += len(samples)
+        self._mux(self._audio.encode(frame))
+
+    def _mux(self, packets: list[Any]) -> None:
+        try:
+            self._container.mux(packets)
+        except OSError as error:
+            raise FilmError(f"'{self._path}' cannot be written: {error.strerror}.") from error
+
+
+def _finite(frame: Any) -> Any:  # noqa: ANN401 -- PyAV frames carry no types
+    """Returns the frame with NaN and infinities silenced, before a filter can smear them."""
+    if "flt" not in frame.format.name and "dbl" not in frame.format.name:
+        return frame
+    samples = frame.to_ndarray()
+    if np.isfinite(samples).all():
+        return frame
+    clean = av.AudioFrame.from_ndarray(
+        np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0),
+        format=frame.format.name,
+        layout=frame.layout.name,
+    )
+    clean.sample_rate, clean.pts, clean.time_base = frame.sample_rate, frame.pts, frame.time_base
+    return clean
+
+
+def _muxer_options(path: Path) -> dict[str, str]:
+    """Puts the index of an MP4 first, so that a browser can play it while it loads."""
+    return {"movflags": "+faststart"} if path.suffix.lower() in {".mp4", ".mov"} else {}

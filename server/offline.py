@@ -1,0 +1,153 @@
+"""Files in, files out, by the same pipeline as live: ingest, avatar, film.
+
+Knows no event loop and no wall clock; progress is told through a callback in seconds of
+media.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.ingest import AlignedAudio, Ingest, convert
+from server.media_files import AudioFile, FilmWriter
+from server.voice.base import Voice
+from streaming_model.avatar import Avatar
+from streaming_model.errors import AudioError
+from streaming_model.media import MOTION_FPS, SAMPLE_RATE, AudioChunk
+from streaming_model.motion import MotionGenerator
+from streaming_model.motion_files import as_chunks, write_live_link_csv, write_npz
+
+Progress = Callable[[float], None]
+Warn = Callable[[str], None]
+
+
+def file_blocks(path: Path) -> Iterator[AlignedAudio]:
+    """Yields the sound of any audio or video file as pairs for the model and the listener.
+
+    Raises:
+        AudioError: the file cannot be used.
+    """
+    with AudioFile(path) as file:
+        ingest = Ingest(sample_rate=file.sample_rate)
+        for samples in file.blocks():
+            yield ingest.push(samples)
+        yield ingest.finish()
+
+
+def text_blocks(text: str, voice: Voice, *, warn: Warn) -> Iterator[AlignedAudio]:
+    """Yields the speech of a text, clause by clause.
+
+    Raises:
+        AudioError: nothing in the text can be pronounced.
+    """
+    spoken = False
+    for clause in voice.speak(text):
+        for piece in clause.skipped:
+            warn(f"'{piece}' cannot be pronounced by {voice.name} and was skipped.")
+        spoken = spoken or len(clause.samples) > 0
+        yield convert(clause.samples, sample_rate=clause.sample_rate)
+    if not spoken:
+        raise AudioError(f"Nothing in '{text[:60]}' can be pronounced by {voice.name}.")
+
+
+def render_speech(
+    avatar: Avatar,
+    blocks: Iterable[AlignedAudio],
+    out: Path,
+    *,
+    seed: int = 0,
+    progress: Progress,
+) -> float:
+    """Writes the film of a portrait saying `blocks`; returns its length in seconds."""
+    state = avatar.start(seed=seed)
+    heard = 0
+    with FilmWriter(out, size=avatar.size, fps=avatar.fps) as film:
+        for block in blocks:
+            if not len(block.speech):
+                continue
+            film.write_sound(block.sound)
+            chunk = AudioChunk(heard, block.speech)
+            heard = chunk.end
+            (state,), (frames,) = avatar.step([state], [chunk])
+            for frame in frames:
+                film.write_picture(frame)
+            progress(heard / SAMPLE_RATE)
+        if not heard:
+            raise AudioError("The sound is empty: there is nothing to say.")
+        for frame in avatar.finish(state):
+            if frame.start < heard:
+                film.write_picture(frame)
+    return heard / SAMPLE_RATE
+
+
+def render_motion(
+    avatar: Avatar,
+    motion: NDArray[np.float32],
+    out: Path,
+    *,
+    sound: Iterable[AlignedAudio] = (),
+    progress: Progress,
+) -> float:
+    """Writes the film of ready-made [frames, 58] motion; returns its length in seconds.
+
+    Sound longer than the motion is cut at the motion's end; shorter sound is followed by
+    silence.
+    """
+    length = len(motion) * SAMPLE_RATE // MOTION_FPS
+    blocks = iter(sound)
+    heard = 0
+    with FilmWriter(out, size=avatar.size, fps=avatar.fps) as film:
+        for frame in avatar.animate(as_chunks(motion)):
+            while heard <= frame.start and (block := next(blocks, None)) is not None:
+                film.write_sound(block.sound[: 3 * max(0, length - heard)])
+                heard += len(block.speech)
+            film.write_picture(frame)
+            progress(frame.start / SAMPLE_RATE)
+        if 0 < heard < length:
+            film.write_sound(np.zeros(3 * (length - heard), np.float32))
+    return length / SAMPLE_RATE
+
+
+def write_motion(
+    generator: MotionGenerator,
+    blocks: Iterable[AlignedAudio],
+    out: Path,
+    *,
+    seed: int = 0,
+    progress: Progress,
+) -> int:
+    """Writes the motion of speech as `.csv` or `.npz`; returns the number of frames."""
+    rows = _motion_rows(generator, blocks, seed=seed, progress=progress)
+    if out.suffix.lower() == ".csv":
+        part = out.with_name(f".{out.name}.part")
+        with part.open("w", newline="", encoding="utf-8") as file:
+            count = write_live_link_csv(file, rows)
+        part.replace(out)
+        return count
+    motion = np.stack(list(rows))
+    write_npz(out, motion)
+    return len(motion)
+
+
+def _motion_rows(
+    generator: MotionGenerator, blocks: Iterable[AlignedAudio], *, seed: int, progress: Progress
+) -> Iterator[NDArray[np.float32]]:
+    state = generator.start(seed=seed)
+    heard = 0
+    for block in blocks:
+        if not len(block.speech):
+            continue
+        chunk = AudioChunk(heard, block.speech)
+        heard = chunk.end
+        (state,), (moved,) = generator.step([state], [chunk])
+        for motion in moved:
+            yield from motion.motion
+        progress(heard / SAMPLE_RATE)
+    if not heard:
+        raise AudioError("The sound is empty: there is nothing to move to.")
+    for motion in generator.finish(state):
+        yield from motion.motion
