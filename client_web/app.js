@@ -1,0 +1,182 @@
+/**
+ * Wires the page together: what the visitor does goes to the connection, what the server says
+ * goes to the parts that show it.
+ */
+
+import { getInfo, getPortraits, getVoices, portraitImage, uploadPortrait } from "./api.js";
+import { Captions } from "./captions.js";
+import { Connection } from "./connection.js";
+import { Microphone } from "./microphone.js";
+import { announce, notify } from "./notices.js";
+import { Picture } from "./picture.js";
+import { Portraits } from "./portraits.js";
+import { recall, remember } from "./preferences.js";
+import { Speech } from "./speech.js";
+import { Stage } from "./stage.js";
+import { Status } from "./status.js";
+import { Voices } from "./voices.js";
+import { explain } from "./words.js";
+
+/** @import { Phase } from "./connection.js" */
+/** @import { Choice, Portrait, ServerMessage } from "./protocol.js" */
+
+const stage = new Stage();
+const captions = new Captions();
+const speech = new Speech();
+const voices = new Voices();
+const portraits = new Portraits();
+const microphone = new Microphone();
+const picture = new Picture();
+const connection = new Connection({ prepare, onPhase, onMessage });
+const status = new Status(connection);
+
+/** Whether portraits and voices must be asked for again before the next session. */
+let isStale = true;
+
+stage.onRetry = () => connection.retry();
+microphone.onTrack = useMicrophone;
+picture.onPicture = addPicture;
+portraits.onChoose = choosePortrait;
+voices.onChoose = chooseVoice;
+speech.onSpeak = speak;
+speech.onInterrupt = () => connection.send({ type: "interrupt" });
+
+addEventListener("online", () => connection.retry());
+addEventListener("pagehide", () => connection.stop());
+addEventListener("pageshow", (event) => {
+  // a page that comes back from the browser's cache has no session any more
+  if (event.persisted) location.reload();
+});
+connection.start();
+
+/**
+ * Asks for portraits and voices where needed, and says which to open.
+ * @returns {Promise<Choice>}
+ */
+async function prepare() {
+  if (isStale) {
+    const [info, everyPortrait, everyVoice] = await Promise.all([getInfo(), getPortraits(), getVoices()]);
+    portraits.list(everyPortrait, [portraits.chosen?.id ?? null, recall("portrait"), info.default_portrait]);
+    voices.list(everyVoice, [voices.chosen, recall("voice"), info.default_voice]);
+    status.setVersion(`Vivant ${info.version}`);
+    isStale = false;
+  }
+  const portrait = portraits.chosen;
+  const voice = voices.chosen;
+  if (portrait) showPortrait(portrait);
+  return { ...(portrait && { portrait: portrait.id }), ...(voice && { voice }) };
+}
+
+/** @param {Phase} phase */
+function onPhase(phase) {
+  const isReturning = document.body.dataset["phase"] !== "connecting";
+  status.setPhase(phase.name);
+  if (phase.name === "live") {
+    stage.show(phase.stream);
+    announce("The portrait is live.");
+    return;
+  }
+  stage.clear();
+  captions.clear();
+  speech.setState("idle");
+  if (phase.name === "waiting") {
+    // a refused portrait or voice is gone from the server: ask what there is
+    isStale = phase.code !== "capacity";
+    const title = phase.code === "capacity" ? "Every place is taken" : "No connection";
+    stage.showVeil({ title, message: phase.message, action: "Try now", seconds: phase.seconds });
+    announce(`${title}. ${phase.message}`);
+  }
+  if (phase.name === "closed") {
+    stage.showVeil({ title: "At rest", message: phase.message, action: "Wake the portrait" });
+    announce(phase.message);
+  }
+  if (phase.name === "connecting" && !isReturning) stage.hideVeil();
+}
+
+/** @param {ServerMessage} message */
+function onMessage(message) {
+  switch (message.type) {
+    case "session.ready":
+      portraits.mark(message.portrait);
+      voices.mark(message.voice);
+      break;
+    case "session.state_updated":
+      speech.setState(message.state);
+      break;
+    case "agent.speak_started":
+      speech.setState("speaking");
+      break;
+    case "agent.speak_ended":
+      captions.end({ isInterrupted: message.interrupted });
+      break;
+    case "subtitle.delta":
+      captions.add(message.utterance, message.text);
+      break;
+    case "metrics":
+      status.setMetrics(message);
+      break;
+    case "warning":
+      notify(message.message);
+      break;
+    case "error":
+      speech.setState("idle");
+      notify(message.message, { isFault: true });
+      break;
+  }
+}
+
+/**
+ * @param {string} text
+ * @returns {boolean} whether it went out
+ */
+function speak(text) {
+  const voice = voices.chosen;
+  const isSent = connection.send({ type: "speak", text, ...(voice && { voice }) });
+  if (!isSent) notify("Not connected yet: the text is kept.", { isFault: true });
+  else if (document.body.dataset["speech"] !== "speaking") speech.setState("preparing");
+  return isSent;
+}
+
+/**
+ * @param {Blob} image
+ * @param {string} name
+ */
+async function addPicture(image, name) {
+  const portrait = await uploadPortrait(image, name);
+  portraits.add(portrait);
+  await portraits.choose(portrait);
+  for (const warning of portrait.warnings) notify(warning);
+  announce(`${portrait.name} was added.`);
+}
+
+/** @param {Portrait} portrait */
+async function choosePortrait(portrait) {
+  try {
+    await connection.update({ portrait: portrait.id });
+  } catch (error) {
+    notify(explain(error), { isFault: true });
+    throw error;
+  }
+  remember("portrait", portrait.id);
+  showPortrait(portrait);
+}
+
+/** @param {MediaStreamTrack | null} track */
+async function useMicrophone(track) {
+  await connection.setMicrophone(track);
+}
+
+/** @param {string} name */
+async function chooseVoice(name) {
+  remember("voice", name);
+  try {
+    await connection.update({ voice: name });
+  } catch (error) {
+    notify(explain(error), { isFault: true });
+  }
+}
+
+/** @param {Portrait} portrait */
+function showPortrait(portrait) {
+  stage.showStill(portraitImage(portrait.id), portrait.name);
+}

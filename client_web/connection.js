@@ -1,0 +1,225 @@
+/**
+ * The life of the connection: open a session, keep it, and open another when it breaks, with
+ * longer and longer pauses. Knows REST, events and peer; knows no element.
+ */
+
+import { ApiError, createSession, deleteSession, sendOffer, updateSession } from "./api.js";
+import { Events } from "./events.js";
+import { Peer } from "./peer.js";
+import { retryDelay, wait } from "./retry.js";
+import { explain } from "./words.js";
+
+/** @import { Choice, ClientMessage, CloseReason, ServerMessage } from "./protocol.js" */
+
+/**
+ * @typedef {{name: "connecting"}
+ *   | {name: "live", stream: MediaStream}
+ *   | {name: "waiting", message: string, code: string | null, seconds: number}
+ *   | {name: "closed", message: string}} Phase
+ */
+
+/**
+ * @typedef {object} Listener
+ * @property {() => Promise<Choice>} prepare readies what a session needs and says which one to open
+ * @property {(phase: Phase) => void} onPhase
+ * @property {(message: ServerMessage) => void} onMessage
+ */
+
+/** How long media may take to flow after the session was given, in milliseconds. */
+const OPENING = 15_000;
+
+/** @type {Record<CloseReason, string>} */
+const GOODBYE = {
+  client: "The session was ended.",
+  idle: "The portrait went to rest after a while without anyone speaking.",
+  shutdown: "The server is restarting.",
+  failed: "The session broke off on the server.",
+};
+
+export class Connection {
+  #listener;
+  /** @type {string | null} */
+  #sessionId = null;
+  /** @type {Events | null} */
+  #events = null;
+  /** @type {Peer | null} */
+  #peer = null;
+  /** @type {MediaStreamTrack | null} */
+  #microphone = null;
+  #isRunning = false;
+  /** Ends the pause between two attempts. */
+  #wake = () => {};
+
+  /** @param {Listener} listener */
+  constructor(listener) {
+    this.#listener = listener;
+  }
+
+  /** Milliseconds of the latest round trip, null when not connected. */
+  get roundTrip() {
+    return this.#events?.roundTrip ?? null;
+  }
+
+  /** @returns {Promise<RTCStatsReport | null>} */
+  async stats() {
+    return (await this.#peer?.stats()) ?? null;
+  }
+
+  /** Connects, and keeps connecting until `stop`. */
+  start() {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    void this.#run();
+  }
+
+  /** Gives the session back for good, also while the page closes. */
+  stop() {
+    this.#isRunning = false;
+    this.#wake();
+    void this.#tearDown();
+  }
+
+  /** Tries again now instead of later. */
+  retry() {
+    this.#wake();
+  }
+
+  /**
+   * @param {ClientMessage} message
+   * @returns {boolean} whether it went out
+   */
+  send(message) {
+    return this.#events?.send(message) ?? false;
+  }
+
+  /**
+   * Changes portrait or voice while running; without a session there is nothing to change.
+   * @param {Choice} choice
+   */
+  async update(choice) {
+    if (this.#sessionId !== null) await updateSession(this.#sessionId, choice);
+  }
+
+  /**
+   * Lets the portrait say what this track says, or ends that. Outlives a reconnection.
+   * @param {MediaStreamTrack | null} track
+   */
+  async setMicrophone(track) {
+    this.#microphone = track;
+    await this.#peer?.setMicrophone(track);
+    this.send({ type: "microphone", mode: track === null ? "off" : "puppet" });
+  }
+
+  async #run() {
+    let attempt = 0;
+    const isLive = () => {
+      attempt = 0;
+    };
+    while (this.#isRunning) {
+      this.#listener.onPhase({ name: "connecting" });
+      const pause = await this.#session(isLive).catch((error) => pauseAfter(error));
+      await this.#tearDown();
+      if (!this.#isRunning) return;
+      attempt += 1;
+      await this.#rest(pause, attempt);
+    }
+  }
+
+  /**
+   * Lives through one session and says why it ended.
+   * @param {() => void} isLive
+   * @returns {Promise<Pause>}
+   */
+  async #session(isLive) {
+    const choice = await this.#listener.prepare();
+    const session = await createSession(choice);
+    this.#sessionId = session.session_id;
+    if (!this.#isRunning) return pauseFor("client", "");
+    const events = new Events(session.session_id, this.#listener.onMessage);
+    const peer = new Peer(session.ice_servers);
+    this.#events = events;
+    this.#peer = peer;
+    const ended = Promise.race([events.ended, peer.ended.then(() => null)]);
+    const opened = this.#open(events, peer, session.session_id).then(() => true);
+    const isOpen = await Promise.race([opened, ended.then(() => false), wait(OPENING).then(() => false)]);
+    if (isOpen) {
+      isLive();
+      this.#listener.onPhase({ name: "live", stream: peer.stream });
+      return pauseFor(await ended, "The connection was lost.");
+    }
+    return pauseFor(null, "The picture did not arrive. A firewall may be in the way.");
+  }
+
+  /**
+   * @param {Events} events
+   * @param {Peer} peer
+   * @param {string} sessionId
+   */
+  async #open(events, peer, sessionId) {
+    await Promise.all([events.opened, peer.open((sdp) => sendOffer(sessionId, sdp))]);
+    if (this.#microphone !== null) await this.setMicrophone(this.#microphone);
+  }
+
+  /**
+   * Waits before the next attempt: for a time, or for the visitor.
+   * @param {Pause} pause
+   * @param {number} attempt
+   */
+  async #rest(pause, attempt) {
+    /** @type {Promise<void>} */
+    const woken = new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+    if (pause.untilAsked) {
+      this.#listener.onPhase({ name: "closed", message: pause.message });
+      await woken;
+      return;
+    }
+    const seconds = retryDelay(attempt, { retryAfter: pause.retryAfter });
+    const { message, code } = pause;
+    this.#listener.onPhase({ name: "waiting", message, code, seconds });
+    await Promise.race([woken, wait(seconds * 1000)]);
+  }
+
+  async #tearDown() {
+    const sessionId = this.#sessionId;
+    this.#events?.close();
+    this.#peer?.close();
+    this.#events = this.#peer = this.#sessionId = null;
+    // the server ends forgotten sessions by itself, so an unreachable one is no loss
+    if (sessionId !== null) await deleteSession(sessionId).catch(() => undefined);
+  }
+}
+
+/**
+ * @typedef {object} Pause
+ * @property {string} message
+ * @property {string | null} code
+ * @property {number | null} retryAfter seconds
+ * @property {boolean} untilAsked whether only the visitor ends it
+ */
+
+/**
+ * @param {CloseReason | null} reason
+ * @param {string} otherwise
+ * @returns {Pause}
+ */
+function pauseFor(reason, otherwise) {
+  const message = reason === null ? otherwise : GOODBYE[reason];
+  const untilAsked = reason === "idle" || reason === "client";
+  return { message, code: reason, retryAfter: null, untilAsked };
+}
+
+/**
+ * @param {unknown} error
+ * @returns {Pause}
+ */
+function pauseAfter(error) {
+  const refusal = error instanceof ApiError ? error : null;
+  return {
+    message: explain(error),
+    code: refusal?.code ?? null,
+    retryAfter: refusal?.retryAfter ?? null,
+    untilAsked: false,
+  };
+}

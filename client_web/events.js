@@ -1,0 +1,90 @@
+/**
+ * One session's WebSocket: messages both ways, and a heartbeat that measures the round trip.
+ * Knows no session life cycle and no element.
+ */
+
+import { address } from "./api.js";
+import { readMessage } from "./protocol.js";
+
+/** @import { ClientMessage, CloseReason, ServerMessage } from "./protocol.js" */
+
+const HEARTBEAT = 2_000;
+
+/** No answer for this long means that the line is dead, in milliseconds. */
+const SILENCE = 12_000;
+
+export class Events {
+  /** Milliseconds of the latest round trip. @type {number | null} */
+  roundTrip = null;
+
+  /** Resolves when messages can be sent; rejects when the line does not open. @type {Promise<void>} */
+  opened;
+
+  /**
+   * Resolves when the line is gone, with the reason that the server gave.
+   * @type {Promise<CloseReason | null>}
+   */
+  ended;
+
+  #socket;
+  #heard = performance.now();
+
+  /**
+   * @param {string} sessionId
+   * @param {(message: ServerMessage) => void} hear
+   */
+  constructor(sessionId, hear) {
+    const url = address(`v1/sessions/${sessionId}/events`);
+    url.protocol = url.protocol.replace("http", "ws");
+    const socket = new WebSocket(url);
+    this.#socket = socket;
+    this.opened = new Promise((resolve, reject) => {
+      socket.addEventListener("open", () => resolve());
+      socket.addEventListener("close", () => reject(new Error("The event line did not open.")));
+    });
+    // whoever waits for `ended` only must not cause an unhandled rejection
+    this.opened.catch(() => undefined);
+    this.ended = new Promise((resolve) => {
+      /** @type {CloseReason | null} */
+      let reason = null;
+      socket.addEventListener("message", (event) => {
+        const message = readMessage(event.data);
+        if (message === null) return;
+        if (message.type === "session.closed") reason = message.reason;
+        this.#take(message, hear);
+      });
+      const beat = setInterval(() => {
+        if (performance.now() - this.#heard > SILENCE) socket.close();
+        this.send({ type: "ping", t: performance.now() });
+      }, HEARTBEAT);
+      socket.addEventListener("close", () => {
+        clearInterval(beat);
+        resolve(reason);
+      });
+    });
+  }
+
+  /**
+   * @param {ClientMessage} message
+   * @returns {boolean} whether it went out
+   */
+  send(message) {
+    if (this.#socket.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(JSON.stringify(message));
+    return true;
+  }
+
+  close() {
+    this.#socket.close();
+  }
+
+  /**
+   * @param {ServerMessage} message
+   * @param {(message: ServerMessage) => void} hear
+   */
+  #take(message, hear) {
+    this.#heard = performance.now();
+    if (message.type === "pong") this.roundTrip = performance.now() - message.t;
+    else hear(message);
+  }
+}

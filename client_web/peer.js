@@ -1,0 +1,99 @@
+/**
+ * One WebRTC peer: the portrait's picture and sound in, the microphone out. Knows no session
+ * and no element.
+ */
+
+import { wait } from "./retry.js";
+
+/** How long to gather network candidates before offering with what there is, in milliseconds. */
+const GATHERING = 2_000;
+
+/** How long a broken network path may take to heal, in milliseconds. */
+const HEALING = 5_000;
+
+export class Peer {
+  /** The portrait: one stream with both tracks, which is what makes a browser keep them in step. */
+  stream = new MediaStream();
+
+  #connection;
+  #microphone;
+
+  /**
+   * Resolves when this peer is over.
+   * @type {Promise<void>}
+   */
+  ended;
+
+  /** @param {RTCIceServer[]} iceServers */
+  constructor(iceServers) {
+    this.#connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
+    this.#connection.addTransceiver("video", { direction: "recvonly" });
+    // sendrecv from the start: the microphone can join later without a second offer
+    const audio = this.#connection.addTransceiver("audio", { direction: "sendrecv" });
+    this.#microphone = audio.sender;
+    this.#connection.addEventListener("track", ({ track }) => this.stream.addTrack(track));
+    this.ended = new Promise((resolve) => this.#watch(resolve));
+  }
+
+  /**
+   * Makes the offer, hands it over, takes the answer and waits until media can flow.
+   * @param {(sdp: string) => Promise<RTCSessionDescriptionInit>} exchange
+   */
+  async open(exchange) {
+    const connection = this.#connection;
+    await connection.setLocalDescription(await connection.createOffer());
+    await Promise.race([this.#gathered(), wait(GATHERING)]);
+    const answer = await exchange(connection.localDescription?.sdp ?? "");
+    await connection.setRemoteDescription(answer);
+    await this.#connected();
+  }
+
+  /**
+   * Sends this track, or nothing.
+   * @param {MediaStreamTrack | null} track
+   */
+  async setMicrophone(track) {
+    await this.#microphone.replaceTrack(track);
+  }
+
+  /** @returns {Promise<RTCStatsReport>} */
+  stats() {
+    return this.#connection.getStats();
+  }
+
+  close() {
+    this.#connection.close();
+  }
+
+  /** @param {() => void} end */
+  #watch(end) {
+    const connection = this.#connection;
+    let healing = 0;
+    connection.addEventListener("connectionstatechange", () => {
+      clearTimeout(healing);
+      const state = connection.connectionState;
+      if (state === "failed" || state === "closed") end();
+      if (state === "disconnected") healing = setTimeout(end, HEALING);
+    });
+  }
+
+  /** @returns {Promise<void>} */
+  #gathered() {
+    const connection = this.#connection;
+    return new Promise((resolve) => {
+      const check = () => connection.iceGatheringState === "complete" && resolve();
+      connection.addEventListener("icegatheringstatechange", check);
+      check();
+    });
+  }
+
+  /** @returns {Promise<void>} */
+  #connected() {
+    const connection = this.#connection;
+    return new Promise((resolve) => {
+      const check = () => connection.connectionState === "connected" && resolve();
+      connection.addEventListener("connectionstatechange", check);
+      check();
+    });
+  }
+}

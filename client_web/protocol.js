@@ -1,0 +1,82 @@
+/**
+ * The words spoken between page and server, as types, and the one function that reads them.
+ * Stands beside docs/protocol.md. Knows no socket and no element.
+ */
+
+/**
+ * @typedef {object} Info
+ * @property {string} version
+ * @property {number} fps
+ * @property {number} size
+ * @property {string} default_voice
+ * @property {string} default_portrait
+ * @property {number} max_sessions
+ * @property {number} sessions
+ * @property {RTCIceServer[]} ice_servers
+ */
+
+/** @typedef {{name: string, engine: string, language: string, label: string, default: boolean}} Voice */
+
+/** @typedef {{id: string, name: string, builtin: boolean, warnings: string[]}} Portrait */
+
+/** @typedef {{session_id: string, ice_servers: RTCIceServer[], fps: number, size: number}} Session */
+
+/** @typedef {{portrait?: string, voice?: string}} Choice */
+
+/** @typedef {"idle" | "listening" | "speaking"} SpeechState */
+
+/** @typedef {"client" | "idle" | "shutdown" | "failed"} CloseReason */
+
+/**
+ * @typedef {object} Metrics
+ * @property {"metrics"} type
+ * @property {number | null} [fps]
+ * @property {number | null} [render_ms]
+ * @property {number | null} [latency_ms]
+ * @property {number | null} [late_frames]
+ * @property {number | null} [bitrate_kbps]
+ */
+
+/**
+ * @typedef {{type: "session.ready", session_id: string, fps: number, size: number, portrait: string, voice: string}
+ *   | {type: "session.state_updated", state: SpeechState, media_time: number}
+ *   | {type: "agent.speak_started", utterance: number, media_time: number}
+ *   | {type: "agent.speak_ended", utterance: number, media_time: number, interrupted: boolean}
+ *   | {type: "subtitle.delta", utterance: number, text: string, media_time: number}
+ *   | {type: "user.speech_started", media_time: number}
+ *   | {type: "user.speech_stopped", media_time: number}
+ *   | {type: "warning", code: string, message: string}
+ *   | {type: "error", code: string, message: string}
+ *   | Metrics
+ *   | {type: "pong", t: number}
+ *   | {type: "session.closed", reason: CloseReason}} ServerMessage
+ */
+
+/**
+ * @typedef {{type: "speak", text: string, voice?: string}
+ *   | {type: "interrupt"}
+ *   | {type: "microphone", mode: "puppet" | "off"}
+ *   | {type: "ping", t: number}} ClientMessage
+ */
+
+/** The longest text that the server accepts at once, in characters. */
+export const LONGEST_TEXT = 10_000;
+
+/**
+ * Reads one text frame. A frame that is no JSON object with a `type` gives null: a newer server
+ * may say things that this page does not know.
+ * @param {unknown} data
+ * @returns {ServerMessage | null}
+ */
+export function readMessage(data) {
+  if (typeof data !== "string") return null;
+  /** @type {unknown} */
+  let value;
+  try {
+    value = JSON.parse(data);
+  } catch {
+    return null;
+  }
+  const isMessage = typeof value === "object" && value !== null && "type" in value;
+  return isMessage ? /** @type {ServerMessage} */ (value) : null;
+}

@@ -1,0 +1,59 @@
+/**
+ * What went wrong, in words a person understands. The server's own sentences pass through.
+ */
+
+import { ApiError, NetworkError } from "./api.js";
+
+/** @type {Record<string, string>} */
+const ADVICE = {
+  no_face: "Choose a picture in which the whole face can be seen.",
+  face_too_small: "Choose a picture in which the face is larger, or crop it first.",
+  face_turned: "Choose a picture that looks towards the viewer.",
+  mouth_covered: "Choose a picture with nothing in front of the mouth.",
+  image_unreadable: "JPEG, PNG and WebP pictures work.",
+  image_too_large: "Choose a smaller picture.",
+};
+
+/**
+ * Says what went wrong with a request, with advice where there is some.
+ * @param {unknown} error
+ * @returns {string}
+ */
+export function explain(error) {
+  if (error instanceof ApiError) {
+    const advice = ADVICE[error.code];
+    return advice === undefined ? error.message : `${error.message} ${advice}`;
+  }
+  if (error instanceof NetworkError) {
+    return navigator.onLine ? "The server cannot be reached." : "This device is offline.";
+  }
+  return "Something unexpected went wrong. Reloading the page may help.";
+}
+
+/** @typedef {"microphone" | "camera"} Device */
+
+/**
+ * Says why the microphone or the camera did not open.
+ * @param {unknown} error what getUserMedia threw, or what `mediaDevices` being absent caused
+ * @param {Device} device
+ * @returns {string}
+ */
+export function explainDevice(error, device) {
+  if (!window.isSecureContext) {
+    const path = `${location.port ? `:${location.port}` : ""}`;
+    return `The browser opens the ${device} only on secure pages. Open this page by https, or as http://localhost${path} on the computer that runs it.`;
+  }
+  const name = error instanceof DOMException ? error.name : "";
+  switch (name) {
+    case "NotAllowedError":
+      return `The ${device} is blocked for this page. Allow it in the address bar's site settings, then try again.`;
+    case "NotFoundError":
+    case "OverconstrainedError":
+      return `No ${device} was found. Connect one, then try again.`;
+    case "NotReadableError":
+    case "AbortError":
+      return `The ${device} is in use by another program. Close that program, then try again.`;
+    default:
+      return `The ${device} did not open. Check that it works in another program, then try again.`;
+  }
+}
