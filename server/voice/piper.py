@@ -21,10 +21,12 @@ from server.voice.engine import RawSpeech, speak_clauses
 from server.voice.g2p import english
 from server.voice.onnx_graph import graph_output_suffix
 from server.voice.phonemes import grouped
-from server.voice.timing import PAUSE, TimedToken
+from server.voice.timing import PAUSE, TimedToken, advanced
 
 DURATIONS = "/Ceil_output_0"  # frames per input id, after rounding up
 HOP = 256  # samples per frame
+# Tokens are this late against the sound: sibilant edges of 107 /s ʃ/ (median, docs/voices.md).
+LATE_SAMPLES = 576
 LONGEST_INPUT = 300  # phones in one call; longer clauses are cut at a space
 
 # misaki's letters in espeak's American spelling, which the voice was trained on.
@@ -91,10 +93,10 @@ class PiperVoice:
         )
         samples: NDArray[np.float32] = audio.reshape(-1)
         lengths = (frames.reshape(-1) * HOP).astype(np.int64)
-        tokens = tuple(
+        tokens = [
             TimedToken(symbol, int(lengths[begin:end].sum())) for symbol, begin, end in symbols
-        )
-        return RawSpeech(samples, tokens)
+        ]
+        return RawSpeech(samples, advanced(tokens, LATE_SAMPLES))
 
     def _encode(self, phonemes: str) -> tuple[list[int], list[tuple[str, int, int]]]:
         """Returns the ids, padded as Piper does, and for each phone the ids that belong to it."""

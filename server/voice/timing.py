@@ -59,6 +59,21 @@ def phones_of(
     return _merge(_resolve_gaps(edges, loud, frame, sample_rate))
 
 
+def advanced(tokens: Sequence[TimedToken], samples: int) -> tuple[TimedToken, ...]:
+    """Returns the tokens with every boundary `samples` earlier, tiling the same sound.
+
+    A vocoder answers its input with a delay, so the sound of a token starts before the token.
+    """
+    moved: list[TimedToken] = []
+    position = previous = 0
+    for index, token in enumerate(tokens):
+        position += token.samples
+        boundary = position if index == len(tokens) - 1 else max(0, position - samples)
+        moved.append(TimedToken(token.symbol, boundary - previous))
+        previous = boundary
+    return tuple(moved)
+
+
 def _loud_frames(samples: NDArray[np.float32], frame: int) -> NDArray[np.bool_]:
     """Returns for each frame whether it is loud; the last partial frame included."""
     padded = np.zeros(-(-len(samples) // frame) * frame, np.float32)
