@@ -18,11 +18,14 @@ FRAME_SECONDS = 0.005  # resolution of the loudness test
 QUIET_RATIO = 0.05  # of the clause's loud level (-26 dB): below it nobody speaks
 SHORTEST_GAP_SECONDS = 0.10  # between words a shorter quiet stretch is a closure or no gap at all
 SHORTEST_PAUSE_SECONDS = 0.03  # the same at punctuation
+SHORTEST_PHONE_SECONDS = 0.04
+MOST_QUIET_ONSET_SECONDS = 0.08
 GAP = " "  # symbol of a token between two words
 PAUSE = ","  # symbol of punctuation and of the start and the end
 STOPS = frozenset({
     "p", "b", "t", "d", "k", "ɡ", "tʃ", "dʒ",
 })  # fmt: skip
+QUIET_ONSETS = STOPS | {"h", "f", "v", "θ", "ð"}  # too soft to tell their start from a pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ def phones_of(
         if symbol in (GAP, PAUSE) and edges and edges[-1][0] in (GAP, PAUSE):
             symbol = max(symbol, edges.pop()[0], key=(GAP, PAUSE).index)
         edges.append((symbol, position))
+    _widen_pauses(edges, loud, frame, sample_rate)
     return _merge(_resolve_gaps(edges, loud, frame, sample_rate))
 
 
@@ -83,6 +87,33 @@ def _loud_frames(samples: NDArray[np.float32], frame: int) -> NDArray[np.bool_]:
         return np.zeros(0, np.bool_)
     is_loud: NDArray[np.bool_] = level > QUIET_RATIO * float(np.percentile(level, 95)) + 1e-6
     return is_loud
+
+
+def _widen_pauses(
+    edges: list[tuple[str, int]], loud: NDArray[np.bool_], frame: int, sample_rate: int
+) -> None:
+    """Gives a pause the quiet end of the phone before it and the quiet start of the one after.
+
+    Engines draw out the last phone of a phrase over the silence that follows. Stops keep their
+    closure, and every phone keeps at least `SHORTEST_PHONE_SECONDS` or half its length.
+    """
+    shortest = round(SHORTEST_PHONE_SECONDS * sample_rate)
+    for index, (symbol, end) in enumerate(edges):
+        if symbol != PAUSE:
+            continue
+        if index > 0:
+            before, start = edges[index - 1], edges[index - 2][1] if index > 1 else 0
+            last = before[1] // frame
+            while last > start // frame and not loud[min(last, len(loud) - 1)]:
+                last -= 1
+            kept = start + min(shortest, (before[1] - start) // 2)
+            edges[index - 1] = (before[0], min(before[1], max((last + 1) * frame, kept)))
+        if index + 1 < len(edges) and edges[index + 1][0] not in QUIET_ONSETS:
+            limit = end + min(MOST_QUIET_ONSET_SECONDS * sample_rate, edges[index + 1][1] - end) / 2
+            first = end // frame
+            while first * frame < limit and not loud[first]:
+                first += 1
+            edges[index] = (symbol, max(end, min(first * frame, int(limit))))
 
 
 def _resolve_gaps(
