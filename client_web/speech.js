@@ -7,10 +7,11 @@ import { LONGEST_TEXT } from "./protocol.js";
 
 /** @import { SpeechState } from "./protocol.js" */
 
+/** How a line begins, which is what its button shows, and how it goes on. @type {[string, string][]} */
 const LINES = [
-  "To be, or not to be, that is the question.",
-  "Shall I compare thee to a summer's day?",
-  "All the world's a stage, and all the men and women merely players.",
+  ["To be, or not to be", ", that is the question."],
+  ["Shall I compare thee", " to a summer's day? Thou art more lovely and more temperate."],
+  ["All the world's a stage", ", and all the men and women merely players."],
 ];
 
 /** From here on the number of characters is shown. */
@@ -49,7 +50,7 @@ export class Speech {
       const isTaken = event.defaultPrevented || document.querySelector("dialog[open], details[open]");
       if (event.key === "Escape" && !isTaken && !this.#interrupt.disabled) this.onInterrupt();
     });
-    byId("chips", HTMLElement).append(...LINES.map((line) => this.#chip(line)));
+    byId("chips", HTMLElement).append(...LINES.map((line) => this.#chip(...line)));
     this.setState("idle");
   }
 
@@ -110,11 +111,14 @@ export class Speech {
   }
 
   /**
-   * @param {string} line
+   * @param {string} beginning
+   * @param {string} rest
    * @returns {HTMLLIElement}
    */
-  #chip(line) {
-    const button = create("button", { type: "button", className: "chip", title: "Speak this line" }, line);
+  #chip(beginning, rest) {
+    const line = beginning + rest;
+    const button = create("button", { type: "button", className: "chip", title: line }, `${beginning}…`);
+    button.ariaLabel = `Speak: ${line}`;
     button.addEventListener("click", () => this.#say(line));
     return create("li", {}, button);
   }

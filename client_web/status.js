@@ -107,7 +107,7 @@ export class Status {
     return [
       ["Pictures shown", unit(seen.fps, "per second")],
       ["Delay, speech to picture", unit(delay, "ms")],
-      ["Sound ahead of picture", unit(seen.offset, "ms")],
+      ["Sound against picture", against(seen.offset)],
       ["Round trip", unit(roundTrip, "ms")],
       ["Jitter", unit(seen.jitter, "ms", 1)],
       ["Buffer", unit(seen.buffered, "ms")],
@@ -135,9 +135,19 @@ export class Status {
  */
 function unit(value, name, digits = 0) {
   if (value === null) return "–";
-  // a minus before zero says nothing
-  const text = value.toFixed(digits).replace(/^-(0(\.0+)?)$/, "$1");
+  const text = value.toFixed(digits);
   return name === "" ? text : `${text} ${name}`;
+}
+
+/**
+ * @param {number | null} offset milliseconds by which the sound is ahead
+ * @returns {string}
+ */
+function against(offset) {
+  if (offset === null) return "–";
+  const milliseconds = Math.round(offset);
+  if (milliseconds === 0) return "together";
+  return milliseconds > 0 ? `${milliseconds} ms ahead` : `${-milliseconds} ms behind`;
 }
 
 /**
