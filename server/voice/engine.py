@@ -50,9 +50,14 @@ def speak_clauses(
     Raises:
         VoiceError: `speed` is out of range.
     """
+    check_speed(speed)
+    return _clauses(text, speed, phonemes, synthesise, sample_rate, longest)
+
+
+def check_speed(speed: float) -> None:
+    """Raises VoiceError unless `speed` lies in 0.5..2."""
     if not SLOWEST <= speed <= FASTEST:
         raise VoiceError(f"The speed must lie between {SLOWEST} and {FASTEST}, not {speed}.")
-    return _clauses(text, speed, phonemes, synthesise, sample_rate, longest)
 
 
 def _clauses(

@@ -32,6 +32,10 @@ class Leveller:
             wanted = min(TARGET_RMS / spoken, LARGEST_GAIN)
             previous = wanted if self._gain is None else self._gain
             self._gain = float(previous**GAIN_MEMORY * wanted ** (1 - GAIN_MEMORY))
+        return self.hold(samples)
+
+    def hold(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns [n] samples with the gain as it stands: the continuation of a clause."""
         return limit_peaks(samples * np.float32(self._gain or 1.0))
 
 
@@ -96,6 +100,7 @@ def frame_clause(
 
 
 def _fade(samples: NDArray[np.float32], length: int) -> None:
+    """Fades both ends in place."""
     length = min(length, len(samples) // 2)
     if length:
         ramp = np.linspace(0, 1, length, dtype=np.float32)

@@ -49,3 +49,8 @@ def spoken_form(text: str) -> Spoken:
         else:
             skipped.append(piece)
     return Spoken(tuple(tokens), tuple(skipped))
+
+
+def readable(text: str) -> str:
+    """Returns `text` without marks that nobody reads aloud."""
+    return text.strip()
