@@ -1,1 +1,5 @@
 """The intake of a picture: from an image file to everything the renderer needs of a face."""
+
+from streaming_model.portrait.portrait import Portrait, make_portrait
+
+__all__ = ["Portrait", "make_portrait"]

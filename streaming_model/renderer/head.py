@@ -1,0 +1,153 @@
+"""The head layer: a grid over the picture that carries hair, ears, neck and the face's edge.
+
+Each node has a depth, a share of the head's motion (1 on the head, fading over neck and
+shoulders) and a smooth continuation of the face's expressions. Built once per portrait.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from streaming_model.portrait.fit import Fit
+from streaming_model.renderer.geometry import FaceGeometry, HeadMotion
+
+Floats = NDArray[np.float32]
+
+NODES: Final = 49
+MARGIN: Final = 0.12  # of the side: the grid goes on beyond the border, so none turns black
+NECK_TOP_CM: Final = -9.5  # rig height where the head's motion begins to fade
+NECK_BOTTOM_CM: Final = -18.0  # and where nothing moves any more
+EXPRESSION_REACH_CM: Final = 2.2  # how far a face's motion goes on into hair and neck
+DEPTH_REACH_CM: Final = 5.0
+BEHIND_FACE_CM: Final = 1.0  # depth of the silhouette, in front of the neck's axis
+
+
+class HeadLayer:
+    """The grid and its response to motion.
+
+    Attributes:
+        rest: [n, 3] nodes in camera space.
+        weight: [n] share of the head's rigid motion.
+        triangles: [T, 3] drawn cells, farthest first.
+    """
+
+    def __init__(
+        self,
+        geometry: FaceGeometry,
+        fit: Fit,
+        *,
+        triangles: NDArray[np.int64],
+        facing: Floats,
+        side: int,
+    ) -> None:
+        first = -MARGIN * side
+        steps = np.linspace(first, side - 1 - first, NODES, dtype=np.float32)
+        columns, rows = np.meshgrid(steps, steps)
+        pixels = np.stack([columns.ravel(), rows.ravel()], axis=1)
+        flat = (pixels - fit.origin) / fit.scale * np.array([1, -1], np.float32)
+        known, values = _values_inside(geometry, flat, triangles, facing)
+        spacing = float(steps[1] - steps[0]) / fit.scale
+        axis_depth = float(geometry.pivot[2]) + BEHIND_FACE_CM
+        depth = values[:, :1] - axis_depth
+        _continue(depth, known, NODES, (spacing / DEPTH_REACH_CM) ** 2, 400)
+        motion = np.ascontiguousarray(values[:, 1:])
+        _continue(motion, known, NODES, (spacing / EXPRESSION_REACH_CM) ** 2, 250)
+        self.rest = np.concatenate([flat, depth + axis_depth], axis=1).astype(np.float32)
+        self._flat = np.ascontiguousarray(
+            motion.reshape(len(flat), -1, 3).transpose(1, 0, 2).reshape(len(geometry.deltas), -1)
+        )
+        height = (self.rest @ fit.rotation)[:, 1]
+        share = np.clip((height - NECK_BOTTOM_CM) / (NECK_TOP_CM - NECK_BOTTOM_CM), 0.0, 1.0)
+        self.weight = (share * share * (3 - 2 * share)).astype(np.float32)[:, None]
+        self.pixels = pixels
+        self.triangles = self._cells()
+
+    def positions(self, motion: Floats, head: HeadMotion) -> Floats:
+        """Returns the nodes [n, 3] in camera space under `motion` [58]."""
+        points: Floats = (motion[: len(self._flat)] @ self._flat).reshape(-1, 3)
+        points += self.rest
+        points += self.weight * (head.apply(points) - points)
+        return points
+
+    def _cells(self) -> NDArray[np.int32]:
+        index = np.arange(NODES * NODES).reshape(NODES, NODES)
+        a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
+        triangles = np.stack([a, c, b, b, c, d], axis=-1).reshape(-1, 3)
+        order = np.argsort(self.rest[triangles, 2].mean(axis=1), kind="stable")
+        return triangles[order].astype(np.int32)
+
+
+def _values_inside(
+    geometry: FaceGeometry, nodes: Floats, triangles: NDArray[np.int64], facing: Floats
+) -> tuple[NDArray[np.bool_], Floats]:
+    """Samples depth and expression deltas of the face at the nodes that lie on it."""
+    per_vertex = np.concatenate(
+        [geometry.rest[:, 2:3], geometry.deltas.transpose(1, 0, 2).reshape(len(geometry.rest), -1)],
+        axis=1,
+    )
+    values = np.zeros((len(nodes), per_vertex.shape[1]), np.float32)
+    nearest = np.full(len(nodes), -np.inf)
+    known = np.zeros(len(nodes), bool)
+    usable = triangles[(facing[triangles] > 0.15).all(axis=1)]
+    for corners in usable:
+        a, b, c = geometry.rest[corners, :2]
+        low, high = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
+        inside = np.flatnonzero(((nodes >= low) & (nodes <= high)).all(axis=1))
+        if not len(inside):
+            continue
+        area = (b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1])
+        if abs(area) < 1e-9:
+            continue
+        offset = nodes[inside] - a
+        second = (offset[:, 0] * (c[1] - a[1]) - (c[0] - a[0]) * offset[:, 1]) / area
+        third = ((b[0] - a[0]) * offset[:, 1] - offset[:, 0] * (b[1] - a[1])) / area
+        weights = np.stack([1 - second - third, second, third], axis=1)
+        depth = weights @ geometry.rest[corners, 2]
+        hit = (weights >= -1e-6).all(axis=1) & (depth > nearest[inside])
+        nearest[inside[hit]] = depth[hit]
+        known[inside[hit]] = True
+        values[inside[hit]] = weights[hit] @ per_vertex[corners]
+    return known, values
+
+
+@njit(nogil=True, cache=True)
+def _continue(
+    values: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    nodes: int,
+    decay: float,
+    rounds: int,
+) -> None:
+    """Continues `values` [nodes * nodes, c] smoothly from known nodes, decaying to zero."""
+    channels = values.shape[1]
+    for _ in range(rounds):
+        for row in range(nodes):
+            for column in range(nodes):
+                node = row * nodes + column
+                if known[node]:
+                    continue
+                up, down = max(row - 1, 0), min(row + 1, nodes - 1)
+                left, right = max(column - 1, 0), min(column + 1, nodes - 1)
+                for channel in range(channels):
+                    total = (
+                        values[up * nodes + column, channel]
+                        + values[down * nodes + column, channel]
+                        + values[row * nodes + left, channel]
+                        + values[row * nodes + right, channel]
+                    )
+                    values[node, channel] = total / (4.0 + decay)
+
+
+def clear_foreground(
+    picture: NDArray[np.uint8], background: NDArray[np.uint8], matte: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Returns RGBA whose blend over `background` is `picture`: F = (I - (1 - a) B) / a."""
+    share = matte.astype(np.float32)[..., None] / 255
+    colour = (picture - (1 - share) * background.astype(np.float32)) / np.maximum(share, 1 / 255)
+    bounded = np.clip(np.where(share > 0.02, colour, picture), 0, 255)
+    return np.ascontiguousarray(cv2.merge([np.round(bounded).astype(np.uint8), matte]))

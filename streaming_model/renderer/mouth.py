@@ -1,0 +1,184 @@
+"""The mouth's interior: cavity, tongue, teeth and gums, drawn behind the lips.
+
+Drawn at twice the size, shaded by the portrait's own light and palette, and laid over the
+frame with the exact coverage of the opening between the lips. A portrait that shows its own
+teeth keeps them, fixed to the skull, and hands over to the rig's where it had none.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming_model.motion_space import INDEX
+from streaming_model.portrait import Portrait
+from streaming_model.renderer.geometry import FaceGeometry, HeadMotion
+from streaming_model.renderer.palette import Palette
+from streaming_model.renderer.raster import cover_opening, draw_shaded
+from streaming_model.renderer.stage import Stage
+from streaming_model.rig import LOWER_GUM, LOWER_TEETH, TONGUE, UPPER_GUM, UPPER_TEETH, Rig
+
+Floats = NDArray[np.float32]
+
+SUPERSAMPLING: Final = 2
+TEETH_LIFT_CM: Final = 0.10  # the upper row sits this much higher than the source's
+TEETH_BACK_CM: Final = 0.35
+FRONT_FALLOFF_CM: Final = 3.4  # how far behind the incisors the light still reaches
+LIGHT: Final = np.array([-0.15, 0.45, 0.88], np.float32)
+OWN_TEETH_HANDOVER_CM: Final = 0.5  # jaw travel over which the picture's own mouth lets go
+
+
+class MouthLayer:
+    """The interior of one portrait's mouth on one stage."""
+
+    def __init__(
+        self,
+        portrait: Portrait,
+        rig: Rig,
+        *,
+        geometry: FaceGeometry,
+        stage: Stage,
+        palette: Palette,
+    ) -> None:
+        self.stage = stage
+        self.palette = palette
+        self.geometry = geometry
+        rotation = portrait.fit.rotation
+        ring = rig.mouth.ring
+        centre = rig.neutral[ring].mean(axis=0)
+        fitted, usual = geometry.rest[rig.mouth.upper], rig.neutral[rig.mouth.upper]
+        ratio = np.linalg.norm(fitted[-1] - fitted[0]) / np.linalg.norm(usual[-1] - usual[0])
+        self.ratio = float(np.clip(ratio, 0.75, 1.2))
+        upright = rig.interior_neutral + np.array([0, 0, -TEETH_BACK_CM], np.float32)
+        upright[np.isin(rig.interior_part, (UPPER_TEETH, UPPER_GUM)), 1] += TEETH_LIFT_CM
+        place = geometry.rest[ring].mean(axis=0)
+        self.rest: Floats = self.ratio * ((upright - centre) @ rotation.T) + place
+        deltas = self.ratio * (rig.interior_expressions @ rotation.T)
+        self.rest += np.tensordot(portrait.fit.own_expression, deltas, axes=1).astype(np.float32)
+        self._flat = np.ascontiguousarray(deltas.reshape(len(deltas), -1), np.float32)
+        self.triangles = rig.interior_triangles.astype(np.int32)
+        self.colours = _vertex_colours(rig, upright, palette)
+        self.width = float(np.ptp(stage.project(fitted)[:, 0]))
+        self._own = None if portrait.fit.mouth_is_closed else self._own_mask()
+
+    def draw(self, out: NDArray[np.uint8], face: Floats, motion: Floats, head: HeadMotion) -> None:
+        """Lays the interior over `out` where `face` [V, 3] (head turned) opens its lips."""
+        pair = self.geometry.mouth
+        upper = self.stage.project(face[pair.upper])
+        lower = self.stage.project(face[pair.lower])
+        box = _box(np.concatenate([upper, lower]), self.stage.size, margin=3)
+        if box is None:
+            return
+        left, top, right, bottom = box
+        cover = np.zeros((bottom - top, right - left), np.float32)
+        cover_opening(cover, upper, lower, left, top)
+        if float(cover.sum()) < 0.05:
+            return
+        inside = self._interior(motion, head, box)
+        inside *= self._contact_shade(cover)[..., None]
+        if self._own is not None:
+            inside = self._keep_own(inside, motion, head, box)
+        region = out[top:bottom, left:right]
+        mixed = region + cover[..., None] * (inside - region)
+        region[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+
+    def _interior(self, motion: Floats, head: HeadMotion, box: tuple[int, int, int, int]) -> Floats:
+        left, top, right, bottom = box
+        moved = self.rest + (motion[: len(self._flat)] @ self._flat).reshape(-1, 3)
+        points = head.apply(np.asarray(moved, np.float32))
+        pixels = self.stage.project(points) - np.array([left, top], np.float32)
+        pixels = SUPERSAMPLING * (pixels + 0.5) - 0.5
+        shape = (SUPERSAMPLING * (bottom - top), SUPERSAMPLING * (right - left))
+        inside = np.empty((*shape, 3), np.float32)
+        inside[:] = self.palette.cavity
+        depth = np.full(shape, -np.inf, np.float32)
+        draw_shaded(
+            inside,
+            depth,
+            np.concatenate([pixels, points[:, 2:]], axis=1),
+            self.colours,
+            self.triangles,
+        )
+        small = cv2.resize(inside, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.GaussianBlur(small, (3, 3), 0.5), np.float32)
+
+    def _contact_shade(self, cover: Floats) -> Floats:
+        """Darkens what lies close behind the lips, more under the upper one."""
+        reach = max(3, int(0.075 * self.width) | 1)
+        open_near = cv2.blur(cover, (reach, reach), borderType=cv2.BORDER_CONSTANT)
+        lowered = np.zeros_like(open_near)
+        drop = max(1, reach // 3)
+        lowered[drop:] = open_near[:-drop]
+        shade: Floats = 0.38 + 0.62 * np.clip(np.minimum(open_near, lowered) * 1.5 - 0.25, 0, 1)
+        return shade
+
+    def _own_mask(self) -> Floats:
+        """Returns [size, size]: 1 where the picture shows the inside of its own open mouth."""
+        size = self.stage.size
+        mask = np.zeros((size, size), np.float32)
+        pair, rest = self.geometry.mouth, self.geometry.rest
+        upper, lower = self.stage.project(rest[pair.upper]), self.stage.project(rest[pair.lower])
+        cover_opening(mask, upper, lower, 0, 0)
+        soft = max(3, int(0.05 * self.width) | 1)
+        eroded = cv2.erode(mask, np.ones((3, 3), np.uint8))
+        return np.asarray(cv2.blur(eroded, (soft, soft)) * eroded, np.float32)
+
+    def _keep_own(
+        self, inside: Floats, motion: Floats, head: HeadMotion, box: tuple[int, int, int, int]
+    ) -> Floats:
+        """Blends the picture's own teeth, fixed to the skull, over the rig's."""
+        assert self._own is not None
+        left, top, right, bottom = box
+        anchors = self.geometry.rest[self.geometry.mouth.upper[[0, 19, -1]]].copy()
+        anchors[:, 2] -= 0.6
+        anchors[1, 1] += 2.0
+        to_now = cv2.getAffineTransform(
+            self.stage.project(anchors),
+            self.stage.project(head.apply(anchors)) - np.array([left, top], np.float32),
+        )
+        shape = (right - left, bottom - top)
+        own = cv2.warpAffine(self.stage.picture, to_now, shape, borderMode=cv2.BORDER_REPLICATE)
+        mask = cv2.warpAffine(self._own, to_now, shape)
+        jaw = np.abs(motion[: len(self._flat)] @ self._flat).reshape(-1, 3).max()
+        moved = min(float(jaw) / OWN_TEETH_HANDOVER_CM, 1.0)
+        moved = max(moved, float(np.abs(motion[INDEX["mouthPucker"]])))
+        share = np.maximum(mask, 1.0 - moved)[..., None]
+        return np.asarray(inside + share * (own - inside), np.float32)
+
+
+def _vertex_colours(rig: Rig, points: Floats, palette: Palette) -> Floats:
+    """Shades every interior vertex once: part, facing, depth, side of the light."""
+    base = np.empty_like(points)
+    for part, colour in (
+        (UPPER_TEETH, palette.tooth),
+        (LOWER_TEETH, palette.tooth * 0.93),
+        (UPPER_GUM, palette.gum),
+        (LOWER_GUM, palette.gum * 0.9),
+        (TONGUE, palette.tongue),
+    ):
+        base[rig.interior_part == part] = colour
+    corners = points[rig.interior_triangles]
+    faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(points)
+    for corner in range(3):
+        np.add.at(normals, rig.interior_triangles[:, corner], faces)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
+    facing = 0.62 + 0.38 * np.clip(normals @ (LIGHT / np.linalg.norm(LIGHT)), 0, 1)
+    front = points[rig.interior_part == UPPER_TEETH, 2].max()
+    depth = np.clip(1.0 - (front - points[:, 2]) / FRONT_FALLOFF_CM, 0.22, 1.0)
+    across = np.clip((points[:, 0] + 2.5) / 5.0, 0, 1)
+    side = palette.light[0] + (palette.light[1] - palette.light[0]) * across
+    shaded: Floats = base * (facing * depth * side)[:, None]
+    return np.ascontiguousarray(shaded, np.float32)
+
+
+def _box(points: Floats, size: int, *, margin: int) -> tuple[int, int, int, int] | None:
+    """Returns left, top, right, bottom of the pixels around `points`; None if off the stage."""
+    low = np.maximum(np.floor(points.min(axis=0)).astype(int) - margin, 0)
+    high = np.minimum(np.ceil(points.max(axis=0)).astype(int) + margin + 1, size)
+    if (high <= low).any():
+        return None
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])

@@ -1,0 +1,94 @@
+"""The portrait's own colours: skin, lips, teeth, mouth and lashes, and where its light is.
+
+Read from the picture at the landmarks, so that what the picture does not show is painted in
+the picture's palette.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
+# fmt: off
+LEFT_CHEEK: Final = (425, 266, 411, 427, 436, 426, 322)  # the picture's right
+RIGHT_CHEEK: Final = (205, 36, 187, 207, 216, 206, 92)
+LOWER_LIP: Final = (
+    61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 308, 324, 318, 402, 317, 14, 87, 178, 88,
+    95, 78,
+)
+UPPER_LIP: Final = (
+    61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191,
+    78,
+)
+# fmt: on
+TOOTH: Final = np.array([236, 228, 212], np.float32)  # under white light
+FLESH: Final = np.array([176, 84, 82], np.float32)  # gums and tongue under white light
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours as [3] float32 RGB, 0..255.
+
+    Attributes:
+        skin: a well-lit part of the skin near the mouth.
+        lip: the lips' mean.
+        tooth, gum, tongue, cavity: what the mouth shows when it opens.
+        light: [2] brightness at the picture's left and right cheek over the brighter one.
+    """
+
+    skin: Floats
+    lip: Floats
+    tooth: Floats
+    gum: Floats
+    tongue: Floats
+    cavity: Floats
+    light: Floats
+
+
+def read_palette(picture: NDArray[np.uint8], landmarks: Floats) -> Palette:
+    """Reads the palette of `picture` [s, s, 3] at `landmarks` [478, 3]."""
+    left = _patch(picture, landmarks, RIGHT_CHEEK)
+    right = _patch(picture, landmarks, LEFT_CHEEK)
+    lips = np.concatenate([_patch(picture, landmarks, part) for part in (LOWER_LIP, UPPER_LIP)])
+    brightness = np.array([np.percentile(patch @ LUMA, 70) for patch in (left, right)], np.float32)
+    brighter = left if brightness[0] > brightness[1] else right
+    skin = _at_percentile(brighter, 75)
+    lip = lips.mean(axis=0)
+    light = np.clip(brightness / brightness.max(), 0.55, 1.0)
+    # The skin's colour is the light's colour times a typical skin: use it, half way, as a tint.
+    tint = skin / float(skin @ LUMA)
+    level = float(skin @ LUMA)
+    tooth = TOOTH / float(TOOTH @ LUMA) * level * 1.02
+    flesh = 0.45 * lip + 0.55 * FLESH / float(FLESH @ LUMA) * level * 0.62
+    return Palette(
+        skin=skin.astype(np.float32),
+        lip=lip.astype(np.float32),
+        tooth=np.clip(tooth * (0.55 + 0.45 * tint), 0, 250).astype(np.float32),
+        gum=np.clip(flesh * 0.95, 0, 255).astype(np.float32),
+        tongue=np.clip(flesh * np.array([1.0, 0.92, 0.92]), 0, 255).astype(np.float32),
+        cavity=np.clip(flesh * np.array([0.34, 0.20, 0.20]), 0, 255).astype(np.float32),
+        light=light.astype(np.float32),
+    )
+
+
+def _patch(picture: NDArray[np.uint8], landmarks: Floats, outline: tuple[int, ...]) -> Floats:
+    """Returns the pixels [n, 3] inside the convex hull or outline of some landmarks."""
+    mask = np.zeros(picture.shape[:2], np.uint8)
+    points = np.round(landmarks[list(outline), :2]).astype(np.int32)
+    shape = points if len(outline) > 10 else cv2.convexHull(points)
+    cv2.fillPoly(mask, [np.asarray(shape, np.int32)], 1)
+    return picture[mask > 0].astype(np.float32)
+
+
+def _at_percentile(pixels: Floats, percentile: float) -> Floats:
+    brightness = pixels @ LUMA
+    near = np.abs(brightness - np.percentile(brightness, percentile)) <= 6
+    mean: Floats = pixels[near].mean(axis=0)
+    return mean

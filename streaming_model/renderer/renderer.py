@@ -1,0 +1,228 @@
+"""Draws a portrait under motion: a pure function from 58 numbers to a picture.
+
+Back to front: still background, head layer, face with its lids and lips, eyes, mouth. The
+object is immutable after construction and may be shared by threads.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming_model.errors import VivantError
+from streaming_model.motion_space import INDEX, MOTION_SIZE
+from streaming_model.portrait import Portrait
+from streaming_model.renderer.eyes import EyeLayer
+from streaming_model.renderer.geometry import FaceGeometry
+from streaming_model.renderer.head import HeadLayer
+from streaming_model.renderer.mouth import MouthLayer
+from streaming_model.renderer.palette import read_palette
+from streaming_model.renderer.raster import draw_textured
+from streaming_model.renderer.stage import set_stage
+from streaming_model.rig import load_rig
+
+Floats = NDArray[np.float32]
+
+MIN_SIZE: Final = 256  # pixels
+MAX_SIZE: Final = 1024
+FEATHER_CM: Final = (0.3, 1.5)  # from the face surface's border: where it fades in
+FEATHER_FACING: Final = (0.12, 0.35)  # the same by how much the surface faces the viewer
+SKIRT_PIXELS: Final = 1.5  # lips and lids go on inwards, so that the opening's edge is covered
+SOLID: Final = 0.995
+
+
+class RendererError(VivantError):
+    """The renderer was asked for a size it cannot draw or given motion of a wrong shape."""
+
+    code = "renderer_misused"
+
+
+class Renderer:
+    """Draws one portrait at one size.
+
+    Args:
+        portrait: from `make_portrait`.
+        size: side of the square frames in pixels, 256 to 1024.
+
+    Raises:
+        RendererError: `size` is out of range.
+        ModelFileError: the rig is missing or damaged.
+    """
+
+    def __init__(self, portrait: Portrait, *, size: int = 512) -> None:
+        if not MIN_SIZE <= size <= MAX_SIZE:
+            raise RendererError(
+                f"The size must be {MIN_SIZE} to {MAX_SIZE} pixels, but {size} was asked for."
+            )
+        self.size = size
+        rig = load_rig()
+        self._stage = stage = set_stage(portrait, size)
+        self._geometry = geometry = FaceGeometry(portrait, rig)
+        facing = _facing(geometry.rest, rig.triangles)
+        opacity = _ramp(rig.edge_distance, FEATHER_CM) * _ramp(facing, FEATHER_FACING)
+        self._head = HeadLayer(
+            geometry,
+            portrait.fit,
+            triangles=rig.triangles,
+            facing=facing,
+            side=len(portrait.picture),
+        )
+        self._pairs = (geometry.mouth, geometry.left_eye, geometry.right_eye)
+        self._face_triangles, self._opacity = self._surface(rig.triangles, opacity)
+        self._face_sources = self._with_skirts(stage.project(geometry.rest))
+        self._head_sources = stage.project(self._head.rest)
+        self._head_triangles = self._uncovered(self._head.triangles)
+        self._head_opacity = np.ones(len(self._head.rest), np.float32)
+        palette = read_palette(portrait.picture, portrait.landmarks)
+        self._eyes = tuple(
+            EyeLayer(portrait, geometry=geometry, stage=stage, side=side)
+            for side in ("Left", "Right")
+        )
+        self._mouth = MouthLayer(portrait, rig, geometry=geometry, stage=stage, palette=palette)
+        self.render(np.full(MOTION_SIZE, 0.1, np.float32))  # compiles what is not compiled yet
+
+    def render(self, motion: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Returns the frame [size, size, 3] uint8 RGB for `motion` [58] of `motion_space`.
+
+        Zeros give back the portrait's picture.
+
+        Raises:
+            RendererError: `motion` has another shape or holds a value that is not finite.
+        """
+        motion = np.asarray(motion, np.float32)
+        if motion.shape != (MOTION_SIZE,) or not np.isfinite(motion).all():
+            raise RendererError(f"Motion must be {MOTION_SIZE} finite numbers.")
+        if not motion.any():
+            return self._stage.picture.copy()
+        out = self._stage.background.copy()
+        head = self._geometry.head(motion)
+        draw_textured(
+            out,
+            self._stage.foreground,
+            self._stage.project(self._head.positions(motion, head)),
+            self._head_sources,
+            self._head_opacity,
+            self._head_triangles,
+        )
+        face = head.apply(self._geometry.shape(motion))
+        draw_textured(
+            out,
+            self._stage.foreground,
+            self._with_skirts(self._stage.project(face)),
+            self._slid_sources(motion),
+            self._opacity,
+            self._face_triangles,
+        )
+        for eye in self._eyes:
+            eye.draw(out, face, motion, head)
+        self._mouth.draw(out, face, motion, head)
+        return out
+
+    def _slid_sources(self, motion: Floats) -> Floats:
+        """Returns where each vertex takes its texture: lid skin slides in as the eye closes."""
+        blinks = motion[[INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]]
+        if not blinks.any():
+            return self._face_sources
+        sources = self._face_sources.copy()
+        count = len(self._geometry.rest)
+        sources[:count, 1] -= self._stage.scale * (blinks @ self._geometry.lid_slide)
+        for pair, start in zip(self._pairs, self._skirt_starts, strict=True):
+            sources[start : start + len(pair.upper)] = sources[pair.upper]
+        return sources
+
+    def _with_skirts(self, pixels: Floats) -> Floats:
+        """Appends to the face's pixels a narrow hem inside each opening."""
+        pieces = [pixels]
+        for pair in self._pairs:
+            for here, there in zip((pair.upper, pair.lower), pair.facing(pixels), strict=True):
+                inward = there - pixels[here]
+                length = np.linalg.norm(inward, axis=1, keepdims=True)
+                pieces.append(
+                    pixels[here] + inward * np.minimum(SKIRT_PIXELS / np.maximum(length, 1e-3), 0.5)
+                )
+        return np.concatenate(pieces)
+
+    def _surface(
+        self, triangles: NDArray[np.int64], opacity: Floats
+    ) -> tuple[NDArray[np.int32], Floats]:
+        """Orders the face's triangles, farthest first, and adds the hems."""
+        rest = self._geometry.rest
+        triangles = triangles[(opacity[triangles] > 0).any(axis=1)]
+        order = np.argsort(rest[triangles, 2].mean(axis=1), kind="stable")
+        pieces = [triangles[order]]
+        start = len(rest)
+        self._skirt_starts = []
+        for pair in self._pairs:
+            self._skirt_starts.append(start)
+            for side in (pair.upper, pair.lower):
+                hem = np.arange(start, start + len(side))
+                start += len(side)
+                strip = np.concatenate(
+                    [
+                        np.stack([side[:-1], side[1:], hem[:-1]], axis=1),
+                        np.stack([side[1:], hem[1:], hem[:-1]], axis=1),
+                    ]
+                )
+                pieces += [strip, strip[:, ::-1]]  # either side: the hem may turn over
+        full = np.concatenate([opacity, np.ones(start - len(rest), np.float32)])
+        return np.concatenate(pieces).astype(np.int32), full.astype(np.float32)
+
+    def _uncovered(self, cells: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Drops head cells that nobody can see: outside the person, still, or under the face."""
+        size = self.size
+        covered = np.zeros((size, size, 3), np.uint8)
+        white = np.full((size, size, 4), 255, np.uint8)
+        draw_textured(
+            covered,
+            white,
+            self._face_sources,
+            self._face_sources,
+            np.where(self._opacity > SOLID, 1, 0).astype(np.float32),
+            self._face_triangles,
+        )
+        for pair in self._pairs:
+            ring = np.concatenate([pair.upper, pair.lower[::-1]])
+            outline = np.round(self._face_sources[ring]).astype(np.int32)
+            cv2.fillPoly(covered, [outline], (255, 255, 255))
+        moves = (self._head.weight[cells, 0] > 0).any(axis=1)
+        matte = self._stage.foreground[..., 3]
+        keep = []
+        for index in np.flatnonzero(moves):
+            corners = self._head_sources[cells[index]]
+            low = np.clip(np.floor(corners.min(axis=0)).astype(int) - 1, 0, size - 1)
+            high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 2, 1, size)
+            block = slice(low[1], max(high[1], low[1] + 1)), slice(low[0], max(high[0], low[0] + 1))
+            if matte[block].max() > 0 and covered[block].min() < 255:
+                keep.append(index)
+        self._restore_still(cells[np.setdiff1d(np.arange(len(cells)), np.flatnonzero(moves))])
+        return cells[keep]
+
+    def _restore_still(self, still: NDArray[np.int32]) -> None:
+        """Puts the person back into the background where nothing ever moves."""
+        draw_textured(
+            self._stage.background,
+            np.dstack([self._stage.picture, np.full((self.size, self.size), 255, np.uint8)]),
+            self._head_sources,
+            self._head_sources,
+            np.ones(len(self._head_sources), np.float32),
+            still,
+        )
+
+
+def _facing(points: Floats, triangles: NDArray[np.int64]) -> Floats:
+    """Returns how much each vertex faces the viewer, the z of its unit normal."""
+    corners = points[triangles]
+    faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(points)
+    for corner in range(3):
+        np.add.at(normals, triangles[:, corner], faces)
+    facing: Floats = normals[:, 2] / np.maximum(np.linalg.norm(normals, axis=1), 1e-9)
+    return facing
+
+
+def _ramp(values: Floats, span: tuple[float, float]) -> Floats:
+    share = np.clip((values - span[0]) / (span[1] - span[0]), 0, 1)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)

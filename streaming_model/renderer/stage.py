@@ -1,0 +1,69 @@
+"""The stage: how camera centimetres become output pixels, and the pictures scaled to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming_model.portrait import Portrait
+from streaming_model.renderer.head import clear_foreground
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything that depends on the output's size.
+
+    Attributes:
+        size: side of the output in pixels.
+        scale: output pixels per centimetre.
+        origin: [2] output pixel of camera (0, 0).
+        picture, background: [size, size, 3] uint8.
+        foreground: [size, size, 4] uint8; over `background` it gives `picture`.
+        landmarks: [478, 2] output pixels.
+    """
+
+    size: int
+    scale: float
+    origin: Floats
+    picture: NDArray[np.uint8]
+    background: NDArray[np.uint8]
+    foreground: NDArray[np.uint8]
+    landmarks: Floats
+
+    def project(self, points: Floats) -> Floats:
+        """Returns the pixels [n, 2] of camera points [n, 3]."""
+        pixels = points[:, :2] * np.array([self.scale, -self.scale], np.float32)
+        pixels += self.origin
+        return pixels
+
+
+def set_stage(portrait: Portrait, size: int) -> Stage:
+    """Scales a portrait to `size` output pixels a side."""
+    side = len(portrait.picture)
+    ratio = size / side
+    smooth = cv2.INTER_AREA if ratio < 1 else cv2.INTER_CUBIC
+
+    def scaled(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if ratio == 1:
+            return image
+        return np.asarray(cv2.resize(image, (size, size), interpolation=smooth), np.uint8)
+
+    picture, background = scaled(portrait.picture), scaled(portrait.background)
+    matte = scaled(portrait.matte)
+    background = np.where(matte[..., None] > 0, background, picture)
+    # Pixel centres: (x + 1/2) scales, x does not.
+    shift = (ratio - 1) / 2
+    return Stage(
+        size=size,
+        scale=portrait.fit.scale * ratio,
+        origin=(portrait.fit.origin * ratio + shift).astype(np.float32),
+        picture=picture,
+        background=background,
+        foreground=clear_foreground(picture, background, matte),
+        landmarks=(portrait.landmarks[:, :2] * ratio + shift).astype(np.float32),
+    )

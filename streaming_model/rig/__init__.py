@@ -1,0 +1,133 @@
+"""The rig: a head surface with identity and expression bases, and what the mouth holds.
+
+Loads `weights/rig/rig.safetensors` once per process. Made by `python -m training.rig`;
+every tensor is described in `docs/rig.md`. Units are centimetres, x to the picture's right,
+y up, z towards the viewer; left and right are the subject's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from streaming_model.errors import ModelFileError
+
+RIG_FILE: Final = Path(__file__).parents[1] / "weights" / "rig" / "rig.safetensors"
+UPPER_TEETH, LOWER_TEETH, UPPER_GUM, LOWER_GUM, TONGUE = range(5)
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A hole in the face surface, as vertex indices.
+
+    Attributes:
+        upper: from the picture's left corner to the right one, both included.
+        lower: the same corners along the lower side.
+        spread: [V, n] how a displacement of each vertex of `ring` reaches the skin around.
+    """
+
+    upper: Indices
+    lower: Indices
+    spread: Floats
+
+    @property
+    def ring(self) -> Indices:
+        """The vertices in the order of `spread`: upper, then lower without the corners."""
+        return np.concatenate([self.upper, self.lower[1:-1]])
+
+
+@dataclass(frozen=True)
+class Rig:
+    """The rig's arrays; see the module and `docs/rig.md`.
+
+    Attributes:
+        neutral: [V, 3] the face surface.
+        triangles: [T, 3].
+        identity: [K, V, 3] deltas of unit variance.
+        expressions: [52, V, 3] deltas in ARKit's order.
+        edge_distance: [V] centimetres to the surface's outer border.
+        landmarks: [468] the vertex at each MediaPipe landmark.
+        bound_landmarks: [n] the landmarks that bind the residual warp.
+        spread_residual: [V, n + rings] displacement from residuals of the bound landmarks and
+            then of the three rings (mouth, left eye, right eye).
+        mouth, left_eye, right_eye: the openings.
+        eye_centres, eye_radii: the eyeballs, left then right.
+        interior_neutral, interior_triangles, interior_part, interior_expressions: teeth,
+            gums and tongue; the part of each vertex is one of the module's constants.
+    """
+
+    neutral: Floats
+    triangles: Indices
+    identity: Floats
+    expressions: Floats
+    edge_distance: Floats
+    landmarks: Indices
+    bound_landmarks: Indices
+    spread_residual: Floats
+    mouth: Opening
+    left_eye: Opening
+    right_eye: Opening
+    eye_centres: Floats
+    eye_radii: Floats
+    interior_neutral: Floats
+    interior_triangles: Indices
+    interior_part: Indices
+    interior_expressions: Floats
+
+
+@lru_cache(maxsize=1)
+def load_rig() -> Rig:
+    """Loads the shipped rig; the arrays are shared and must not be written to.
+
+    Raises:
+        ModelFileError: the file is missing or damaged.
+    """
+    try:
+        tensors = load_file(RIG_FILE)
+    except (OSError, SafetensorError) as error:
+        raise ModelFileError(f"the rig file {RIG_FILE} cannot be read: {error}") from error
+    arrays: dict[str, Floats] = {
+        name: value.astype(np.float32)
+        for name, value in tensors.items()
+        if value.dtype != np.uint16
+    }
+    indices: dict[str, Indices] = {
+        name: value.astype(np.int64) for name, value in tensors.items() if value.dtype == np.uint16
+    }
+
+    def opening(name: str) -> Opening:
+        return Opening(
+            upper=indices[f"{name}_upper"],
+            lower=indices[f"{name}_lower"],
+            spread=arrays[f"spread_{name}"],
+        )
+
+    return Rig(
+        neutral=arrays["neutral"],
+        triangles=indices["triangles"],
+        identity=arrays["identity"],
+        expressions=arrays["expressions"],
+        edge_distance=arrays["edge_distance"],
+        landmarks=indices["landmarks"],
+        bound_landmarks=indices["bound_landmarks"],
+        spread_residual=arrays["spread_residual"],
+        mouth=opening("mouth"),
+        left_eye=opening("left_eye"),
+        right_eye=opening("right_eye"),
+        eye_centres=arrays["eye_centres"],
+        eye_radii=arrays["eye_radii"],
+        interior_neutral=arrays["interior_neutral"],
+        interior_triangles=indices["interior_triangles"],
+        interior_part=indices["interior_part"],
+        interior_expressions=arrays["interior_expressions"],
+    )

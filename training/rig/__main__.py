@@ -1,0 +1,169 @@
+"""Command line of the rig maker: reads the source, builds every part, writes safetensors."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from streaming_model.motion_space import ARKIT_NAMES
+from training.rig.face import Face, build_face
+from training.rig.interior import build_interior
+from training.rig.source import EYEBALLS, Source, load_canonical_face, load_source
+from training.rig.spread import laplacian, local_spread, smooth_fit
+
+IDENTITY_COUNT = 60
+LANDMARK_WEIGHT = 30.0
+LOOP_WEIGHT = 3000.0
+WEIGHTS = Path(__file__).parents[2] / "streaming_model" / "weights"
+
+# Landmarks whose place the lid and lip openings hold instead.
+# fmt: off
+LID_LANDMARKS = (
+    33, 246, 161, 160, 159, 158, 157, 173, 133, 7, 163, 144, 145, 153, 154, 155,
+    263, 466, 388, 387, 386, 385, 384, 398, 362, 249, 390, 373, 374, 380, 381, 382,
+)
+INNER_LIP_LANDMARKS = (
+    78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95,
+)
+# fmt: on
+LID_RING_CM = 0.55  # landmarks nearer than this to the lids are not reliable enough to bind
+
+
+def arkit_expressions(source: Source) -> NDArray[np.float64]:
+    """Returns the source's deltas in ARKit's order, [52, 26719, 3]; tongueOut is zero here."""
+    deltas = np.zeros((len(ARKIT_NAMES), *source.neutral.shape))
+    for index, name in enumerate(ARKIT_NAMES):
+        ours = name.replace("Left", "_L").replace("Right", "_R")
+        candidates = [name] if name in source.expressions else [ours, f"{name}_L", f"{name}_R"]
+        for candidate in candidates:
+            if candidate in source.expressions:
+                deltas[index] += source.expressions[candidate]
+    return deltas
+
+
+def bound_landmarks(face: Face, canonical: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Returns the landmarks that bind the residual warp: all but those at lids and inner lips."""
+    lids = canonical[list(LID_LANDMARKS)]
+    gap = np.linalg.norm(canonical[:, None] - lids, axis=2).min(axis=1)
+    keep = gap > LID_RING_CM
+    keep[list(INNER_LIP_LANDMARKS)] = False
+    loops = loop_vertices(face)
+    return np.flatnonzero(keep & ~np.isin(face.landmarks, loops))
+
+
+def loop_vertices(face: Face) -> NDArray[np.int64]:
+    """Returns the vertices of all openings: each loop's upper side, then its lower inside."""
+    return np.concatenate(
+        [
+            np.concatenate([loop.upper, loop.lower[1:-1]])
+            for loop in (face.mouth, face.left_eye, face.right_eye)
+        ]
+    )
+
+
+def spread_maps(
+    face: Face, points: NDArray[np.float64], bound: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    """Solves the three kinds of spreading: landmark residuals, lip contact, lid closing."""
+    stiffness, areas = laplacian(points, face.triangles)
+    loops = loop_vertices(face)
+    weights = np.concatenate(
+        [np.full(len(bound), LANDMARK_WEIGHT), np.full(len(loops), LOOP_WEIGHT)]
+    )
+    maps = {
+        "spread_residual": smooth_fit(
+            stiffness,
+            areas,
+            constrained=np.concatenate([face.landmarks[bound], loops]),
+            weights=weights,
+            membrane=0.02,
+        )
+    }
+    for name, loop, radius, decay in (
+        ("spread_mouth", face.mouth, 1.8, 0.7),
+        ("spread_left_eye", face.left_eye, 1.3, 0.45),
+        ("spread_right_eye", face.right_eye, 1.3, 0.45),
+    ):
+        maps[name] = local_spread(
+            points,
+            stiffness,
+            areas,
+            sources=np.concatenate([loop.upper, loop.lower[1:-1]]),
+            radius=radius,
+            decay=decay,
+        )
+    return maps
+
+
+def build(source: Source, canonical: NDArray[np.float64]) -> dict[str, NDArray[np.generic]]:
+    """Builds every tensor of the rig file, documented in `docs/rig.md`."""
+    face = build_face(source, canonical)
+    expressions = arkit_expressions(source)
+    interior = build_interior(source, expressions)
+    points = source.neutral[face.source_index]
+    bound = bound_landmarks(face, canonical)
+    eyes = [source.neutral[span] for span in EYEBALLS]
+    small = {
+        "identity": source.identities[:IDENTITY_COUNT, face.source_index],
+        "expressions": expressions[:, face.source_index],
+        "interior_expressions": interior.expressions,
+        **spread_maps(face, points, bound),
+    }
+    exact = {
+        "neutral": points,
+        "edge_distance": face.edge_distance,
+        "interior_neutral": interior.points,
+        "eye_centres": np.stack([(eye.max(axis=0) + eye.min(axis=0)) / 2 for eye in eyes]),
+        "eye_radii": np.array([np.ptp(eye[:, 0]) / 2 for eye in eyes]),
+    }
+    indices = {
+        "triangles": face.triangles,
+        "landmarks": face.landmarks,
+        "bound_landmarks": bound,
+        "interior_triangles": interior.triangles,
+        "interior_part": interior.part,
+    }
+    for name, loop in (
+        ("mouth", face.mouth),
+        ("left_eye", face.left_eye),
+        ("right_eye", face.right_eye),
+    ):
+        indices |= {f"{name}_upper": loop.upper, f"{name}_lower": loop.lower}
+    return (
+        {name: value.astype(np.float16) for name, value in small.items()}
+        | {name: value.astype(np.float32) for name, value in exact.items()}
+        | {name: value.astype(np.uint16) for name, value in indices.items()}
+    )
+
+
+def main() -> None:
+    """Parses the command line and writes `rig.safetensors`."""
+    parser = argparse.ArgumentParser(prog="python -m training.rig", description=__doc__)
+    parser.add_argument("ict_folder", type=Path, help="folder with ict_facekit.npz (MIT)")
+    parser.add_argument(
+        "--landmarker",
+        type=Path,
+        default=WEIGHTS / "face_landmarker" / "face_landmarker.task",
+        help="MediaPipe bundle, for the canonical face (Apache-2.0)",
+    )
+    parser.add_argument("--out", type=Path, default=WEIGHTS / "rig")
+    arguments = parser.parse_args()
+    tensors = build(load_source(arguments.ict_folder), load_canonical_face(arguments.landmarker))
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    path = arguments.out / "rig.safetensors"
+    save_file(
+        {name: np.ascontiguousarray(value) for name, value in tensors.items()},
+        path,
+        metadata={"format": "vivant-rig-1", "source": "ICT-FaceKit (MIT, Copyright 2020 USC ICT)"},
+    )
+    for name, value in tensors.items():
+        print(f"{name:24s} {value.dtype!s:8s} {value.shape}")
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
