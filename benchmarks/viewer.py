@@ -1,0 +1,164 @@
+"""A viewer made of aiortc: watches a session, counts what arrives, can speak into it.
+
+Used by the live benchmark and by the server's tests. It does not lip-sync, so it measures
+function and pace, never the offset of sound and picture.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import av
+import httpx
+import numpy as np
+from aiortc import (
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from numpy.typing import NDArray
+
+_SOUND_RATE = 48_000  # Hz
+_PACKET = 960  # samples, 20 ms
+
+
+class VoiceTrack(MediaStreamTrack):
+    """A microphone that plays [n] float32 of 48 kHz sound in real time, then silence."""
+
+    kind = "audio"
+
+    def __init__(self, sound: NDArray[np.float32]) -> None:
+        super().__init__()
+        self._sound = sound
+        self._sent = 0
+        self._began: float | None = None
+
+    async def recv(self) -> av.AudioFrame:
+        """Returns the next 20 ms when they are due."""
+        self._began = self._began or time.monotonic()
+        await asyncio.sleep(max(0.0, self._began + self._sent / _SOUND_RATE - time.monotonic()))
+        piece = self._sound[self._sent : self._sent + _PACKET]
+        piece = np.pad(piece, (0, _PACKET - len(piece)))
+        pcm = (piece * 32767).astype(np.int16).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
+        frame.sample_rate, frame.pts = _SOUND_RATE, self._sent
+        frame.time_base = Fraction(1, _SOUND_RATE)
+        self._sent += _PACKET
+        return frame
+
+
+@dataclass
+class Received:
+    """What a viewer got: arrival instants in seconds, with what arrived.
+
+    Attributes:
+        pictures: (arrival, pts in 90 kHz, image) of every picture; the image only if kept.
+        sounds: (arrival, pts in 48 kHz, root mean square) of every 20 ms of sound.
+        events: every JSON message.
+    """
+
+    pictures: list[tuple[float, int, NDArray[np.uint8] | None]] = field(default_factory=list)
+    sounds: list[tuple[float, int, float]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def of_type(self, kind: str) -> list[dict[str, Any]]:
+        """Returns the events of one type."""
+        return [event for event in self.events if event["type"] == kind]
+
+
+class Viewer:
+    """One connection to a session."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        session_id: str,
+        *,
+        microphone: MediaStreamTrack | None = None,
+        codec: str | None = None,
+        keeps_pictures: bool = True,
+    ) -> None:
+        self.received = Received()
+        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._client = client
+        self._session_id = session_id
+        self._microphone = microphone
+        self._codec = codec
+        self._keeps_pictures = keeps_pictures
+        self._tasks: list[asyncio.Task[None]] = []
+        self.channel: RTCDataChannel = self.connection.createDataChannel("events")
+        self.connection.on("track", self._on_track)
+        self.channel.on("message", self._on_message)
+
+    async def connect(self) -> None:
+        """Offers, applies the answer and returns; media follows by itself."""
+        connection = self.connection
+        if self._microphone is not None:
+            connection.addTransceiver(self._microphone, direction="sendrecv")
+        else:
+            connection.addTransceiver("audio", direction="recvonly")
+        video = connection.addTransceiver("video", direction="recvonly")
+        if self._codec is not None:
+            codecs = RTCRtpSender.getCapabilities("video").codecs
+            video.setCodecPreferences(
+                [codec for codec in codecs if codec.mimeType == f"video/{self._codec}"]
+            )
+        await connection.setLocalDescription(await connection.createOffer())
+        answer = await self._client.post(
+            f"/v1/sessions/{self._session_id}/offer",
+            json={"type": "offer", "sdp": connection.localDescription.sdp},
+        )
+        answer.raise_for_status()
+        await connection.setRemoteDescription(RTCSessionDescription(**answer.json()))
+
+    def send(self, **message: object) -> None:
+        """Sends a JSON message on the data channel."""
+        self.channel.send(json.dumps(message))
+
+    async def until(self, condition: Callable[[Received], object], *, seconds: float = 10) -> None:
+        """Returns once the condition holds of what was received.
+
+        Raises:
+            TimeoutError: it never did.
+        """
+        async with asyncio.timeout(seconds):
+            while not condition(self.received):
+                await asyncio.sleep(0.01)
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        await self.connection.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _on_message(self, message: str) -> None:
+        self.received.events.append(json.loads(message))
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        loop = asyncio.get_running_loop()
+        self._tasks.append(loop.create_task(self._watch(track)))
+
+    async def _watch(self, track: MediaStreamTrack) -> None:
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            now = time.monotonic()
+            if isinstance(frame, av.VideoFrame):
+                image = frame.to_ndarray(format="rgb24") if self._keeps_pictures else None
+                self.received.pictures.append((now, frame.pts or 0, image))
+            elif isinstance(frame, av.AudioFrame):
+                sound = frame.to_ndarray().astype(np.float32) / 32768
+                level = float(np.sqrt(np.mean(sound**2)))
+                self.received.sounds.append((now, frame.pts or 0, level))

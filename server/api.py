@@ -1,0 +1,363 @@
+"""The HTTP and WebSocket face of the server: docs/protocol.md, route by route.
+
+Every route checks, calls and answers; what happens is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, FastAPI, File, Request, Response, UploadFile, WebSocket
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.websockets import WebSocketDisconnect
+
+from server.desk import Desk
+from server.portraits import MAX_UPLOAD, PortraitEntry, Portraits
+from server.protocol import ProtocolError, ServerEvent, error_body
+from server.session import Session, SessionOptions
+from server.sessions import RETRY_AFTER, Sessions
+from server.voices import Voices
+from server.webrtc import IceServer
+from streaming_model.errors import ImageTooLargeError, VivantError
+
+_STATUS = {
+    "bad_request": 400,
+    "invalid_sdp": 400,
+    "not_found": 404,
+    "text_too_long": 413,
+    "image_too_large": 413,
+    "image_unreadable": 415,
+    "capacity": 503,
+}
+_UNPROCESSABLE = 422
+_MULTIPART_SLACK = 64 * 1024  # bytes of boundaries and headers around an upload
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What the routes serve from.
+
+    Attributes:
+        make_session: builds a session; keywords `session_id`, `portrait`, `avatar`, `voice`
+            and `seed` (None for the server's own).
+        is_ready: whether portrait, voice and model are warm.
+    """
+
+    sessions: Sessions
+    portraits: Portraits
+    voices: Voices
+    options: SessionOptions
+    make_session: Callable[..., Session]
+    is_ready: Callable[[], bool]
+
+
+class SessionRequest(BaseModel):
+    """What a new session should be."""
+
+    model_config = ConfigDict(extra="forbid")
+    portrait: str | None = None
+    voice: str | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+
+
+class SessionPatch(BaseModel):
+    """What to change in a session."""
+
+    model_config = ConfigDict(extra="forbid")
+    portrait: str | None = None
+    voice: str | None = None
+
+
+class Offer(BaseModel):
+    """A viewer's WebRTC offer."""
+
+    type: Literal["offer"]
+    sdp: str
+
+
+class SpeakBody(BaseModel):
+    """Text to say."""
+
+    text: str
+    voice: str | None = None
+
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
+    """Returns the application.
+
+    Args:
+        house: what it serves from.
+        page: folder of the web page, served at `/`.
+        lifespan: entered before the first request and left after the last.
+    """
+    app = FastAPI(
+        title="Vivant",
+        version=importlib.metadata.version("vivant"),
+        description="A portrait that speaks, live. See docs/protocol.md.",
+        lifespan=lifespan,
+    )
+    app.state.house = house
+    app.add_exception_handler(VivantError, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_body)
+    app.add_exception_handler(HTTPException, _refuse_http)
+    app.include_router(_ROUTES)
+    if page is not None:
+        app.mount("/", StaticFiles(directory=page, html=True), name="page")
+    return app
+
+
+_ROUTES = APIRouter()
+
+
+@_ROUTES.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process lives."""
+    return {"status": "ok"}
+
+
+@_ROUTES.get("/readyz")
+async def readyz(request: Request) -> Response:
+    """Portrait, voice and model are warm."""
+    if _house(request).is_ready():
+        return JSONResponse({"status": "ready"})
+    return JSONResponse(error_body("not_ready", "The server is still warming up."), 503)
+
+
+@_ROUTES.get("/v1/info")
+async def info(request: Request) -> dict[str, Any]:
+    """What this server is."""
+    house = _house(request)
+    return {
+        "version": importlib.metadata.version("vivant"),
+        "fps": house.options.fps,
+        "size": house.options.size,
+        "default_voice": house.voices.default,
+        "default_portrait": house.portraits.default,
+        "max_sessions": house.sessions.most,
+        "sessions": len(house.sessions),
+        "ice_servers": _ice(house),
+    }
+
+
+@_ROUTES.get("/v1/voices")
+async def voices(request: Request) -> list[dict[str, Any]]:
+    """The voices on offer."""
+    house = _house(request)
+    return [
+        {
+            "name": entry.name,
+            "engine": entry.engine,
+            "language": entry.language,
+            "label": entry.label,
+            "default": entry.name == house.voices.default,
+        }
+        for entry in house.voices.entries
+    ]
+
+
+@_ROUTES.get("/v1/portraits")
+async def portraits(request: Request) -> list[dict[str, Any]]:
+    """The portraits on offer."""
+    return [_portrait(entry) for entry in _house(request).portraits.list()]
+
+
+@_ROUTES.post("/v1/portraits", status_code=201)
+async def add_portrait(request: Request, image: Annotated[UploadFile, File()]) -> dict[str, Any]:
+    """Makes a portrait of an uploaded picture."""
+    data = await image.read(MAX_UPLOAD + 1)
+    if len(data) > MAX_UPLOAD:
+        raise _too_large()
+    return _portrait(await _house(request).portraits.add(data, image.filename or "portrait"))
+
+
+@_ROUTES.get("/v1/portraits/{portrait_id}/image")
+async def portrait_image(request: Request, portrait_id: str) -> Response:
+    """The framed picture at rest."""
+    data = await _house(request).portraits.image(portrait_id)
+    return Response(data, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"})
+
+
+@_ROUTES.post("/v1/sessions", status_code=201)
+async def open_session(request: Request, wanted: SessionRequest | None = None) -> dict[str, Any]:
+    """Opens a session."""
+    house = _house(request)
+    wanted = wanted or SessionRequest()
+    house.sessions.check_room()
+    voice = house.voices.check(wanted.voice)
+    portrait = house.portraits.check(wanted.portrait)
+    avatar = await house.portraits.avatar(portrait.id)
+    session = house.sessions.open(
+        lambda session_id: house.make_session(
+            session_id=session_id,
+            portrait=portrait.id,
+            avatar=avatar,
+            voice=voice,
+            seed=wanted.seed,
+        )
+    )
+    return {
+        "session_id": session.id,
+        "ice_servers": _ice(house),
+        "fps": house.options.fps,
+        "size": house.options.size,
+    }
+
+
+@_ROUTES.get("/v1/sessions/{session_id}")
+async def describe_session(request: Request, session_id: str) -> dict[str, Any]:
+    """What a session does."""
+    return _house(request).sessions.find(session_id).describe()
+
+
+@_ROUTES.patch("/v1/sessions/{session_id}")
+async def change_session(request: Request, session_id: str, patch: SessionPatch) -> dict[str, Any]:
+    """Changes the portrait or the voice."""
+    session = _house(request).sessions.find(session_id)
+    await session.update(portrait=patch.portrait, voice=patch.voice)
+    return session.describe()
+
+
+@_ROUTES.delete("/v1/sessions/{session_id}", status_code=204)
+async def close_session(request: Request, session_id: str) -> None:
+    """Ends a session."""
+    _house(request).sessions.close(session_id)
+
+
+@_ROUTES.post("/v1/sessions/{session_id}/offer")
+async def offer(request: Request, session_id: str, body: Offer) -> dict[str, str]:
+    """Connects a viewer."""
+    session = _house(request).sessions.find(session_id)
+    return {"type": "answer", "sdp": await session.add_viewer(body.sdp)}
+
+
+@_ROUTES.post("/v1/sessions/{session_id}/speak", status_code=202)
+async def speak(request: Request, session_id: str, body: SpeakBody) -> dict[str, int]:
+    """Says text after what is queued."""
+    session = _house(request).sessions.find(session_id)
+    return {"utterance": session.speak(body.text, body.voice)}
+
+
+@_ROUTES.post("/v1/sessions/{session_id}/interrupt", status_code=202)
+async def interrupt(request: Request, session_id: str) -> dict[str, int]:
+    """Stops at once."""
+    return {"utterance": _house(request).sessions.find(session_id).interrupt()}
+
+
+@_ROUTES.websocket("/v1/sessions/{session_id}/events")
+async def events(websocket: WebSocket, session_id: str) -> None:
+    """Messages both ways, and PCM in."""
+    house: House = websocket.app.state.house
+    if not _same_origin(websocket):
+        await websocket.close(code=1008, reason="cross-origin")
+        return
+    await websocket.accept()
+    try:
+        session = house.sessions.find(session_id)
+    except ProtocolError as error:
+        await websocket.send_json({"type": "error", "code": error.code, "message": str(error)})
+        await websocket.close(code=1008, reason="no such session")
+        return
+    async with asyncio.TaskGroup() as group:
+        sending = group.create_task(_send_events(websocket, session))
+        await _receive(websocket, session)
+        sending.cancel()
+
+
+async def _send_events(websocket: WebSocket, session: Session) -> None:
+    try:
+        with session.events.listen() as channel:
+            await websocket.send_text(session.ready().to_json())
+            async for event in channel:
+                await websocket.send_text(event.to_json())
+        await websocket.close(code=1000, reason="session closed")
+    except WebSocketDisconnect:
+        return
+
+
+async def _receive(websocket: WebSocket, session: Session) -> None:
+    desk = Desk(session)
+    try:
+        while True:
+            message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            answers: list[ServerEvent] = (
+                await desk.take_pcm(message["bytes"])
+                if message.get("bytes") is not None
+                else await desk.take_text(message["text"])
+            )
+            for answer in answers:
+                await websocket.send_text(answer.to_json())
+    except WebSocketDisconnect:
+        return
+    finally:
+        desk.leave()
+
+
+def _house(request: Request) -> House:
+    house: House = request.app.state.house
+    return house
+
+
+def _portrait(entry: PortraitEntry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "name": entry.name,
+        "builtin": entry.builtin,
+        "warnings": list(entry.warnings),
+    }
+
+
+def _ice(house: House) -> list[dict[str, Any]]:
+    return [_without_none(server) for server in house.options.ice_servers]
+
+
+def _without_none(server: IceServer) -> dict[str, Any]:
+    return {name: value for name, value in asdict(server).items() if value is not None}
+
+
+def _too_large() -> VivantError:
+    return ImageTooLargeError(f"The picture is larger than {MAX_UPLOAD // 2**20} MB.")
+
+
+def _same_origin(websocket: WebSocket) -> bool:
+    """Whether no foreign web page speaks; programs send no Origin at all."""
+    origin = websocket.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == websocket.headers.get("host")
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    code = error.code if isinstance(error, VivantError) else VivantError.code
+    headers = {"Retry-After": str(RETRY_AFTER)} if code == "capacity" else None
+    status = _STATUS.get(code, _UNPROCESSABLE)
+    return JSONResponse(error_body(code, str(error)), status, headers=headers)
+
+
+async def _refuse_body(_: Request, error: Exception) -> Response:
+    sentence = "The request cannot be read."
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        sentence = f"In {where}: {first['msg']}."
+    return JSONResponse(error_body("bad_request", sentence), 400)
+
+
+async def _refuse_http(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    code = "not_found" if status == 404 else "bad_request"
+    detail = str(error.detail) if isinstance(error, HTTPException) else "The request failed."
+    return JSONResponse(error_body(code, f"{detail}."), status)

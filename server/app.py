@@ -1,0 +1,262 @@
+"""Puts the server together and runs it: the only module that constructs concrete things.
+
+`serve` returns when the process is asked to end. It knows every part and no part knows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.resources
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from server.api import House, make_app
+from server.clock import Clock, MonotonicClock
+from server.config import Settings, SettingsError
+from server.encoder import VideoCodec
+from server.inference import AvatarPort, Inference
+from server.line import Engines
+from server.portraits import MakeAvatar, PortraitEntry, Portraits
+from server.session import Session, SessionOptions
+from server.sessions import Sessions
+from server.voice.base import Voice
+from server.voices import VoiceEntry, Voices
+from server.webrtc import IceServer
+
+BUILTIN_PORTRAIT = "mona_lisa"
+_GRACE = 1  # seconds for open requests at shutdown
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The concrete model and voices; tests bring their own."""
+
+    make_avatar: MakeAvatar
+    voice_entries: tuple[VoiceEntry, ...]
+    default_voice: str
+    open_voice: Callable[[str], Voice]
+
+
+def real_parts(settings: Settings) -> Parts:
+    """Returns the shipped model and the installed voices, the default voice measured.
+
+    Raises:
+        VivantError: the voice does not exist, or no voice works.
+    """
+    from server.voice.catalog import choose_voice, list_voices, open_voice
+
+    def make_avatar(path: Path) -> tuple[AvatarPort, tuple[str, ...]]:
+        from streaming_model.avatar import Avatar
+
+        avatar = Avatar.from_image(
+            path,
+            size=settings.size,
+            fps=settings.fps,
+            steps=settings.steps,
+            chunk_frames=settings.chunk_frames,
+            lookahead_frames=settings.lookahead_frames,
+            cache_dir=settings.cache_dir / "portraits",
+        )
+        return avatar, tuple(avatar.portrait.warnings)
+
+    default = choose_voice() if settings.voice == "auto" else settings.voice
+    open_voice(default)
+    return Parts(make_avatar, tuple(list_voices()), default, open_voice)
+
+
+class Server:
+    """Everything that lives as long as the process.
+
+    Attributes:
+        app: the ASGI application.
+        house: what it serves from.
+    """
+
+    def __init__(self, settings: Settings, parts: Parts, *, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._workers = {
+            name: ThreadPoolExecutor(1, thread_name_prefix=name)
+            for name in ("inference", "pictures", "sound", "speech", "portraits")
+        }
+        self._clock: Clock = clock or MonotonicClock()
+        self._engines = Engines(
+            inference=Inference(self._workers["inference"]),
+            picture_worker=self._workers["pictures"],
+            sound_worker=self._workers["sound"],
+            speech_worker=self._workers["speech"],
+            clock=self._clock,
+        )
+        self._is_warm = False
+        self._is_over = asyncio.Event()
+        self.house = House(
+            sessions=Sessions(
+                most=settings.max_sessions,
+                idle_seconds=settings.idle_timeout,
+                clock=self._clock,
+            ),
+            portraits=_portraits(settings, parts, self._workers["portraits"]),
+            voices=Voices(
+                entries=parts.voice_entries,
+                default=parts.default_voice,
+                open_voice=parts.open_voice,
+                worker=self._workers["speech"],
+            ),
+            options=_options(settings),
+            make_session=self._make_session,
+            is_ready=lambda: self._is_warm,
+        )
+        self.app = make_app(self.house, page=_page_folder(), lifespan=self._lifespan)
+
+    async def warm_up(self) -> None:
+        """Makes the default portrait and voice ready.
+
+        Raises:
+            VivantError: the picture, the model or the voice cannot be used.
+        """
+        await self.house.portraits.avatar(self.house.portraits.default)
+        voice = await self.house.voices.open(self.house.voices.default)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._workers["speech"], voice.warm_up)
+        self._is_warm = True
+
+    def end(self) -> None:
+        """Ends every session, so that their connections close by themselves."""
+        self._is_over.set()
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.house.sessions.run(self._is_over))
+            try:
+                yield
+            finally:
+                self.end()
+        for worker in self._workers.values():
+            worker.shutdown(wait=False, cancel_futures=True)
+
+    def _make_session(
+        self, *, session_id: str, portrait: str, avatar: AvatarPort, voice: str, seed: int | None
+    ) -> Session:
+        return Session(
+            session_id=session_id,
+            portrait=portrait,
+            avatar=avatar,
+            voice=voice,
+            seed=self._settings.seed if seed is None else seed,
+            options=self.house.options,
+            engines=self._engines,
+            portraits=self.house.portraits,
+            voices=self.house.voices,
+        )
+
+
+def serve(settings: Settings, parts: Parts | None = None) -> None:
+    """Serves until SIGINT or SIGTERM.
+
+    Args:
+        settings: everything that can be set.
+        parts: the model and the voices; those that ship if not given.
+
+    Raises:
+        VivantError: the port is taken, the portrait or the voice cannot be used, or a file of
+            the model is missing.
+    """
+    listener = _bind(settings)
+    with contextlib.closing(listener):
+        asyncio.run(_serve(settings, parts or real_parts(settings), listener))
+
+
+class _Uvicorn(uvicorn.Server):
+    """Uvicorn, leaving signals to us: it would end the process by the signal it caught."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures nothing."""
+        yield
+
+
+async def _serve(settings: Settings, parts: Parts, listener: socket.socket) -> None:
+    server = Server(settings, parts)
+    await server.warm_up()
+    config = uvicorn.Config(
+        server.app,
+        log_level="warning",
+        ws="websockets-sansio",
+        timeout_graceful_shutdown=_GRACE,
+    )
+    http = _Uvicorn(config)
+
+    def end() -> None:
+        server.end()
+        http.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    print(f"Vivant is ready at http://{shown}:{port}/", flush=True)  # noqa: T201 - for people
+    await http.serve(sockets=[listener])
+
+
+def _bind(settings: Settings) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        return socket.create_server((settings.host, settings.port), family=family)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SettingsError(
+            f"Cannot listen on {settings.host}, port {settings.port}: {reason}."
+        ) from None
+
+
+def _options(settings: Settings) -> SessionOptions:
+    codecs = (VideoCodec.VP8, VideoCodec.H264)
+    return SessionOptions(
+        fps=settings.fps,
+        size=settings.size,
+        bitrate=settings.bitrate * 1000,
+        codecs=codecs[::-1] if settings.codec == "h264" else codecs,
+        ice_servers=tuple(
+            IceServer(url, settings.ice_username, settings.ice_credential)
+            if url.startswith("turn")
+            else IceServer(url)
+            for url in settings.ice_servers
+        ),
+        chunk_frames=settings.chunk_frames,
+        lookahead_frames=settings.lookahead_frames,
+    )
+
+
+def _portraits(settings: Settings, parts: Parts, worker: ThreadPoolExecutor) -> Portraits:
+    assets = Path(str(importlib.resources.files("streaming_model"))) / "assets"
+    entries = [
+        PortraitEntry(BUILTIN_PORTRAIT, "Mona Lisa", True, assets / f"{BUILTIN_PORTRAIT}.jpg")
+    ]
+    default = BUILTIN_PORTRAIT
+    if settings.portrait != BUILTIN_PORTRAIT:
+        path = Path(settings.portrait)
+        if not path.is_file():
+            raise SettingsError(f"There is no portrait or picture file '{settings.portrait}'.")
+        default = "own"
+        entries.insert(0, PortraitEntry(default, path.stem[:60], True, path))
+    return Portraits(
+        entries,
+        default=default,
+        folder=settings.cache_dir / "uploads",
+        make_avatar=parts.make_avatar,
+        worker=worker,
+    )
+
+
+def _page_folder() -> Path | None:
+    index = Path(str(importlib.resources.files("client_web") / "index.html"))
+    return index.parent if index.is_file() else None

@@ -1,0 +1,37 @@
+"""The monotonic clock that schedules media: the only place in the server that reads time.
+
+Instants and durations are integer nanoseconds. It knows nothing of media time; `pacing`
+converts between the two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+NANOSECONDS_PER_SECOND = 1_000_000_000
+
+
+class Clock(Protocol):
+    """A source of monotonic instants that one can also wait for."""
+
+    def now(self) -> int:
+        """Returns the present instant in nanoseconds since an arbitrary origin."""
+        ...
+
+    async def sleep_until(self, instant: int) -> None:
+        """Returns once `now()` is at least `instant`."""
+        ...
+
+
+class MonotonicClock:
+    """The machine's monotonic clock."""
+
+    def now(self) -> int:
+        """Returns the present instant in nanoseconds since an arbitrary origin."""
+        return time.monotonic_ns()
+
+    async def sleep_until(self, instant: int) -> None:
+        """Returns once `now()` is at least `instant`; yields to the loop at least once."""
+        await asyncio.sleep(max(0, instant - self.now()) / NANOSECONDS_PER_SECOND)

@@ -1,0 +1,187 @@
+"""The server's settings: flags over environment over a TOML file over defaults.
+
+One dataclass is the single source: each field gives a flag `--max-sessions`, a variable
+`VIVANT_MAX_SESSIONS` and a TOML key `max_sessions`. It builds nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from streaming_model.errors import VivantError
+
+PREFIX = "VIVANT_"
+CODECS = ("auto", "vp8", "h264")
+
+
+class SettingsError(VivantError):
+    """A setting is unknown or has an impossible value."""
+
+    code = "settings_invalid"
+
+
+def default_cache_dir() -> Path:
+    """Returns where fitted portraits and uploads are kept: `$VIVANT_CACHE` or the usual."""
+    if folder := os.environ.get("VIVANT_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vivant"
+
+
+def _whole(low: int, high: int, *, even: bool = False) -> Callable[[Any], int]:
+    def convert(value: Any) -> int:  # noqa: ANN401 - from TOML it may be anything
+        number = int(str(value))
+        if isinstance(value, bool) or not low <= number <= high or (even and number % 2):
+            raise ValueError
+        return number
+
+    convert.__doc__ = f"{'an even' if even else 'a whole'} number from {low} to {high}"
+    return convert
+
+
+def _seconds(value: Any) -> float:  # noqa: ANN401
+    """a number of seconds, 1 to 86400"""
+    number = float(str(value))
+    if isinstance(value, bool) or not 1 <= number <= 86_400:
+        raise ValueError
+    return number
+
+
+def _choice(*options: str) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:  # noqa: ANN401
+        if value not in options:
+            raise ValueError
+        return str(value)
+
+    convert.__doc__ = "one of " + ", ".join(options)
+    return convert
+
+
+def _text(value: Any) -> str:  # noqa: ANN401
+    """text that is not empty"""
+    if not isinstance(value, str) or not value:
+        raise ValueError
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """addresses such as stun:host:port, separated by commas"""
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    texts = tuple(str(part).strip() for part in parts if str(part).strip())
+    if any(not text.startswith(("stun:", "turn:", "turns:")) for text in texts):
+        raise ValueError
+    return texts
+
+
+def _steps(value: Any) -> int | None:  # noqa: ANN401
+    """1, 2 or 4"""
+    number = int(str(value))
+    if number not in (1, 2, 4):
+        raise ValueError
+    return number
+
+
+def _setting(
+    default: Any,  # noqa: ANN401
+    convert: Callable[[Any], Any],
+    description: str,
+) -> Any:  # noqa: ANN401 - as dataclasses.field
+    return field(default=default, metadata={"convert": convert, "help": description})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set; see each field's help."""
+
+    host: str = _setting("127.0.0.1", _text, "address to listen on")
+    port: int = _setting(8080, _whole(0, 65_535), "port to listen on; 0 picks a free one")
+    portrait: str = _setting("mona_lisa", _text, "a built-in portrait or a picture file")
+    voice: str = _setting("auto", _text, "a voice of `vivant voices`; auto picks by speed")
+    size: int = _setting(512, _whole(256, 1024, even=True), "side of the video in pixels")
+    fps: int = _setting(25, _whole(10, 60), "pictures a second")
+    seed: int = _setting(0, _whole(0, 2**31 - 1), "decides head motion, blinks and gaze")
+    steps: int | None = _setting(None, _steps, "sampler steps; the model's own if not given")
+    chunk_frames: int = _setting(2, _whole(1, 5), "motion frames made per call of the sampler")
+    lookahead_frames: int = _setting(2, _whole(0, 4), "motion frames of speech heard ahead")
+    max_sessions: int = _setting(4, _whole(1, 1000), "sessions at once; more are turned away")
+    idle_timeout: float = _setting(30.0, _seconds, "seconds after which unused sessions end")
+    ice_servers: tuple[str, ...] = _setting((), _texts, "STUN and TURN servers")
+    ice_username: str | None = _setting(None, _text, "user name for the TURN servers")
+    ice_credential: str | None = _setting(None, _text, "password for the TURN servers")
+    codec: str = _setting("auto", _choice(*CODECS), "video codec to prefer")
+    bitrate: int = _setting(1_500, _whole(100, 20_000), "video bit rate in kbit/s")
+    cache_dir: Path = field(
+        default_factory=default_cache_dir,
+        metadata={"convert": Path, "help": "where uploads and fitted portraits are kept"},
+    )
+
+    @classmethod
+    def load(cls, options: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Self:
+        """Merges flags, environment, the file of `--config` and defaults, in that order.
+
+        Raises:
+            SettingsError: a value is impossible, a key is unknown or the file is unreadable.
+        """
+        flags = {name: getattr(options, name, None) for name in _names()}
+        variables = {name: environment.get(PREFIX + name.upper()) for name in _names()}
+        config = getattr(options, "config", None) or environment.get(PREFIX + "CONFIG")
+        layers: list[tuple[Mapping[str, Any], Callable[[str], str]]] = [
+            (flags, lambda name: "--" + name.replace("_", "-")),
+            (variables, lambda name: PREFIX + name.upper()),
+            (_read_file(Path(config)) if config else {}, lambda name: f"{name} in {config}"),
+        ]
+        values: dict[str, Any] = {}
+        for source, title in reversed(layers):
+            for name, value in source.items():
+                if value is not None:
+                    values[name] = _converted(name, value, title(name))
+        return cls(**values)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds a flag for every setting, and `--config`."""
+    parser.add_argument("--config", metavar="FILE", help="a TOML file with these settings")
+    for item in fields(Settings):
+        parser.add_argument(
+            "--" + item.name.replace("_", "-"),
+            metavar=item.name.split("_")[-1].upper(),
+            help=f"{item.metadata['help']}{_default_note(item.default)}".replace("%", "%%"),
+        )
+
+
+def _default_note(default: object) -> str:
+    is_plain = isinstance(default, (str, int, float)) and not isinstance(default, bool)
+    return f" (default: {default})" if is_plain else ""
+
+
+def _names() -> list[str]:
+    return [item.name for item in fields(Settings)]
+
+
+def _converted(name: str, value: Any, title: str) -> Any:  # noqa: ANN401
+    (convert,) = (item.metadata["convert"] for item in fields(Settings) if item.name == name)
+    try:
+        return convert(value)
+    except (ValueError, TypeError):
+        wanted = convert.__doc__ if convert is not Path else "a folder"
+        raise SettingsError(f"{title} must be {wanted}, not {value!r}.") from None
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = error.strerror or "unreadable"
+        raise SettingsError(f"The settings file '{path}' cannot be read: {reason}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The settings file '{path}' is not TOML: {error}.") from None
+    unknown = sorted(set(values) - set(_names()))
+    if unknown:
+        valid = ", ".join(_names())
+        raise SettingsError(f"'{path}' sets unknown {', '.join(unknown)}; valid are {valid}.")
+    return values

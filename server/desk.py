@@ -1,0 +1,69 @@
+"""What one client connection asks of a session, on a WebSocket or a data channel.
+
+It turns each message into a call and each refusal into an `error` event, so that no message
+can end a session. It knows no transport.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from server import protocol
+from server.protocol import Failed, ProtocolError, ServerEvent
+from streaming_model.errors import VivantError
+
+if TYPE_CHECKING:
+    from server.session import PushedAudio, Session
+
+
+class Desk:
+    """One connection's side of a session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._audio: PushedAudio | None = None
+
+    async def take_text(self, text: str) -> list[ServerEvent]:
+        """Obeys one JSON message; returns what to answer on this connection."""
+        try:
+            return await self._obey(protocol.parse_message(text))
+        except VivantError as error:
+            return [Failed(error.code, str(error))]
+
+    async def take_pcm(self, pcm: bytes) -> list[ServerEvent]:
+        """Takes one binary message; returns what to answer."""
+        try:
+            if self._audio is None:
+                raise ProtocolError("bad_request", "Binary audio came before 'audio.start'.")
+            await self._session.push_audio(self._audio, pcm)
+        except VivantError as error:
+            return [Failed(error.code, str(error))]
+        return []
+
+    def leave(self) -> None:
+        """Ends what the connection left open."""
+        if self._audio is not None:
+            self._session.end_audio(self._audio)
+            self._audio = None
+
+    async def _obey(self, message: protocol.ClientMessage) -> list[ServerEvent]:
+        session = self._session
+        match message:
+            case protocol.Speak(text=text, voice=voice):
+                session.speak(text, voice)
+            case protocol.Interrupt():
+                session.interrupt()
+            case protocol.Microphone(mode=mode):
+                session.switch_microphone(mode)
+            case protocol.AudioStart(sample_rate=sample_rate, channels=channels):
+                self.leave()
+                self._audio = session.open_audio(sample_rate=sample_rate, channels=channels)
+            case protocol.AudioEnd():
+                if self._audio is None:
+                    raise ProtocolError("bad_request", "'audio.end' came before 'audio.start'.")
+                self.leave()
+            case protocol.SessionUpdate(portrait=portrait, voice=voice):
+                await session.update(portrait=portrait, voice=voice)
+            case protocol.Ping(t=t):
+                return [protocol.Pong(t)]
+        return []

@@ -1,0 +1,50 @@
+"""Carries a session's events to everyone who listens.
+
+Each listener has its own bounded channel; a slow one loses its oldest events and delays
+nobody. It knows nothing of sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from server.channel import Channel, Overflow
+from server.protocol import ServerEvent
+
+_WAITING = 256  # events
+
+
+class EventHub:
+    """One session's events."""
+
+    def __init__(self) -> None:
+        self._listeners: set[Channel[ServerEvent]] = set()
+        self._is_closed = False
+
+    def __len__(self) -> int:
+        return len(self._listeners)
+
+    def publish(self, events: Iterable[ServerEvent]) -> None:
+        """Hands events to every listener, in order, without waiting."""
+        for event in events:
+            for listener in self._listeners:
+                listener.offer(event)
+
+    @contextmanager
+    def listen(self) -> Iterator[Channel[ServerEvent]]:
+        """Yields a channel of all events from now on."""
+        channel: Channel[ServerEvent] = Channel(_WAITING, Overflow.DROP_OLDEST)
+        if self._is_closed:
+            channel.close()
+        self._listeners.add(channel)
+        try:
+            yield channel
+        finally:
+            self._listeners.discard(channel)
+
+    def close(self) -> None:
+        """Ends every listener once it has read what waits."""
+        self._is_closed = True
+        for listener in self._listeners:
+            listener.close()

@@ -1,0 +1,111 @@
+"""The model's one worker thread: batches the sessions' motion, then draws pictures.
+
+The event loop hands it jobs and awaits their results. Motion jobs that wait together make
+one batch; pictures are drawn one at a time, so that no session's drawing delays another's
+speech by more than a picture. It knows nothing of sessions, encoders or time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from streaming_model.media import AudioChunk, MotionChunk, VideoFrame
+
+MotionState: TypeAlias = Any  # opaque: what a generator gave, it gets back
+AvatarState: TypeAlias = Any  # an immutable dataclass with a field `motion: MotionState`
+
+
+class MotionPort(Protocol):
+    """Speech to motion, as `streaming_model.motion.MotionGenerator` does it."""
+
+    def step(
+        self, states: Sequence[MotionState], inputs: Sequence[AudioChunk], /
+    ) -> tuple[list[MotionState], list[list[MotionChunk]]]:
+        """Feeds one chunk to each session of a batch."""
+        ...
+
+
+class AvatarPort(Protocol):
+    """What the server needs of `streaming_model.Avatar`; its state has a field `motion`."""
+
+    @property
+    def motion(self) -> MotionPort:
+        """The generator, shared by every avatar whose sessions may be batched."""
+        ...
+
+    @property
+    def fps(self) -> int:
+        """Pictures a second."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Side of the square picture in pixels."""
+        ...
+
+    def start(self, *, seed: int = 0) -> AvatarState:
+        """Returns a fresh session's state."""
+        ...
+
+    def render(
+        self, state: AvatarState, chunks: Iterable[MotionChunk], /
+    ) -> tuple[AvatarState, list[VideoFrame]]:
+        """Draws motion; returns the next state and the pictures."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class _MotionJob:
+    generator: MotionPort
+    state: MotionState
+    chunk: AudioChunk
+    result: tuple[MotionState, list[MotionChunk]] | None = None
+
+
+class Inference:
+    """Runs the model's two halves on `worker`, an executor of one thread."""
+
+    def __init__(self, worker: Executor) -> None:
+        self._worker = worker
+        self._waiting: list[_MotionJob] = []
+        self._lock = threading.Lock()  # guards `_waiting` between the loop and the worker
+
+    async def step(
+        self, generator: MotionPort, state: MotionState, chunk: AudioChunk
+    ) -> tuple[MotionState, list[MotionChunk]]:
+        """Feeds audio to the motion generator, in one batch with whoever else waits."""
+        job = _MotionJob(generator, state, chunk)
+        with self._lock:
+            self._waiting.append(job)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._worker, self._perform, job)
+
+    async def draw(
+        self, avatar: AvatarPort, state: AvatarState, chunk: MotionChunk
+    ) -> tuple[AvatarState, list[VideoFrame]]:
+        """Draws motion; returns the next state and the pictures."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._worker, avatar.render, state, [chunk])
+
+    def _perform(self, job: _MotionJob) -> tuple[MotionState, list[MotionChunk]]:
+        """Runs the batch that `job` waits in, unless an earlier job's batch held it already."""
+        if job.result is not None:
+            return job.result
+        with self._lock:
+            batch = [other for other in self._waiting if other.generator is job.generator]
+            self._waiting = [other for other in self._waiting if other not in batch]
+        if len(batch) > 1:
+            states, motions = job.generator.step(
+                [other.state for other in batch], [other.chunk for other in batch]
+            )
+            for other, state, motion in zip(batch, states, motions, strict=True):
+                other.result = (state, motion)
+        if job.result is None:
+            (state,), (motion,) = job.generator.step([job.state], [job.chunk])
+            job.result = (state, motion)
+        return job.result

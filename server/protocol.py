@@ -1,0 +1,269 @@
+"""The messages of docs/protocol.md: parse what clients send, write what the server says.
+
+Pure: no I/O and no session state. A message that cannot be understood raises a
+`ProtocolError` whose code and sentence go back to the client as an `error` event.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from streaming_model.errors import VivantError
+
+MAX_TEXT = 10_000  # characters in one `speak`
+MAX_MESSAGE = 256 * 1024  # characters in one JSON message
+
+
+class ProtocolError(VivantError):
+    """A request that breaks the protocol. `code` is one of docs/protocol.md."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Speak(_Message):
+    """Say `text` after what is already queued."""
+
+    type: Literal["speak"] = "speak"
+    text: str
+    voice: str | None = None
+
+
+class Interrupt(_Message):
+    """Stop at once; old audio is dropped."""
+
+    type: Literal["interrupt"] = "interrupt"
+
+
+class Microphone(_Message):
+    """What the viewer's audio track is for."""
+
+    type: Literal["microphone"] = "microphone"
+    mode: Literal["puppet", "listen", "off"]
+
+
+class AudioStart(_Message):
+    """PCM16 little endian follows in binary frames."""
+
+    type: Literal["audio.start"] = "audio.start"
+    sample_rate: int
+    channels: int = 1
+
+
+class AudioEnd(_Message):
+    """The utterance begun by `audio.start` is complete."""
+
+    type: Literal["audio.end"] = "audio.end"
+
+
+class SessionUpdate(_Message):
+    """Change the portrait or the voice while running."""
+
+    type: Literal["session.update"] = "session.update"
+    portrait: str | None = None
+    voice: str | None = None
+
+
+class Ping(_Message):
+    """Answered by `Pong` with the same `t`."""
+
+    type: Literal["ping"] = "ping"
+    t: float | int | str
+
+
+ClientMessage = Speak | Interrupt | Microphone | AudioStart | AudioEnd | SessionUpdate | Ping
+_PARSER: TypeAdapter[ClientMessage] = TypeAdapter(
+    Annotated[ClientMessage, Field(discriminator="type")]
+)
+
+
+def parse_message(text: str) -> ClientMessage:
+    """Reads one JSON message from a client.
+
+    Raises:
+        ProtocolError: `bad_request` when it is not a JSON object or a field is wrong,
+            `unknown_message` for a type that does not exist, `text_too_long` for `speak`.
+    """
+    if len(text) > MAX_MESSAGE:
+        raise ProtocolError("bad_request", f"The message is longer than {MAX_MESSAGE} characters.")
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ProtocolError("bad_request", "The message is not valid JSON.") from None
+    if not isinstance(fields, dict):
+        raise ProtocolError("bad_request", "The message is not a JSON object.")
+    try:
+        message = _PARSER.validate_python(fields)
+    except ValidationError as error:
+        raise _as_protocol_error(fields.get("type"), error) from None
+    if isinstance(message, Speak):
+        check_text(message.text)
+    return message
+
+
+def check_text(text: str) -> None:
+    """Accepts text that can be spoken.
+
+    Raises:
+        ProtocolError: it is blank, or longer than 10,000 characters.
+    """
+    if len(text) > MAX_TEXT:
+        raise ProtocolError(
+            "text_too_long",
+            f"The text has {len(text):,} characters; at most {MAX_TEXT:,} can be spoken at once.",
+        )
+    if not text.strip():
+        raise ProtocolError("bad_request", "There is no text to speak.")
+
+
+def _as_protocol_error(kind: object, error: ValidationError) -> ProtocolError:
+    first = error.errors(include_url=False)[0]
+    if first["type"].startswith("union_tag"):
+        shown = str(kind)[:60]
+        return ProtocolError("unknown_message", f"There is no message of type {shown!r}.")
+    field_name = str(first["loc"][-1])
+    reason = first["msg"]
+    return ProtocolError("bad_request", f"In {str(kind)!r}, field {field_name!r}: {reason}.")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    """Something the server tells its clients; the fields are the message's."""
+
+    type: ClassVar[str] = ""
+
+    def to_json(self) -> str:
+        """Returns the message as it goes over the wire."""
+        return json.dumps({"type": self.type, **asdict(self)}, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReady(ServerEvent):
+    """The first message on every connection."""
+
+    type: ClassVar[str] = "session.ready"
+    session_id: str
+    fps: int
+    size: int
+    portrait: str
+    voice: str
+
+
+State = Literal["idle", "listening", "speaking"]
+
+
+@dataclass(frozen=True, slots=True)
+class StateUpdated(ServerEvent):
+    """What the portrait does from `media_time` on."""
+
+    type: ClassVar[str] = "session.state_updated"
+    state: State
+    media_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakStarted(ServerEvent):
+    """The first audio of an utterance leaves."""
+
+    type: ClassVar[str] = "agent.speak_started"
+    utterance: int
+    media_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakEnded(ServerEvent):
+    """The last audio of an utterance has left, or it was interrupted."""
+
+    type: ClassVar[str] = "agent.speak_ended"
+    utterance: int
+    media_time: int
+    interrupted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SubtitleDelta(ServerEvent):
+    """Words whose audio begins at `media_time`."""
+
+    type: ClassVar[str] = "subtitle.delta"
+    utterance: int
+    text: str
+    media_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserSpeechStarted(ServerEvent):
+    """The viewer's microphone begins to carry speech."""
+
+    type: ClassVar[str] = "user.speech_started"
+    media_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserSpeechStopped(ServerEvent):
+    """The viewer's microphone carries speech no more."""
+
+    type: ClassVar[str] = "user.speech_stopped"
+    media_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Warned(ServerEvent):
+    """Something was skipped; the session goes on."""
+
+    type: ClassVar[str] = "warning"
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(ServerEvent):
+    """A request could not be carried out; the session lives."""
+
+    type: ClassVar[str] = "error"
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics(ServerEvent):
+    """Figures of the last second."""
+
+    type: ClassVar[str] = "metrics"
+    fps: float = 0.0
+    render_ms: float = 0.0
+    latency_ms: float = 0.0
+    late_frames: int = 0
+    bitrate_kbps: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pong(ServerEvent):
+    """The answer to a `ping`."""
+
+    type: ClassVar[str] = "pong"
+    t: float | int | str
+
+
+CloseReason = Literal["client", "idle", "shutdown", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClosed(ServerEvent):
+    """The last message of a session."""
+
+    type: ClassVar[str] = "session.closed"
+    reason: CloseReason
+
+
+def error_body(code: str, message: str) -> dict[str, Any]:
+    """Returns the JSON body of every refused REST call."""
+    return {"error": {"code": code, "message": message}}

@@ -1,0 +1,398 @@
+"""One live session: what clients ask for, done to the line; what happens there, told to them.
+
+One TaskGroup per session, and the one broad `except` of the server at its edge: whatever goes
+wrong ends this session and no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from server import protocol
+from server.audience import Audience
+from server.desk import Desk
+from server.encoder import VideoCodec
+from server.events import EventHub
+from server.inference import AvatarPort
+from server.ingest import Ingest
+from server.line import Engines, LiveLine
+from server.microphone import Mode
+from server.pacing import MILLISECOND
+from server.portraits import Portraits
+from server.protocol import CloseReason, ProtocolError, ServerEvent
+from server.sender_reports import NtpClock
+from server.speaker import Speaker, SpeakRequest
+from server.timeline import Mark
+from server.turns import Heard, Turns
+from server.voices import Voices
+from server.webrtc import IceServer, MicrophoneFrame, Peer, microphone_frame
+from streaming_model.media import SAMPLE_RATE
+
+_LOG = logging.getLogger(__name__)
+_SECOND = 1_000_000_000  # ns
+_CONNECT_SECONDS = 20  # for ICE and DTLS
+_MOST_AHEAD = 120 * SAMPLE_RATE  # samples of pushed PCM that may wait
+_LOOK_AGAIN = _SECOND // 20
+_GOODBYE_TIME = _SECOND // 20
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """What all sessions of a server have in common."""
+
+    fps: int
+    size: int
+    bitrate: int
+    codecs: tuple[VideoCodec, ...]
+    ice_servers: tuple[IceServer, ...]
+    chunk_frames: int
+    lookahead_frames: int
+
+
+@dataclass(slots=True)
+class PushedAudio:
+    """An utterance whose PCM a client sends in binary messages."""
+
+    utterance: int
+    ingest: Ingest
+
+
+class Session:
+    """A portrait, its viewers and its voice.
+
+    Attributes:
+        id: its public name.
+        portrait: id of the portrait.
+        voice: name of the voice.
+        events: everything it has to say.
+        last_used: instant at which somebody last watched, spoke or asked.
+    """
+
+    def __init__(
+        self,
+        *,
+        session_id: str,
+        portrait: str,
+        avatar: AvatarPort,
+        voice: str,
+        seed: int,
+        options: SessionOptions,
+        engines: Engines,
+        portraits: Portraits,
+        voices: Voices,
+    ) -> None:
+        self.id = session_id
+        self.portrait = portrait
+        self.voice = voice
+        self.events = EventHub()
+        self._options = options
+        self._portraits = portraits
+        self._voices = voices
+        self._clock = engines.clock
+        self.last_used = self._clock.now()
+        self._ntp = NtpClock(self._clock)
+        self._turns = Turns()
+        self._audience = Audience(
+            size=options.size,
+            fps=options.fps,
+            bitrate=options.bitrate,
+            picture_worker=engines.picture_worker,
+            sound_worker=engines.sound_worker,
+        )
+        self.line = LiveLine(
+            avatar=avatar,
+            seed=seed,
+            chunk_frames=options.chunk_frames,
+            lookahead_frames=options.lookahead_frames,
+            engines=engines,
+            audience=self._audience,
+            on_audible=self._on_audible,
+        )
+        self._speaker = Speaker(
+            queue=self.line.queue,
+            open_voice=voices.open,
+            publish=self.events.publish,
+            worker=engines.speech_worker,
+            clock=self._clock,
+        )
+        self._pcm_worker = engines.sound_worker
+        self._peers: set[Peer] = set()
+        self._heard_peer: Peer | None = None
+        self._group = asyncio.TaskGroup()
+        self._closing = asyncio.Event()
+        self._reason: CloseReason = "client"
+        self.metrics = protocol.Metrics()
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether somebody watches or listens, or speech is still to be said."""
+        is_heard = bool(self._peers) or len(self.events) > 0
+        return is_heard or not self.line.queue.is_empty
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it has ended or is about to."""
+        return self._closing.is_set()
+
+    async def run(self) -> None:
+        """Lives until `close`, or until something fails."""
+        try:
+            async with self._group:
+                tasks = [
+                    self._group.create_task(self.line.run(), name="line"),
+                    self._group.create_task(self._speaker.run(), name="speaker"),
+                    self._group.create_task(self._measure(), name="metrics"),
+                ]
+                await self._closing.wait()
+                for task in tasks:
+                    task.cancel()
+        except Exception:  # noqa: BLE001 - the session's edge: whatever failed ends it alone
+            _LOG.exception("session %s failed", self.id)
+            self._reason = "failed"
+            self._closing.set()
+        finally:
+            self._publish([protocol.SessionClosed(self._reason)])
+            self.events.close()
+
+    def close(self, reason: CloseReason) -> None:
+        """Ends the session; listeners hear why."""
+        if not self._closing.is_set():
+            self._reason = reason
+            self._closing.set()
+
+    def touch(self) -> None:
+        """Notes that somebody uses the session."""
+        self.last_used = self._clock.now()
+
+    def ready(self) -> protocol.SessionReady:
+        """Returns the first message for a new connection."""
+        return protocol.SessionReady(
+            self.id, self._options.fps, self._options.size, self.portrait, self.voice
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Returns what `GET /v1/sessions/{id}` tells."""
+        return {
+            "session_id": self.id,
+            "state": self._turns.state,
+            "portrait": self.portrait,
+            "voice": self.voice,
+            "utterance": self._turns.utterance,
+            "media_time": self.line.timeline.position,
+            "viewers": len(self._audience),
+            "metrics": asdict(self.metrics),
+        }
+
+    def speak(self, text: str, voice: str | None = None) -> int:
+        """Queues text; returns its utterance.
+
+        Raises:
+            ProtocolError: the text is empty or too long, there is no such voice, or too much
+                waits already.
+        """
+        protocol.check_text(text)
+        name = self.voice if voice is None else self._voices.check(voice)
+        self.touch()
+        self.line.begin()
+        number = self._turns.open()
+        self.line.queue.open(number)
+        self._speaker.request(SpeakRequest(number, text, name))
+        return number
+
+    def interrupt(self) -> int:
+        """Stops what is said and drops what waits; returns the utterance number from here on."""
+        self.touch()
+        self.line.microphone.interrupt()
+        return self._cut()
+
+    async def update(self, *, portrait: str | None = None, voice: str | None = None) -> None:
+        """Changes the portrait, the voice or both while running.
+
+        Raises:
+            ProtocolError: `not_found` or `unknown_voice`; then nothing changes.
+            PortraitError: the picture cannot be used.
+        """
+        self.touch()
+        name = self.voice if voice is None else self._voices.check(voice)
+        if portrait is not None:
+            self.line.change_avatar(await self._portraits.avatar(portrait))
+            self.portrait = portrait
+        self.voice = name
+        self._publish([self.ready()])
+
+    def switch_microphone(self, mode: Mode) -> None:
+        """Chooses what the viewers' audio is for."""
+        self.touch()
+        if self.line.microphone.switch(mode):
+            self._publish(self._turns.heard(Heard.STOPPED, self.line.timeline.position))
+
+    def open_audio(self, *, sample_rate: int, channels: int) -> PushedAudio:
+        """Begins an utterance whose PCM the client sends.
+
+        Raises:
+            AudioError: the rate or the channels are out of range.
+        """
+        ingest = Ingest(sample_rate=sample_rate, channels=channels)
+        self.touch()
+        self.line.begin()
+        number = self._turns.open()
+        self.line.queue.open(number)
+        return PushedAudio(number, ingest)
+
+    async def push_audio(self, audio: PushedAudio, pcm: bytes) -> None:
+        """Adds PCM16, waiting while two minutes of it wait to be heard.
+
+        Raises:
+            AudioError: the bytes are not a whole number of frames.
+        """
+        self.touch()
+        loop = asyncio.get_running_loop()
+        aligned = await loop.run_in_executor(self._pcm_worker, audio.ingest.push_pcm16, pcm)
+        queue = self.line.queue
+        while queue.samples > _MOST_AHEAD and queue.holds(audio.utterance):
+            await self._clock.sleep_until(self._clock.now() + _LOOK_AGAIN)
+        queue.append(audio.utterance, aligned)
+
+    def end_audio(self, audio: PushedAudio) -> None:
+        """Completes the utterance."""
+        self.line.queue.append(audio.utterance, audio.ingest.finish())
+        self.line.queue.complete(audio.utterance)
+
+    async def add_viewer(self, offer: str) -> str:
+        """Connects a viewer; returns the SDP answer.
+
+        Raises:
+            ProtocolError: `invalid_sdp`.
+        """
+        self.touch()
+        peer = Peer(
+            codecs=self._options.codecs,
+            ice_servers=self._options.ice_servers,
+            want_keyframe=self._audience.want_keyframe,
+        )
+        answer = await peer.accept(offer, instant_of=self.line.instant, ntp=self._ntp)
+        if self.is_closing:
+            await peer.close()
+            raise ProtocolError("not_found", "The session has ended.")
+        self._peers.add(peer)
+        self._group.create_task(self._serve(peer), name="viewer")
+        return answer
+
+    def _cut(self) -> int:
+        """Interrupts whatever is said; silence stays as it is."""
+        is_busy = (
+            self._turns.speaking is not None
+            or not self.line.queue.is_empty
+            or self.line.timeline.holds_speech
+        )
+        if is_busy:
+            unheard = self.line.interrupt(self._turns.open())
+            self._publish(self._turns.interrupted(unheard, self.line.timeline.position))
+        return self._turns.utterance
+
+    async def _serve(self, peer: Peer) -> None:
+        """Looks after one viewer until it goes or the session ends."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                ends = [
+                    group.create_task(peer.closed.wait()),
+                    group.create_task(self._closing.wait()),
+                ]
+                tasks = [
+                    group.create_task(self._admit(peer)),
+                    group.create_task(self._forward_events(peer)),
+                    group.create_task(self._obey(peer)),
+                    group.create_task(self._hear(peer)),
+                ]
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                for task in ends + tasks:
+                    task.cancel()
+            if self.is_closing:
+                await self._say_goodbye(peer)
+        finally:
+            self._audience.remove(peer)
+            self._peers.discard(peer)
+            await peer.close()
+            self.touch()
+
+    async def _admit(self, peer: Peer) -> None:
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await peer.connected.wait()
+        except TimeoutError:
+            peer.closed.set()
+            return
+        self.line.begin()
+        self._audience.add(peer)
+
+    async def _forward_events(self, peer: Peer) -> None:
+        with self.events.listen() as events:
+            await peer.events_open.wait()
+            peer.send_event(self.ready().to_json())
+            async for event in events:
+                peer.send_event(event.to_json())
+
+    async def _obey(self, peer: Peer) -> None:
+        desk = Desk(self)
+        async for text in peer.messages:
+            for event in await desk.take_text(text):
+                peer.send_event(event.to_json())
+
+    async def _hear(self, peer: Peer) -> None:
+        if peer.microphone is None:
+            return
+        self._heard_peer = peer
+        self.line.microphone.reset()
+        while (frame := await microphone_frame(peer.microphone)) is not None:
+            # A session has one live voice: the microphone that came last.
+            if self._heard_peer is peer:
+                self._hear_frame(frame)
+
+    def _hear_frame(self, frame: MicrophoneFrame) -> None:
+        edges = self.line.microphone.push(
+            frame.pcm, sample_rate=frame.sample_rate, channels=frame.channels
+        )
+        for edge in edges:
+            if edge is Heard.STARTED:
+                self._begin_user_turn()
+            else:
+                self.line.microphone.end()
+            self._publish(self._turns.heard(edge, self.line.timeline.position))
+
+    def _begin_user_turn(self) -> None:
+        """Lets the user barge in, and in `puppet` mode gives the live voice its number."""
+        self.touch()
+        self._cut()
+        if self.line.microphone.mode == "puppet":
+            self.line.microphone.begin(self._turns.open())
+
+    async def _say_goodbye(self, peer: Peer) -> None:
+        peer.send_event(protocol.SessionClosed(self._reason).to_json())
+        # The data channel is reliable only while the connection lives: let it flush.
+        await self._clock.sleep_until(self._clock.now() + _GOODBYE_TIME)
+
+    async def _measure(self) -> None:
+        """Publishes figures once a second."""
+        pictures, size = 0, 0
+        while True:
+            await self._clock.sleep_until(self._clock.now() + _SECOND)
+            audience, line = self._audience, self.line
+            self.metrics = protocol.Metrics(
+                fps=float(audience.pictures_sent - pictures),
+                render_ms=round(line.draw_cost / MILLISECOND, 1),
+                latency_ms=round(line.latency / MILLISECOND, 1),
+                late_frames=line.timeline.late_frames,
+                bitrate_kbps=round((audience.bytes_sent - size) * 8 / 1000, 1),
+            )
+            pictures, size = audience.pictures_sent, audience.bytes_sent
+            self._publish([self.metrics])
+
+    def _on_audible(self, marks: Sequence[Mark], media_time: int) -> None:
+        self._publish(self._turns.audible(marks, media_time))
+
+    def _publish(self, events: Sequence[ServerEvent]) -> None:
+        self.events.publish(events)

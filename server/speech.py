@@ -1,0 +1,174 @@
+"""What is queued to be said: utterances in order, handed out in blocks of 40 ms.
+
+Pure: no event loop, no clock. An utterance that has begun and has no audio ready gives
+silence until more arrives (an underrun), so that audio never bursts to catch up.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.ingest import SOUND_RATIO, AlignedAudio
+from streaming_model.media import SAMPLES_PER_MOTION_FRAME
+
+BLOCK = SAMPLES_PER_MOTION_FRAME  # 16 kHz samples, 40 ms: one motion frame
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Forty milliseconds of the session's audio.
+
+    Attributes:
+        start: media time of its first sample.
+        speech: [640] float32, 16 kHz, what the model hears.
+        sound: [1920] float32, 48 kHz, what the viewers hear.
+        utterance: the utterance it belongs to.
+        is_speech: whether it carries an utterance's audio, not silence.
+        begins: whether it is the first of its utterance.
+        ends: whether it is the last of its utterance.
+        texts: subtitles that begin in it.
+    """
+
+    start: int
+    speech: NDArray[np.float32]
+    sound: NDArray[np.float32]
+    utterance: int
+    is_speech: bool = False
+    begins: bool = False
+    ends: bool = False
+    texts: tuple[str, ...] = ()
+
+
+def silent_block(start: int, utterance: int) -> Block:
+    """Returns forty milliseconds of silence at `start`."""
+    return Block(
+        start=start,
+        speech=np.zeros(BLOCK, np.float32),
+        sound=np.zeros(BLOCK * SOUND_RATIO, np.float32),
+        utterance=utterance,
+    )
+
+
+@dataclass(slots=True)
+class _Utterance:
+    number: int
+    audio: deque[AlignedAudio] = field(default_factory=deque)
+    texts: deque[tuple[int, str]] = field(default_factory=deque)  # (sample offset, text)
+    received: int = 0
+    taken: int = 0
+    is_complete: bool = False
+
+    @property
+    def waiting(self) -> int:
+        return self.received - self.taken
+
+
+class SpeechQueue:
+    """Utterances that wait to be spoken, in the order they were opened."""
+
+    def __init__(self) -> None:
+        self._utterances: deque[_Utterance] = deque()
+
+    @property
+    def samples(self) -> int:
+        """How much audio waits, in 16 kHz samples."""
+        return sum(utterance.waiting for utterance in self._utterances)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits and nothing is expected."""
+        return not self._utterances
+
+    def holds(self, number: int) -> bool:
+        """Whether the utterance waits or is being spoken and may still receive audio."""
+        return any(
+            utterance.number == number and not utterance.is_complete
+            for utterance in self._utterances
+        )
+
+    def open(self, number: int) -> None:
+        """Puts a new, still empty utterance at the end of the queue."""
+        self._utterances.append(_Utterance(number))
+
+    def append(self, number: int, audio: AlignedAudio, text: str | None = None) -> bool:
+        """Adds audio, and the subtitle that begins with it, to an open utterance.
+
+        Returns False, and drops both, when the utterance has been interrupted meanwhile.
+        """
+        for utterance in self._utterances:
+            if utterance.number == number and not utterance.is_complete:
+                if text:
+                    utterance.texts.append((utterance.received, text))
+                if len(audio):
+                    utterance.audio.append(audio)
+                    utterance.received += len(audio)
+                return True
+        return False
+
+    def complete(self, number: int) -> None:
+        """Says that no more audio follows for the utterance."""
+        for utterance in self._utterances:
+            if utterance.number == number:
+                utterance.is_complete = True
+
+    def drop_before(self, number: int) -> list[int]:
+        """Drops every utterance below `number`; returns those that had not begun."""
+        dropped = [utterance for utterance in self._utterances if utterance.number < number]
+        self._utterances = deque(item for item in self._utterances if item.number >= number)
+        return [utterance.number for utterance in dropped if utterance.taken == 0]
+
+    def take(self, start: int) -> Block | None:
+        """Returns the next block of speech for media time `start`, or None when none is ready.
+
+        The tail of a complete utterance is padded with silence. A complete utterance without
+        any audio (nothing in it could be pronounced) still gives one silent block, so that its
+        beginning and end are announced.
+        """
+        if not self._utterances:
+            return None
+        utterance = self._utterances[0]
+        if utterance.waiting < BLOCK and not utterance.is_complete:
+            return None
+        begins = utterance.taken == 0
+        audio = _take_samples(utterance, BLOCK)
+        ends = utterance.is_complete and utterance.waiting == 0
+        texts = _take_texts(utterance)
+        if ends:
+            self._utterances.popleft()
+        padded = audio.padded(BLOCK)
+        return Block(
+            start=start,
+            speech=padded.speech,
+            sound=padded.sound,
+            utterance=utterance.number,
+            is_speech=True,
+            begins=begins,
+            ends=ends,
+            texts=texts,
+        )
+
+
+def _take_samples(utterance: _Utterance, count: int) -> AlignedAudio:
+    pieces: list[AlignedAudio] = []
+    missing = count
+    while missing and utterance.audio:
+        piece = utterance.audio.popleft()
+        if len(piece) > missing:
+            utterance.audio.appendleft(piece[missing:])
+            piece = piece[:missing]
+        pieces.append(piece)
+        missing -= len(piece)
+    utterance.taken += count - missing
+    return AlignedAudio.concatenate(pieces)
+
+
+def _take_texts(utterance: _Utterance) -> tuple[str, ...]:
+    texts = []
+    is_over = utterance.is_complete and utterance.waiting == 0
+    while utterance.texts and (is_over or utterance.texts[0][0] < utterance.taken):
+        texts.append(utterance.texts.popleft()[1])
+    return tuple(texts)

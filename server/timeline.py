@@ -1,0 +1,161 @@
+"""Pairs each frame with the audio it was made from, and lets both go together.
+
+Pure: it decides by media time alone and performs nothing. Audio enters in 40 ms blocks and
+leaves in 20 ms packets; frames wait beside it. To interrupt is to raise the number below
+which everything is dropped.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.ingest import SOUND_RATIO
+from server.pacing import TICK, Pace, pace
+from server.speech import Block
+
+FrameT = TypeVar("FrameT")
+
+PACKET = TICK * SOUND_RATIO  # 48 kHz samples in 20 ms
+_FADE = 5 * 48  # 48 kHz samples, 5 ms: short enough to be gone, long enough not to click
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What becomes audible with a packet: the edges and subtitles of an utterance."""
+
+    utterance: int
+    begins: bool = False
+    ends: bool = False
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Departure(Generic[FrameT]):
+    """What leaves at one tick.
+
+    Attributes:
+        start: media time of the audio packet.
+        sound: [960] float32, 48 kHz.
+        is_speech: whether the packet carries an utterance.
+        frames: (start, frame) of the pictures that leave with it, oldest first.
+        marks: what becomes audible with it.
+    """
+
+    start: int
+    sound: NDArray[np.float32]
+    is_speech: bool
+    frames: tuple[tuple[int, FrameT], ...]
+    marks: tuple[Mark, ...]
+
+
+@dataclass(slots=True)
+class _Packet:
+    start: int
+    sound: NDArray[np.float32]
+    utterance: int
+    is_speech: bool
+    marks: list[Mark] = field(default_factory=list)
+
+
+class Timeline(Generic[FrameT]):
+    """Audio and frames that were made and have not left yet.
+
+    Attributes:
+        position: media time of the next packet to leave.
+        late_frames: frames that came after their time and were dropped.
+    """
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.late_frames = 0
+        self._packets: deque[_Packet] = deque()
+        self._frames: deque[tuple[int, int, FrameT]] = deque()  # (start, utterance, frame)
+        self._floor = 0
+
+    @property
+    def end(self) -> int:
+        """Media time up to which audio is known."""
+        return self._packets[-1].start + TICK if self._packets else self.position
+
+    @property
+    def holds_speech(self) -> bool:
+        """Whether speech waits to leave."""
+        return any(packet.is_speech for packet in self._packets)
+
+    def add_audio(self, block: Block) -> None:
+        """Appends a block; it starts where the last one ended.
+
+        Raises:
+            ValueError: it does not.
+        """
+        if block.start != self.end:
+            raise ValueError(f"audio at {block.start} does not continue {self.end}")
+        count = len(block.sound) // PACKET
+        for index in range(count):
+            packet = _Packet(
+                start=block.start + index * TICK,
+                sound=block.sound[index * PACKET : (index + 1) * PACKET],
+                utterance=block.utterance,
+                is_speech=block.is_speech,
+            )
+            if block.is_speech and index == 0:
+                packet.marks.append(Mark(block.utterance, begins=block.begins, texts=block.texts))
+            if block.ends and index == count - 1:
+                packet.marks.append(Mark(block.utterance, ends=True))
+            self._packets.append(packet)
+
+    def add_frame(self, start: int, utterance: int, frame: FrameT) -> Pace:
+        """Places a finished frame; returns DROP when it is too late or was interrupted."""
+        if utterance < self._floor:
+            return Pace.DROP
+        decision = pace(media_time=start, position=self.position)
+        if decision is Pace.DROP:
+            self.late_frames += 1
+            return decision
+        self._frames.append((start, utterance, frame))
+        return decision
+
+    def depart(self) -> Departure[FrameT] | None:
+        """Takes what leaves next, or None while no audio is known that far."""
+        if not self._packets:
+            return None
+        packet = self._packets.popleft()
+        frames = []
+        while self._frames and self._frames[0][0] < packet.start + TICK:
+            start, _, frame = self._frames.popleft()
+            frames.append((start, frame))
+        self.position = packet.start + TICK
+        return Departure(
+            start=packet.start,
+            sound=packet.sound,
+            is_speech=packet.is_speech,
+            frames=tuple(frames),
+            marks=tuple(packet.marks),
+        )
+
+    def interrupt(self, floor: int) -> None:
+        """Silences and drops everything of utterances below `floor`, now and from now on.
+
+        The first packet to leave fades out over 5 ms instead of stopping with a click.
+        """
+        self._floor = floor
+        fades = True
+        for packet in self._packets:
+            if packet.utterance >= floor:
+                break
+            packet.sound = _faded(packet.sound) if fades else np.zeros_like(packet.sound)
+            packet.is_speech = False
+            packet.marks.clear()
+            fades = False
+        self._frames = deque(item for item in self._frames if item[1] >= floor)
+
+
+def _faded(sound: NDArray[np.float32]) -> NDArray[np.float32]:
+    faded = np.zeros_like(sound)
+    faded[:_FADE] = sound[:_FADE] * np.linspace(1.0, 0.0, _FADE, dtype=np.float32)
+    return faded

@@ -1,0 +1,86 @@
+"""The two tracks a viewer watches: they hand aiortc packets that are already encoded.
+
+A track never waits for the network: when its sender falls behind, the oldest packets go, and
+a picture track then asks for a complete picture. It knows nothing of sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import av
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+
+from server.channel import Channel, ChannelClosed, Overflow
+
+_SOUND_PACKETS = 25  # half a second
+_PICTURE_PACKETS = 12
+
+
+class PacketTrack(MediaStreamTrack):
+    """A source of encoded packets.
+
+    Attributes:
+        bytes_sent: payload handed to the sender so far.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()
+        self.bytes_sent = 0
+        self._packets: Channel[av.Packet[Any]] = Channel(capacity, Overflow.DROP_OLDEST)
+
+    async def recv(self) -> av.Packet[Any]:
+        """Returns the next packet, as aiortc's sender asks for it.
+
+        Raises:
+            MediaStreamError: the track has ended.
+        """
+        try:
+            packet = await self._packets.get()
+        except ChannelClosed:
+            raise MediaStreamError from None
+        self.bytes_sent += packet.size
+        return packet
+
+    def stop(self) -> None:
+        """Ends the track; a waiting `recv` returns at once."""
+        self._packets.close()
+        super().stop()
+
+
+class SoundTrack(PacketTrack):
+    """Opus packets."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__(_SOUND_PACKETS)
+
+    def offer(self, packet: av.Packet[Any]) -> None:
+        """Queues a packet; the oldest goes when the sender is half a second behind."""
+        self._packets.offer(packet)
+
+
+class PictureTrack(PacketTrack):
+    """VP8 or H.264 packets, beginning with a complete picture."""
+
+    kind = "video"
+
+    def __init__(self, want_keyframe: Callable[[], None]) -> None:
+        super().__init__(_PICTURE_PACKETS)
+        self._want_keyframe = want_keyframe
+        self._waits_for_keyframe = True
+
+    def offer(self, packet: av.Packet[Any]) -> None:
+        """Queues a packet unless it builds on a picture that this viewer never got."""
+        if self._waits_for_keyframe and not packet.is_keyframe:
+            self._want_keyframe()
+            return
+        self._waits_for_keyframe = False
+        dropped = self._packets.dropped
+        self._packets.offer(packet)
+        if self._packets.dropped > dropped:
+            self._packets.clear()
+            self._waits_for_keyframe = True
+            self._want_keyframe()

@@ -1,0 +1,102 @@
+"""Whose turn it is: numbers utterances, and turns what happened into events.
+
+Pure: it is told what became audible, what the microphone heard and what was asked for, and
+returns the events to send. It knows no clock, queue or socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+
+from server.protocol import (
+    ServerEvent,
+    SpeakEnded,
+    SpeakStarted,
+    State,
+    StateUpdated,
+    SubtitleDelta,
+    UserSpeechStarted,
+    UserSpeechStopped,
+)
+from server.timeline import Mark
+
+
+class Heard(Enum):
+    """An edge found by the speech detector."""
+
+    STARTED = "speech began"
+    STOPPED = "speech ended"
+
+
+class Turns:
+    """The turn-taking of one session.
+
+    Attributes:
+        utterance: the highest utterance number given out.
+        speaking: the utterance that is audible now, or None.
+    """
+
+    def __init__(self) -> None:
+        self.utterance = 0
+        self.speaking: int | None = None
+        self._user_is_speaking = False
+        self._state: State = "idle"
+
+    @property
+    def state(self) -> State:
+        """What the portrait does."""
+        return self._state
+
+    def open(self) -> int:
+        """Returns the number of a new utterance."""
+        self.utterance += 1
+        return self.utterance
+
+    def audible(self, marks: Iterable[Mark], media_time: int) -> list[ServerEvent]:
+        """Notes what became audible at `media_time`."""
+        events: list[ServerEvent] = []
+        for mark in marks:
+            if mark.begins:
+                self.speaking = mark.utterance
+                events.append(SpeakStarted(mark.utterance, media_time))
+            events += [SubtitleDelta(mark.utterance, text, media_time) for text in mark.texts]
+            if mark.ends:
+                self.speaking = None
+                events.append(SpeakEnded(mark.utterance, media_time, interrupted=False))
+        return self._with_state(events, media_time)
+
+    def interrupted(self, unheard: Iterable[int], media_time: int) -> list[ServerEvent]:
+        """Notes that everything up to now was interrupted.
+
+        Args:
+            unheard: utterances that were dropped before they began.
+            media_time: when the last audio leaves.
+        """
+        numbers = [*([] if self.speaking is None else [self.speaking]), *unheard]
+        self.speaking = None
+        events: list[ServerEvent] = [
+            SpeakEnded(number, media_time, interrupted=True) for number in numbers
+        ]
+        return self._with_state(events, media_time)
+
+    def heard(self, edge: Heard, media_time: int) -> list[ServerEvent]:
+        """Notes an edge of the user's speech."""
+        self._user_is_speaking = edge is Heard.STARTED
+        event = (
+            UserSpeechStarted(media_time)
+            if edge is Heard.STARTED
+            else UserSpeechStopped(media_time)
+        )
+        return self._with_state([event], media_time)
+
+    def _with_state(self, events: list[ServerEvent], media_time: int) -> list[ServerEvent]:
+        state: State = "idle"
+        if self.speaking is not None:
+            state = "speaking"
+        elif self._user_is_speaking:
+            state = "listening"
+        if state != self._state:
+            self._state = state
+            events.append(StateUpdated(state, media_time))
+        return events

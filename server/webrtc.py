@@ -1,0 +1,241 @@
+"""One viewer's WebRTC connection: offer in, answer out, packets and messages both ways.
+
+The traps of aiortc are handled here and nowhere else. It knows nothing of sessions; what the
+viewer does comes out of channels, and what the viewer gets is handed to it encoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import av
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+)
+from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+
+from server.channel import Channel, Overflow
+from server.encoder import VIDEO_CLOCK, VideoCodec
+from server.ingest import SOUND_RATE
+from server.protocol import ProtocolError
+from server.sender_reports import NtpClock, tie_to_media_clock
+from server.tracks import PictureTrack, SoundTrack
+
+_LOG = logging.getLogger(__name__)
+EVENTS_LABEL = "events"
+MAX_SDP = 128 * 1024  # characters
+_MAX_UNSENT = 256 * 1024  # bytes on the data channel before events are dropped
+# What parsing and applying a malformed description has been seen to raise.
+_BAD_SDP = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    InternalError,
+    InvalidAccessError,
+    InvalidStateError,
+    OperationError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """A STUN or TURN server, as in RTCIceServer."""
+
+    urls: str
+    username: str | None = None
+    credential: str | None = None
+
+
+class Peer:
+    """One viewer.
+
+    Attributes:
+        codec: the video codec agreed on.
+        messages: JSON texts that arrived on the data channel `events`.
+        microphone: the viewer's audio track, or None.
+        events_open: set once the data channel can carry events.
+        closed: set once the connection is over.
+    """
+
+    def __init__(
+        self,
+        *,
+        codecs: Sequence[VideoCodec],
+        ice_servers: Sequence[IceServer],
+        want_keyframe: Callable[[VideoCodec], None],
+    ) -> None:
+        servers = [
+            RTCIceServer(urls=server.urls, username=server.username, credential=server.credential)
+            for server in ice_servers
+        ]
+        # An empty list, unlike None, asks no public STUN server and so never waits for one.
+        self._connection = RTCPeerConnection(
+            RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        )
+        self._preferred = list(codecs)
+        self._want_keyframe = want_keyframe
+        self._events: RTCDataChannel | None = None
+        self.codec = codecs[0]
+        self.sound = SoundTrack()
+        self.picture = PictureTrack(self._ask_for_keyframe)
+        self.messages: Channel[str] = Channel(64, Overflow.REFUSE)
+        self.microphone: MediaStreamTrack | None = None
+        self.events_open = asyncio.Event()
+        self.connected = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    async def accept(self, offer: str, *, instant_of: Callable[[int], int], ntp: NtpClock) -> str:
+        """Answers an SDP offer.
+
+        Args:
+            offer: the viewer's description.
+            instant_of: the instant at which a media time is due to leave, for sender reports.
+            ntp: converts instants for sender reports.
+
+        Raises:
+            ProtocolError: `invalid_sdp`, when it is malformed or offers nothing we can send.
+        """
+        if len(offer) > MAX_SDP or not offer.lstrip().startswith("v=0"):
+            raise ProtocolError("invalid_sdp", "The offer is not a session description.")
+        if "\nm=video" not in offer and "\nm=audio" not in offer:
+            raise ProtocolError("invalid_sdp", "The offer asks for neither audio nor video.")
+        self._listen()
+        try:
+            return await self._negotiate(offer, instant_of=instant_of, ntp=ntp)
+        except _BAD_SDP as error:
+            _LOG.info("offer refused: %r", error)
+            await self.close()
+            raise ProtocolError(
+                "invalid_sdp", "The offer is malformed or has no codec in common."
+            ) from error
+
+    def send_event(self, text: str) -> None:
+        """Sends one JSON text; it is lost when the channel is not open or far behind."""
+        channel = self._events
+        if channel is None or channel.readyState != "open":
+            return
+        if channel.bufferedAmount < _MAX_UNSENT:
+            channel.send(text)
+
+    async def close(self) -> None:
+        """Ends the connection; may be called again."""
+        self.sound.stop()
+        self.picture.stop()
+        self.messages.close()
+        await self._connection.close()
+        self.closed.set()
+
+    async def _negotiate(
+        self, offer: str, *, instant_of: Callable[[int], int], ntp: NtpClock
+    ) -> str:
+        connection = self._connection
+        senders = {
+            SOUND_RATE: connection.addTrack(self.sound),
+            VIDEO_CLOCK: connection.addTrack(self.picture),
+        }
+        # Preferences count only when they are set before the offer is applied.
+        for transceiver in connection.getTransceivers():
+            _prefer(transceiver, self._preferred)
+            if transceiver.kind == "audio":
+                # Four packets of 20 ms would wait in aiortc's jitter buffer; one is enough.
+                receiver: Any = transceiver.receiver
+                receiver._RTCRtpReceiver__jitter_buffer._prefetch = 1
+        await connection.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
+        await connection.setLocalDescription(await connection.createAnswer())
+        self.codec = _agreed_codec(connection.getTransceivers(), self.codec)
+        for rate, sender in senders.items():
+            tie_to_media_clock(sender, instant_of=_in_rate(instant_of, rate), ntp=ntp)
+        hooked: Any = senders[VIDEO_CLOCK]
+        hooked._send_keyframe = self._ask_for_keyframe
+        return connection.localDescription.sdp
+
+    def _listen(self) -> None:
+        connection = self._connection
+        connection.on("connectionstatechange", self._on_state)
+        connection.on("datachannel", self._on_channel)
+        connection.on("track", self._on_track)
+
+    def _on_state(self) -> None:
+        state = self._connection.connectionState
+        if state == "connected":
+            self.connected.set()
+        elif state in ("failed", "closed"):
+            self.closed.set()
+
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        if channel.label != EVENTS_LABEL:
+            return
+        self._events = channel
+        channel.on("message", self._on_message)
+        self.events_open.set()
+
+    def _on_message(self, message: str | bytes) -> None:
+        text = message if isinstance(message, str) else message.decode("utf-8", "replace")
+        self.messages.offer(text)
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        if track.kind == "audio" and self.microphone is None:
+            self.microphone = track
+
+    def _ask_for_keyframe(self) -> None:
+        self._want_keyframe(self.codec)
+
+
+@dataclass(frozen=True, slots=True)
+class MicrophoneFrame:
+    """Twenty milliseconds of a microphone: interleaved PCM16 of `channels` at `sample_rate`."""
+
+    pcm: bytes
+    sample_rate: int
+    channels: int
+
+
+async def microphone_frame(track: MediaStreamTrack) -> MicrophoneFrame | None:
+    """Returns the next 20 ms of a microphone track, or None when it has ended."""
+    try:
+        frame = await track.recv()
+    except MediaStreamError:
+        return None
+    if not isinstance(frame, av.AudioFrame):
+        return None
+    pcm = frame.to_ndarray().tobytes()
+    return MicrophoneFrame(pcm, frame.sample_rate, frame.layout.nb_channels)
+
+
+def _in_rate(instant_of: Callable[[int], int], rate: int) -> Callable[[int], int]:
+    """Turns a function of 16 kHz media time into one of RTP time at `rate`."""
+    return lambda timestamp: instant_of(timestamp * 16_000 // rate)
+
+
+def _prefer(transceiver: RTCRtpTransceiver, codecs: Sequence[VideoCodec]) -> None:
+    names = (
+        ["audio/opus"]
+        if transceiver.kind == "audio"
+        else [f"video/{codec.value}" for codec in codecs] + ["video/rtx"]
+    )
+    capabilities = RTCRtpSender.getCapabilities(transceiver.kind).codecs
+    transceiver.setCodecPreferences(
+        [item for name in names for item in capabilities if item.mimeType.lower() == name.lower()]
+    )
+
+
+def _agreed_codec(transceivers: Sequence[RTCRtpTransceiver], default: VideoCodec) -> VideoCodec:
+    for transceiver in transceivers:
+        if transceiver.kind == "video" and transceiver.mid is not None:
+            name = transceiver._codecs[0].name.upper()
+            return VideoCodec(name)
+    return default

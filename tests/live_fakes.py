@@ -1,0 +1,188 @@
+"""A stand-in for the model and a voice, for tests of the server without weights.
+
+The face is a grey square whose white bar stands the higher the louder the audio is; the voice
+hums a tone for every letter. `python -m tests.live_fakes` serves them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.app import Parts, serve
+from server.config import Settings, add_arguments
+from server.voice.base import SpeechClause, Voice, VoiceError
+from streaming_model.errors import NoFaceError
+from streaming_model.media import (
+    SAMPLES_PER_MOTION_FRAME,
+    AudioChunk,
+    MotionChunk,
+    VideoFrame,
+)
+from streaming_model.motion_space import INDEX, MOTION_SIZE
+
+VOICE_RATE = 24_000  # Hz
+LETTER = VOICE_RATE // 20  # samples, 50 ms
+
+
+@dataclass(frozen=True)
+class FakeMotionState:
+    waiting: NDArray[np.float32]
+    start: int | None = None
+    utterances: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class FakeState:
+    motion: FakeMotionState
+    pictures: int = 0
+
+
+class FakeMotion:
+    """Opens the jaw by the loudness of each 40 ms; `lookahead` frames late, in `chunk`s."""
+
+    def __init__(self, *, chunk: int = 2, lookahead: int = 2) -> None:
+        self.chunk, self.lookahead = chunk, lookahead
+        self.batches: list[int] = []
+
+    def start(self) -> FakeMotionState:
+        return FakeMotionState(np.zeros(0, np.float32))
+
+    def step(
+        self, states: Sequence[FakeMotionState], inputs: Sequence[AudioChunk], /
+    ) -> tuple[list[FakeMotionState], list[list[MotionChunk]]]:
+        self.batches.append(len(states))
+        pairs = [self._advance(state, chunk) for state, chunk in zip(states, inputs, strict=True)]
+        return [state for state, _ in pairs], [motion for _, motion in pairs]
+
+    def _advance(
+        self, state: FakeMotionState, chunk: AudioChunk
+    ) -> tuple[FakeMotionState, list[MotionChunk]]:
+        start = chunk.start if state.start is None else state.start
+        heard = np.concatenate([state.waiting, chunk.samples])
+        marks = (*state.utterances, (chunk.start, chunk.utterance))
+        size = SAMPLES_PER_MOTION_FRAME
+        chunks = []
+        while len(heard) >= (self.chunk + self.lookahead) * size:
+            frames = heard[: self.chunk * size].reshape(self.chunk, size)
+            motion = np.zeros((self.chunk, MOTION_SIZE), np.float32)
+            motion[:, INDEX["jawOpen"]] = np.minimum(1, 4 * np.sqrt((frames**2).mean(axis=1)))
+            numbers = [_number_at(marks, start + index * size) for index in range(self.chunk)]
+            chunks.append(MotionChunk(start, motion, np.array(numbers, np.int64)))
+            heard = heard[self.chunk * size :]
+            start += self.chunk * size
+        kept = tuple(mark for mark in marks if mark[0] >= start) or marks[-1:]
+        return FakeMotionState(heard, start, kept), chunks
+
+
+def _number_at(marks: Sequence[tuple[int, int]], media_time: int) -> int:
+    return max((mark for mark in marks if mark[0] <= media_time), default=marks[0])[1]
+
+
+class FakeAvatar:
+    """A bar whose height is `jawOpen`."""
+
+    def __init__(self, *, size: int = 256, fps: int = 25, motion: FakeMotion | None = None) -> None:
+        self.size, self.fps = size, fps
+        self.motion = motion or FakeMotion()
+
+    def start(self, *, seed: int = 0) -> FakeState:
+        del seed
+        return FakeState(self.motion.start())
+
+    def render(
+        self, state: FakeState, chunks: Iterable[MotionChunk], /
+    ) -> tuple[FakeState, list[VideoFrame]]:
+        frames = []
+        for chunk in chunks:
+            for index, row in enumerate(chunk.motion):
+                start = chunk.start + index * SAMPLES_PER_MOTION_FRAME
+                frames.append(VideoFrame(start, self._draw(row), int(chunk.utterance[index])))
+        return replace(state, pictures=state.pictures + len(frames)), frames
+
+    def _draw(self, row: NDArray[np.float32]) -> NDArray[np.uint8]:
+        image = np.full((self.size, self.size, 3), 96, np.uint8)
+        height = int(row[INDEX["jawOpen"]] * (self.size - 1))
+        image[self.size - height :, self.size // 4 : -self.size // 4] = 255
+        return image
+
+
+class FakeVoice:
+    """A hum for every letter, a clause for every sentence."""
+
+    engine = "fake"
+    language = "en-US"
+    label = "a hum"
+    sample_rate = VOICE_RATE
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def speak(self, text: str, *, speed: float = 1.0) -> Iterator[SpeechClause]:
+        del speed
+        position = 0
+        for sentence in text.split("."):
+            if "explode" in sentence:
+                raise RuntimeError("the engine is on fire")
+            if "fail" in sentence:
+                raise VoiceError("The voice has a cold.")
+            spoken = sentence.strip()
+            if spoken:
+                yield _hum(spoken, position)
+            position += len(sentence) + 1
+
+    def warm_up(self) -> None:
+        return
+
+
+def _hum(text: str, position: int) -> SpeechClause:
+    time = np.arange(len(text) * LETTER) / VOICE_RATE
+    samples = (0.3 * np.sin(2 * np.pi * 220 * time)).astype(np.float32)
+    skipped = tuple(letter for letter in text if ord(letter) > 127)
+    end = position + len(text)
+    return SpeechClause(text, position, end, VOICE_RATE, samples, (), skipped)
+
+
+@dataclass(frozen=True)
+class FakeEntry:
+    name: str
+    engine: str = "fake"
+    language: str = "en-US"
+    label: str = "a hum"
+
+
+def open_fake_voice(name: str) -> Voice:
+    return FakeVoice(name)
+
+
+def fake_parts(settings: Settings) -> Parts:
+    """Every picture has a face unless its name says otherwise."""
+    motion = FakeMotion(chunk=settings.chunk_frames, lookahead=settings.lookahead_frames)
+
+    def make_avatar(path: Path) -> tuple[FakeAvatar, tuple[str, ...]]:
+        if "noface" in path.name:
+            raise NoFaceError("There is no face in the picture.")
+        return FakeAvatar(size=settings.size, fps=settings.fps, motion=motion), ("A fake.",)
+
+    return Parts(
+        make_avatar=make_avatar,
+        voice_entries=(FakeEntry("hum"), FakeEntry("buzz")),
+        default_voice="hum",
+        open_voice=open_fake_voice,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(parser)
+    settings = Settings.load(parser.parse_args())
+    serve(settings, fake_parts(settings))
+
+
+if __name__ == "__main__":
+    main()
