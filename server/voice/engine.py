@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.voice.base import SpeechClause, VoiceError
-from server.voice.g2p import PAUSES, EnglishPhonemes
+from server.voice.clauses import Clause, split_clauses
+from server.voice.g2p import EnglishPhonemes
 from server.voice.levels import Leveller, frame_clause
-from server.voice.text import Clause, split_clauses, spoken_form
+from server.voice.text import spoken_form
 from server.voice.timing import TimedToken, phones_of
+from server.voice.tokens import PAUSES, Token
 
 SLOWEST, FASTEST = 0.5, 2.0
 
@@ -69,9 +71,12 @@ def _clauses(
     longest: int,
 ) -> Iterator[SpeechClause]:
     level = Leveller()
-    for clause in split_clauses(text):
-        spoken = spoken_form(text[clause.start : clause.end])
-        sounds = phonemes(spoken.tokens)
+    clauses = split_clauses(text)
+    for clause in clauses:
+        spoken = spoken_form(text[clause.start : clause.end], knows=phonemes.knows)
+        ending = Token("." if clause is clauses[-1] else ",", "pause")
+        is_closed = not spoken.tokens or spoken.tokens[-1].kind == "pause"
+        sounds = phonemes(spoken.tokens if is_closed else (*spoken.tokens, ending))
         raw = [synthesise(part, speed) for part in split_phonemes(sounds, longest)]
         if raw or spoken.skipped:
             yield _clause(text, clause, _joined(raw), spoken.skipped, level, sample_rate, speed)

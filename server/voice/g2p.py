@@ -10,30 +10,16 @@ from __future__ import annotations
 import importlib.resources
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from server.voice.letters import LetterReader
+from server.voice.tokens import PAUSES, Token
 from server.voice.word_class import word_class
 
 PRIMARY, SECONDARY = "ˈ", "ˌ"
 PHONEME_VOWELS = frozenset("AIOQWYaiuæɑɒɔəɛɜɪʊʌᵻɐᵊ")
-PAUSES = frozenset(",.!?;:—…")
 TAPPED_AFTER = frozenset("AIOWYiuæɑəɛɪɹʊʌ")  # American t between these and a vowel is a tap
-Pronunciation = str | dict[str, str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A word, letters to be spelled, or a mark of punctuation.
-
-    Attributes:
-        text: the word, the letters, or one of `PAUSES`.
-        kind: `word`, `letters` or `pause`.
-    """
-
-    text: str
-    kind: str = "word"
+Pronunciation = str | dict[str, str | None] | None
 
 
 @lru_cache(maxsize=2)
@@ -61,7 +47,8 @@ class EnglishPhonemes:
             if token.kind == "pause":
                 phonemes = token.text
             elif token.kind == "letters":
-                phonemes = self.spell(token.text)
+                letters, _, plural = token.text.partition("'")
+                phonemes = self.add_s(self.spell(letters)) if plural else self.spell(letters)
             else:
                 phonemes = self._in_context(tokens, index, following)
             if phonemes:
@@ -71,6 +58,10 @@ class EnglishPhonemes:
         for piece in reversed(pieces):
             text += piece if piece in PAUSES or not text else f" {piece}"
         return text
+
+    def knows(self, word: str) -> bool:
+        """Says whether the dictionary holds the word or what it is inflected from."""
+        return self._look_up(word, None) is not None
 
     def spell(self, letters: str) -> str:
         """Returns the names of the letters, the last one stressed most."""
@@ -87,7 +78,15 @@ class EnglishPhonemes:
         found = self._look_up(word, word_class)
         if found is None and len(parts) > 1:
             return _join_compound([self.word(part) for part in parts])
-        return found if found is not None else self._letters.read(word.lower())
+        return found if found is not None else self._unknown(word.lower())
+
+    def _unknown(self, word: str) -> str:
+        """Reads a word that no dictionary holds, with its possessive and its Irish O'."""
+        if word.endswith(("'s", "s'")):
+            return self.add_s(self._unknown(word[:-2]))
+        if word.startswith("o'") and len(word) > 2:
+            return "O" + self.word(word[2:].capitalize())
+        return self._letters.read(word.replace("'", ""))
 
     def _in_context(self, tokens: Sequence[Token], index: int, following: str) -> str:
         word = tokens[index].text
@@ -141,7 +140,7 @@ class EnglishPhonemes:
             chosen = entry.get(kind or "DEFAULT")
             if chosen is None and kind in ("VBD", "VBN", "VBP"):
                 chosen = entry.get("VERB")
-            entry = chosen or entry["DEFAULT"]
+            return chosen or entry["DEFAULT"]
         return entry
 
     def _inflected(self, word: str, kind: str | None) -> str | None:

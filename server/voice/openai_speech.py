@@ -18,9 +18,10 @@ import soxr
 from numpy.typing import NDArray
 
 from server.voice.base import SpeechClause, VoiceError
+from server.voice.clauses import Clause, split_clauses
 from server.voice.engine import check_speed
 from server.voice.levels import Leveller
-from server.voice.text import Clause, readable, split_clauses
+from server.voice.text import readable
 
 SAMPLE_RATE = 24_000  # Hz, what `pcm` means in this protocol
 PIECE_SAMPLES = SAMPLE_RATE // 2  # least that is handed on while more is to come
