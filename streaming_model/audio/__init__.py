@@ -1,0 +1,1 @@
+"""Speech in: log-mel features in numpy, and the network that turns them into phonetic ones."""

@@ -1,0 +1,126 @@
+"""The streaming audio encoder: log-mel in, one phonetic feature vector per motion frame out.
+
+A stack of causal convolutions with a bounded past of about one second. Its memory is one
+flat tensor that is passed in and out, so that it exports as a single graph. Training only:
+the serving path runs the exported graph.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+from streaming_model.audio.features import MEL_BINS, MELS_PER_FRAME
+
+
+class CausalConv(nn.Module):
+    """A convolution whose left padding is the end of what came before."""
+
+    def __init__(
+        self, inputs: int, outputs: int, *, kernel: int, stride: int = 1, dilation: int = 1
+    ) -> None:
+        super().__init__()
+        self.channels = inputs
+        self.past = (kernel - 1) * dilation + 1 - stride
+        self.conv = nn.Conv1d(inputs, outputs, kernel, stride, dilation=dilation)
+
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps [batch, inputs, time] and the past to [batch, outputs, time / stride]."""
+        joined = torch.cat([past, x], dim=2)
+        return self.conv(joined), joined[:, :, -self.past :]
+
+
+class ResidualBlock(nn.Module):
+    """Normalise, look back, mix; added to what came in."""
+
+    def __init__(self, channels: int, *, dilation: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.look = CausalConv(channels, channels, kernel=3, dilation=dilation)
+        self.mix = nn.Conv1d(channels, channels, 1)
+
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps [batch, channels, time] to the same shape."""
+        normed = self.norm(x.transpose(1, 2)).transpose(1, 2)
+        looked, past = self.look(normed, past)
+        return x + self.mix(nn.functional.gelu(looked)), past
+
+
+class AudioEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """Log-mel features to `feature_size` numbers per motion frame, causally.
+
+    The state is [batch, state_size], zeros at the start of a stream.
+    """
+
+    @register_to_config  # type: ignore[untyped-decorator]
+    def __init__(
+        self,
+        channels: int = 192,
+        feature_size: int = 128,
+        dilations: tuple[int, ...] = (1, 2, 4, 1),
+    ) -> None:
+        super().__init__()
+        self.down = nn.ModuleList(
+            [
+                CausalConv(MEL_BINS, 128, kernel=3),
+                CausalConv(128, channels, kernel=4, stride=2),
+                CausalConv(channels, channels, kernel=4, stride=2),
+            ]
+        )
+        self.blocks = nn.ModuleList(
+            [ResidualBlock(channels, dilation=dilation) for dilation in dilations]
+        )
+        self.norm = nn.LayerNorm(channels)
+        self.out = nn.Linear(channels, feature_size)
+
+    @property
+    def state_size(self) -> int:
+        """Returns how many numbers a stream remembers."""
+        return sum(conv.channels * conv.past for conv in self._convs())
+
+    def forward(self, mel: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Encodes whole motion frames.
+
+        Args:
+            mel: [batch, 4 * frames, 80] features of `audio.features`.
+            state: [batch, state_size].
+
+        Returns:
+            [batch, frames, feature_size] features and the next state.
+        """
+        pasts = self._split(state)
+        next_pasts = []
+        x = mel.transpose(1, 2)
+        for layer, past in zip(self.down, pasts, strict=False):
+            x, past = layer(x, past)
+            x = nn.functional.gelu(x)
+            next_pasts.append(past.flatten(1))
+        for block, past in zip(self.blocks, pasts[len(self.down) :], strict=True):
+            x, past = block(x, past)
+            next_pasts.append(past.flatten(1))
+        features = self.out(self.norm(x.transpose(1, 2)))
+        return features, torch.cat(next_pasts, dim=1)
+
+    def encode(self, mel: Tensor) -> Tensor:
+        """Encodes [batch, 4 * frames, 80] from the start of a stream, in one go."""
+        assert mel.shape[1] % MELS_PER_FRAME == 0
+        features, _ = self(mel, mel.new_zeros(mel.shape[0], self.state_size))
+        return cast(Tensor, features)
+
+    def _convs(self) -> list[CausalConv]:
+        return [
+            *cast(list[CausalConv], list(self.down)),
+            *[cast(ResidualBlock, block).look for block in self.blocks],
+        ]
+
+    def _split(self, state: Tensor) -> list[Tensor]:
+        convs = self._convs()
+        parts = torch.split(state, [conv.channels * conv.past for conv in convs], dim=1)
+        return [
+            part.unflatten(1, (conv.channels, conv.past))
+            for part, conv in zip(parts, convs, strict=True)
+        ]

@@ -1,0 +1,132 @@
+"""Log-mel features of one motion frame at a time, with a slow automatic gain.
+
+Four windows of 25 ms, 10 ms apart, end inside each frame of 640 samples: nothing after the
+frame is heard. Knows numpy only; the state is a value, so any cut gives the same bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from streaming_model.media import SAMPLE_RATE, SAMPLES_PER_MOTION_FRAME
+
+MEL_BINS: Final = 80
+MELS_PER_FRAME: Final = 4
+_WINDOW: Final = 400  # samples, 25 ms
+_HOP: Final = 160  # samples, 10 ms
+_FFT: Final = 512
+_PAST: Final = _WINDOW - _HOP  # samples of the previous frame that the first window needs
+_FLOOR: Final = 1e-6  # added to the power after the gain: hides what is 60 dB below speech
+
+_EXPECTED_LEVEL: Final = -26.0  # dBFS, ordinary speech before anything was heard
+_TARGET_LEVEL: Final = -20.0  # dBFS that the gain steers loud frames towards
+_GAIN_RANGE: Final = 20.0  # dB either way
+_ATTACK: Final = 0.25  # share of the way per frame when speech is louder than the level
+_RELEASE: Final = 0.002  # and when it is softer, but still within _SPEECH_RANGE of it
+_SPEECH_RANGE: Final = 25.0  # dB
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureState:
+    """What a stream remembers between frames.
+
+    Attributes:
+        past: [240] float32, the last samples of the previous frame.
+        level: dBFS, the loudness of this speaker so far.
+    """
+
+    past: NDArray[np.float32]
+    level: float
+
+
+def start_features() -> FeatureState:
+    """Returns the state of a stream that has heard nothing."""
+    return FeatureState(np.zeros(_PAST, np.float32), _EXPECTED_LEVEL)
+
+
+def frame_features(
+    state: FeatureState, samples: NDArray[np.float32]
+) -> tuple[FeatureState, NDArray[np.float32]]:
+    """Returns the next state and the [4, 80] log-mel features of one frame of 640 samples."""
+    joined = np.concatenate([state.past, clean_samples(samples)])
+    level = _follow(state.level, _loudness(joined[_PAST:]))
+    power = _mel_power(sliding_window_view(joined, _WINDOW)[::_HOP])
+    return FeatureState(joined[-_PAST:].copy(), level), _compress(power, _gain(level))
+
+
+def stream_features(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns the [4 * frames, 80] features of a whole recording; a partial frame is dropped.
+
+    The same numbers as `frame_features` from the start of a stream, many frames at once.
+    """
+    frames = len(samples) // SAMPLES_PER_MOTION_FRAME
+    used = clean_samples(samples[: frames * SAMPLES_PER_MOTION_FRAME])
+    level, gains = _EXPECTED_LEVEL, np.empty(frames, np.float32)
+    for index, frame in enumerate(used.reshape(frames, SAMPLES_PER_MOTION_FRAME)):
+        level = _follow(level, _loudness(frame))
+        gains[index] = _gain(level)
+    joined = np.concatenate([np.zeros(_PAST, np.float32), used])
+    power = _mel_power(sliding_window_view(joined, _WINDOW)[::_HOP])
+    return _compress(power, np.repeat(gains, MELS_PER_FRAME)[:, None])
+
+
+def clean_samples(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns the samples with NaN and infinities silenced, clipped to -1..1."""
+    return np.clip(np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0)
+
+
+def _loudness(frame: NDArray[np.float32]) -> float:
+    return 10.0 * float(np.log10(np.mean(np.square(frame)) + 1e-10))
+
+
+def _follow(level: float, loudness: float) -> float:
+    if loudness > level:
+        return level + _ATTACK * (loudness - level)
+    if loudness > level - _SPEECH_RANGE:
+        return level + _RELEASE * (loudness - level)
+    return level
+
+
+def _gain(level: float) -> np.float32:
+    gain = np.clip(_TARGET_LEVEL - level, -_GAIN_RANGE, _GAIN_RANGE)
+    return np.float32(10.0 ** (gain / 10.0))
+
+
+def _mel_power(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    spectrum = np.fft.rfft(windows * _HANN, _FFT)
+    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+    return np.asarray(power @ _MEL_WEIGHTS, dtype=np.float32)
+
+
+def _compress(
+    power: NDArray[np.float32], gain: np.float32 | NDArray[np.float32]
+) -> NDArray[np.float32]:
+    # Speech lies between about -1.5 and 1.5 afterwards, digital silence at -2.
+    return (np.log10(power * gain + np.float32(_FLOOR)) / 2 + 1).astype(np.float32)
+
+
+def _mel_weights() -> NDArray[np.float32]:
+    """Returns the [257, 80] triangular filters, each summing to one, from 60 Hz to 7.6 kHz."""
+
+    def mel(hertz: float) -> float:
+        return 2595.0 * float(np.log10(1 + hertz / 700.0))
+
+    edges = 700.0 * (10 ** (np.linspace(mel(60.0), mel(7600.0), MEL_BINS + 2) / 2595.0) - 1)
+    bins = np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE)[:, None]
+    low, centre, high = edges[:-2], edges[1:-1], edges[2:]
+    rising, falling = (bins - low) / (centre - low), (high - bins) / (high - centre)
+    weights = np.maximum(0.0, np.minimum(rising, falling))
+    # The lowest filters are narrower than a bin: each takes at least the bin nearest to it.
+    nearest = np.argmin(np.abs(bins - centre), axis=0)
+    weights[nearest, np.arange(MEL_BINS)] += 1e-3
+    weights /= weights.sum(axis=0) * np.square(_HANN).sum()
+    return weights.astype(np.float32)
+
+
+_HANN: Final = np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
+_MEL_WEIGHTS: Final = _mel_weights()

@@ -1,0 +1,12 @@
+"""Speech to motion: `load_motion_generator` gives the block that turns audio into motion."""
+
+from streaming_model.motion.generator import MotionGenerator, MotionState, load_motion_generator
+from streaming_model.motion.style import Activity, MotionStyle
+
+__all__ = [
+    "Activity",
+    "MotionGenerator",
+    "MotionState",
+    "MotionStyle",
+    "load_motion_generator",
+]

@@ -1,0 +1,168 @@
+"""The motion denoiser: a small diffusion transformer over a short window of frames.
+
+It sees the frames just given, the noisy new ones and the sound of a few more to come, and
+predicts the clean new ones. Training, export and the pipeline only: the serving path runs the
+exported graph.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+from streaming_model.motion.style import STYLE_NAMES, Activity
+from streaming_model.motion_space import MOTION_SIZE
+
+
+@dataclass(frozen=True)
+class DenoiserInputs:
+    """What the network is told besides the noisy frames. K history, N new, L lookahead frames.
+
+    Attributes:
+        history: [batch, K, motion] normalised motion already given, oldest first.
+        history_known: [batch, K] 1 where there was a frame, 0 before the stream began.
+        audio: [batch, K + N + L, audio_size] encoder features.
+        style: [batch, 4] in the order of `STYLE_NAMES`.
+        activity: [batch] int64 values of `Activity`.
+        history_noise: [batch] standard deviation of the noise on the history; 0 when serving.
+        step_size: [batch] length of the sampler's step, 0 for an infinitesimal one.
+        guidance: [batch] guidance scale to imitate; 0 for none.
+    """
+
+    history: Tensor
+    history_known: Tensor
+    audio: Tensor
+    style: Tensor
+    activity: Tensor
+    history_noise: Tensor
+    step_size: Tensor
+    guidance: Tensor
+
+
+class ScalarEmbedding(nn.Module):
+    """Sines and cosines of a number in 0..1, mixed by two layers."""
+
+    def __init__(self, width: int, *, waves: int = 16) -> None:
+        super().__init__()
+        frequencies = torch.exp(torch.linspace(0.0, math.log(60.0), waves))
+        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.mix = nn.Sequential(nn.Linear(2 * waves, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Maps [batch] to [batch, width]."""
+        angle = value[:, None] * self.frequencies
+        return self.mix(torch.cat([angle.sin(), angle.cos()], dim=1))
+
+
+class Block(nn.Module):
+    """Self-attention and a feed-forward part, each scaled and shifted by the condition."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.attention_in = nn.Linear(width, 3 * width)
+        self.attention_out = nn.Linear(width, width)
+        self.forward_norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.forward_in = nn.Linear(width, 4 * width)
+        self.forward_out = nn.Linear(4 * width, width)
+        self.modulation = nn.Linear(width, 6 * width)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Maps [batch, tokens, width] and [batch, width] to the shape of `x`."""
+        modulation = self.modulation(condition)[:, None].chunk(6, dim=2)
+        shift, scale, gate, shift_forward, scale_forward, gate_forward = modulation
+        h = self.attention_norm(x) * (1 + scale) + shift
+        parts = self.attention_in(h).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = parts.unbind(0)  # each [batch, heads, tokens, width / heads]
+        scores = (query @ key.transpose(-1, -2)) * (query.shape[-1] ** -0.5)
+        h = (scores.softmax(dim=-1) @ value).transpose(1, 2).flatten(2)
+        x = x + gate * self.attention_out(h)
+        h = self.forward_norm(x) * (1 + scale_forward) + shift_forward
+        h = nn.functional.gelu(self.forward_in(h), approximate="tanh")
+        return x + gate_forward * self.forward_out(h)
+
+
+class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """Predicts clean motion x0 from noisy motion at flow time t (1 is pure noise).
+
+    `mean` and `scale` in the configuration map network motion to the motion space:
+    motion = mean + scale * x. A scale of 0 marks a coefficient the model leaves alone.
+    """
+
+    @register_to_config  # type: ignore[untyped-decorator]
+    def __init__(
+        self,
+        width: int = 128,
+        layers: int = 4,
+        heads: int = 4,
+        audio_size: int = 128,
+        motion_size: int = MOTION_SIZE,
+        history_frames: int = 10,
+        most_new_frames: int = 5,
+        most_lookahead_frames: int = 8,
+        mean: tuple[float, ...] = (0.0,) * MOTION_SIZE,
+        scale: tuple[float, ...] = (1.0,) * MOTION_SIZE,
+    ) -> None:
+        super().__init__()
+        window = history_frames + most_new_frames + most_lookahead_frames
+        self.history_frames = history_frames
+        self.motion_in = nn.Linear(motion_size, width)
+        self.history_in = nn.Linear(motion_size, width)
+        self.audio_in = nn.Linear(audio_size, width)
+        self.position = nn.Parameter(torch.randn(window, width) * 0.02)
+        self.kind = nn.Parameter(torch.randn(3, width) * 0.02)  # history, new, lookahead
+        self.start = nn.Parameter(torch.randn(width) * 0.02)
+        self.sink = nn.Parameter(torch.randn(width) * 0.02)
+        self.style_in = nn.Linear(len(STYLE_NAMES), width)
+        self.activity = nn.Embedding(len(Activity), width)
+        self.time = ScalarEmbedding(width)
+        self.step_size = ScalarEmbedding(width)
+        self.history_noise = ScalarEmbedding(width)
+        self.guidance = ScalarEmbedding(width)
+        self.blocks = nn.ModuleList([Block(width, heads) for _ in range(layers)])
+        self.norm = nn.LayerNorm(width)
+        self.out = nn.Linear(width, motion_size)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x_t: Tensor, t: Tensor, inputs: DenoiserInputs) -> Tensor:
+        """Predicts the clean frames.
+
+        Args:
+            x_t: [batch, N, motion] noisy frames.
+            t: [batch] flow time.
+            inputs: everything else.
+
+        Returns:
+            [batch, N, motion] x0.
+        """
+        history_frames, new_frames = self.history_frames, x_t.shape[1]
+        audio = self.audio_in(inputs.audio) + self.position[: inputs.audio.shape[1]]
+        known = inputs.history_known[:, :, None]
+        history = known * self.history_in(inputs.history) + (1 - known) * self.start
+        tokens = torch.cat(
+            [
+                (self.sink + self.style_in(inputs.style) + self.activity(inputs.activity))[:, None],
+                history + audio[:, :history_frames] + self.kind[0],
+                self.motion_in(x_t)
+                + audio[:, history_frames : history_frames + new_frames]
+                + self.kind[1],
+                audio[:, history_frames + new_frames :] + self.kind[2],
+            ],
+            dim=1,
+        )
+        condition = self.time(t) + self.step_size(inputs.step_size)
+        condition = condition + self.history_noise(inputs.history_noise)
+        condition = nn.functional.silu(condition + self.guidance(inputs.guidance))
+        for block in self.blocks:
+            tokens = block(tokens, condition)
+        first = 1 + history_frames
+        return self.out(self.norm(tokens[:, first : first + new_frames]))

@@ -1,0 +1,311 @@
+"""The motion generator: audio of any length in, motion frames at 25 a second out.
+
+A streaming block (see `streaming`). It cuts what it gets into frames of 640 samples, encodes
+each once, and whenever enough lookahead is there samples the next few frames of motion,
+conditioned on those before. Runs on numpy and onnxruntime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming_model.audio.features import FeatureState, frame_features, start_features
+from streaming_model.errors import AudioError
+from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk, MotionChunk
+from streaming_model.motion.life import LifeState, limit_pose, live, start_life
+from streaming_model.motion.networks import DEFAULT_FOLDER, Condition, MotionNetworks
+from streaming_model.motion.noise import Purpose, normals
+from streaming_model.motion.sampler import sample
+from streaming_model.motion.style import MotionStyle
+from streaming_model.motion_space import MOTION_SIZE
+
+_HISTORY_LIMIT = 6.0  # in units of the motion's own spread; no training frame lies beyond
+
+
+@dataclass(frozen=True, slots=True)
+class MotionState:
+    """One session's place in its stream; a value that is never changed.
+
+    Attributes:
+        seed: decides head motion, blinks and gaze.
+        style: how the portrait moves.
+        origin: media time of the stream's first sample, None before any audio.
+        received: samples received.
+        pending: [n] float32 samples that do not fill a frame yet.
+        marks: (sample since the origin, utterance) where each utterance began.
+        features: state of the log-mel features.
+        encoder: [state] float32, state of the audio encoder.
+        encoded: frames encoded.
+        audio: [K + encoded - given, audio_size] features of the history and after.
+        given: frames of motion given.
+        history: [K, 58] the last frames given, in network units.
+        life: state of blinks and gaze.
+    """
+
+    seed: int
+    style: MotionStyle
+    origin: int | None
+    received: int
+    pending: NDArray[np.float32]
+    marks: tuple[tuple[int, int], ...]
+    features: FeatureState
+    encoder: NDArray[np.float32]
+    encoded: int
+    audio: NDArray[np.float32]
+    given: int
+    history: NDArray[np.float32]
+    life: LifeState
+
+    @property
+    def end(self) -> int:
+        """Media time at which the next audio chunk must start, once there was one."""
+        return (self.origin or 0) + self.received
+
+
+class MotionGenerator:
+    """Turns speech into motion with the networks it is given; implements `StreamingBlock`.
+
+    Args:
+        networks: the encoder and the denoiser.
+        steps: sampler steps; the model's own default if None.
+        chunk_frames: N, motion frames made per call of the sampler.
+        lookahead_frames: L, motion frames of audio heard ahead of them.
+
+    Raises:
+        ValueError: a number is outside what the model was trained for.
+    """
+
+    def __init__(
+        self,
+        networks: MotionNetworks,
+        *,
+        steps: int | None = None,
+        chunk_frames: int = 2,
+        lookahead_frames: int = 2,
+    ) -> None:
+        settings = networks.settings
+        if not 1 <= chunk_frames <= settings.most_new_frames:
+            raise ValueError(
+                f"chunk_frames must be 1 to {settings.most_new_frames}, got {chunk_frames}"
+            )
+        if not 0 <= lookahead_frames <= settings.most_lookahead_frames:
+            raise ValueError(
+                f"lookahead_frames must be 0 to {settings.most_lookahead_frames}, "
+                f"got {lookahead_frames}"
+            )
+        if steps is not None and steps < 1:
+            raise ValueError(f"steps must be at least 1, got {steps}")
+        self._networks = networks
+        self._settings = settings
+        self.steps = settings.steps if steps is None else steps
+        self.chunk_frames = chunk_frames
+        self.lookahead_frames = lookahead_frames
+
+    @property
+    def delay(self) -> int:
+        """Returns how many samples after its own end a frame can come out at the latest."""
+        return (self.chunk_frames - 1 + self.lookahead_frames) * SAMPLES_PER_MOTION_FRAME
+
+    def start(self, *, seed: int = 0, style: MotionStyle | None = None) -> MotionState:
+        """Returns the state of a stream that has heard nothing."""
+        chosen = style or MotionStyle()
+        settings = self._settings
+        return MotionState(
+            seed=seed,
+            style=chosen,
+            origin=None,
+            received=0,
+            pending=np.zeros(0, np.float32),
+            marks=(),
+            features=start_features(),
+            encoder=np.zeros(settings.encoder_state_size, np.float32),
+            encoded=0,
+            audio=np.zeros((settings.history_frames, settings.audio_size), np.float32),
+            given=0,
+            history=np.zeros((settings.history_frames, MOTION_SIZE), np.float32),
+            life=start_life(seed, chosen),
+        )
+
+    def step(
+        self, states: Sequence[MotionState], inputs: Sequence[AudioChunk]
+    ) -> tuple[list[MotionState], list[list[MotionChunk]]]:
+        """Feeds one audio chunk to each session; returns new states and the motion made.
+
+        Raises:
+            AudioError: a chunk does not begin where the session's last one ended.
+        """
+        received = [_receive(state, chunk) for state, chunk in zip(states, inputs, strict=True)]
+        return self._drain(received)
+
+    def finish(self, state: MotionState) -> list[MotionChunk]:
+        """Returns the motion that still waited for audio, as if silence followed."""
+        if state.origin is None:
+            return []
+        frames = -(-state.received // SAMPLES_PER_MOTION_FRAME)
+        wanted = frames + self.lookahead_frames + self.chunk_frames
+        silence = np.zeros(wanted * SAMPLES_PER_MOTION_FRAME - state.received, np.float32)
+        padded = replace(state, pending=np.concatenate([state.pending, silence]))
+        _, outputs = self._drain([padded])
+        end = state.origin + frames * SAMPLES_PER_MOTION_FRAME
+        return [kept for chunk in outputs[0] if (kept := _before(chunk, end)) is not None]
+
+    def _drain(
+        self, states: list[MotionState]
+    ) -> tuple[list[MotionState], list[list[MotionChunk]]]:
+        """Encodes every whole frame that waits, and samples whenever a chunk is due."""
+        outputs: list[list[MotionChunk]] = [[] for _ in states]
+        reach = self.chunk_frames + self.lookahead_frames
+        while ready := [
+            index
+            for index, state in enumerate(states)
+            if len(state.pending) >= SAMPLES_PER_MOTION_FRAME
+        ]:
+            encoded = self._encode([states[index] for index in ready])
+            for index, state in zip(ready, encoded, strict=True):
+                states[index] = state
+            due = [index for index in ready if states[index].encoded >= states[index].given + reach]
+            if not due:
+                continue
+            moved = self._generate([states[index] for index in due])
+            for index, (state, chunk) in zip(due, moved, strict=True):
+                states[index] = state
+                outputs[index].append(chunk)
+        # A copy, so that a short rest does not keep the whole of a long chunk in memory.
+        return [replace(state, pending=state.pending.copy()) for state in states], outputs
+
+    def _encode(self, states: list[MotionState]) -> list[MotionState]:
+        heard = [
+            frame_features(state.features, state.pending[:SAMPLES_PER_MOTION_FRAME])
+            for state in states
+        ]
+        features, memories = self._networks.encode(
+            np.stack([mel for _, mel in heard]), np.stack([state.encoder for state in states])
+        )
+        return [
+            replace(
+                state,
+                pending=state.pending[SAMPLES_PER_MOTION_FRAME:],
+                features=feature_state,
+                encoder=memory,
+                encoded=state.encoded + 1,
+                audio=np.concatenate([state.audio, feature[None]]),
+            )
+            for state, (feature_state, _), memory, feature in zip(
+                states, heard, memories, features, strict=True
+            )
+        ]
+
+    def _generate(self, states: list[MotionState]) -> list[tuple[MotionState, MotionChunk]]:
+        frames, history_frames = self.chunk_frames, self._settings.history_frames
+        age = np.arange(history_frames, 0, -1)
+        condition = Condition(
+            history=np.stack([state.history for state in states]),
+            history_known=np.stack([age <= state.given for state in states]).astype(np.float32),
+            audio=np.stack([state.audio for state in states]),
+            style=np.stack([state.style.vector() for state in states]),
+            activity=np.array([int(state.style.activity) for state in states], np.int64),
+        )
+        noise = np.stack([_noise(state, frames) for state in states])
+        x = sample(
+            noise,
+            lambda x_t, t, step_size: self._networks.denoise(x_t, t, step_size, condition),
+            steps=self.steps,
+        )
+        x = np.clip(x, -_HISTORY_LIMIT, _HISTORY_LIMIT)
+        return [self._give(state, motion) for state, motion in zip(states, x, strict=True)]
+
+    def _give(self, state: MotionState, x: NDArray[np.float32]) -> tuple[MotionState, MotionChunk]:
+        """Returns the state after giving network frames `x`, and the chunk they become."""
+        assert state.origin is not None
+        motion = self._settings.mean + self._settings.scale * x
+        life, lively = live(state.life, motion, seed=state.seed, style=state.style)
+        starts = (state.given + np.arange(len(x))) * SAMPLES_PER_MOTION_FRAME
+        chunk = MotionChunk(
+            start=state.origin + int(starts[0]),
+            motion=limit_pose(lively),
+            utterance=_utterances(state.marks, starts),
+        )
+        given = state.given + len(x)
+        moved = replace(
+            state,
+            audio=state.audio[len(x) :],
+            given=given,
+            history=np.concatenate([state.history, x])[len(x) :],
+            life=life,
+            marks=_needed(state.marks, given * SAMPLES_PER_MOTION_FRAME),
+        )
+        return moved, chunk
+
+
+def load_motion_generator(
+    path: Path | None = None,
+    *,
+    steps: int | None = None,
+    chunk_frames: int = 2,
+    lookahead_frames: int = 2,
+) -> MotionGenerator:
+    """Returns the generator with the weights in the folder `path`, or the shipped ones.
+
+    Raises:
+        ModelFileError: a file is missing or damaged.
+        ValueError: a number is outside what the model was trained for.
+    """
+    return MotionGenerator(
+        MotionNetworks(path or DEFAULT_FOLDER),
+        steps=steps,
+        chunk_frames=chunk_frames,
+        lookahead_frames=lookahead_frames,
+    )
+
+
+def _receive(state: MotionState, chunk: AudioChunk) -> MotionState:
+    origin = chunk.start if state.origin is None else state.origin
+    if chunk.start != origin + state.received:
+        raise AudioError(
+            f"The audio chunk starts at sample {chunk.start}, "
+            f"but the last one ended at {origin + state.received}."
+        )
+    marks = state.marks
+    if len(chunk.samples) and (not marks or marks[-1][1] != chunk.utterance):
+        marks = (*marks, (state.received, chunk.utterance))
+    return replace(
+        state,
+        origin=origin,
+        received=state.received + len(chunk.samples),
+        pending=np.concatenate([state.pending, chunk.samples]),
+        marks=marks,
+    )
+
+
+def _noise(state: MotionState, frames: int) -> NDArray[np.float32]:
+    """Returns [frames, 58] noise that depends on the seed and on each frame's index alone."""
+    return np.stack(
+        [
+            normals(state.seed, Purpose.SAMPLER, state.given + index, MOTION_SIZE)
+            for index in range(frames)
+        ]
+    )
+
+
+def _utterances(marks: tuple[tuple[int, int], ...], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    begins = np.array([begin for begin, _ in marks])
+    index = np.searchsorted(begins, starts, side="right") - 1
+    return np.array([number for _, number in marks], np.int64)[index]
+
+
+def _needed(marks: tuple[tuple[int, int], ...], position: int) -> tuple[tuple[int, int], ...]:
+    """Returns the marks without those that ended before `position`."""
+    current = max((index for index, (begin, _) in enumerate(marks) if begin <= position), default=0)
+    return marks[current:]
+
+
+def _before(chunk: MotionChunk, end: int) -> MotionChunk | None:
+    frames = (end - chunk.start) // SAMPLES_PER_MOTION_FRAME
+    if frames <= 0:
+        return None
+    return MotionChunk(chunk.start, chunk.motion[:frames], chunk.utterance[:frames])

@@ -1,0 +1,211 @@
+"""What a living face does whether or not it speaks: blinks, glances, breath, sway.
+
+A seeded stochastic layer added to the generated motion, frame by frame. Its statistics are
+set here and not learned. It never touches the mouth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming_model.media import MOTION_FPS
+from streaming_model.motion.noise import Purpose, normals, smooth_noise, uniforms
+from streaming_model.motion.style import MotionStyle
+from streaming_model.motion_space import INDEX
+
+_DEGREE: Final = np.pi / 180
+
+# Frames of lid closure from open to open: two or three to close, one shut, four to six to open.
+_BLINKS: Final = (
+    (0.5, 1.0, 0.7, 0.4, 0.18, 0.05),
+    (0.45, 1.0, 0.8, 0.5, 0.25, 0.1, 0.03),
+    (0.3, 0.8, 1.0, 0.75, 0.45, 0.2, 0.07),
+    (0.3, 0.75, 1.0, 0.85, 0.6, 0.35, 0.15, 0.05),
+)
+_BLINK_REFRACTORY: Final = 1.0  # s between two blinks at least
+_BLINK_BROW: Final = 0.07
+_BLINK_SQUINT: Final = 0.12
+
+_EYE_FULL_TURN: Final = 30 * _DEGREE  # eye rotation at which an eyeLook coefficient is 1
+_GLANCE: Final = (7.0 * _DEGREE, 4.0 * _DEGREE)  # spread, sideways and up or down
+_MICROSACCADE: Final = 0.35 * _DEGREE
+_HELD_BY_EYES: Final = 0.8  # share of a head turn that the eyes undo to keep their target
+
+# (period in seconds, yaw, pitch, roll in degrees): sums to a slow wander about zero.
+_SWAY: Final = ((9.0, 2.2, 1.1, 1.2), (3.7, 1.3, 0.8, 0.7), (1.6, 0.35, 0.3, 0.2))
+_BREATH_PERIOD: Final = 4.3  # s
+_BREATH_LIFT: Final = 0.06  # cm
+_BREATH_PITCH: Final = 0.25 * _DEGREE
+
+_PITCH, _YAW, _ROLL = INDEX["headPitch"], INDEX["headYaw"], INDEX["headRoll"]
+
+
+@dataclass(frozen=True, slots=True)
+class LifeState:
+    """Where the face is in its blinks and glances.
+
+    Attributes:
+        frame: index of the next frame.
+        blink: number of blinks begun.
+        blink_frame: frame at which the latest blink began, or the first will.
+        next_blink: frame at which the next one begins.
+        glance: number of fixations begun.
+        next_glance: frame at which the eyes jump next.
+        eyes: [2] radians, where the eyes point to in the world: right, up.
+    """
+
+    frame: int
+    blink: int
+    blink_frame: int
+    next_blink: int
+    glance: int
+    next_glance: int
+    eyes: tuple[float, float]
+
+
+def start_life(seed: int, style: MotionStyle) -> LifeState:
+    """Returns the state before the first frame: looking at the viewer, no blink under way."""
+    first = _blink_wait(seed, style, 0)
+    return LifeState(0, 0, -1000, first, 0, _fixation(seed, style, 0), (0.0, 0.0))
+
+
+def live(
+    state: LifeState, motion: NDArray[np.float32], *, seed: int, style: MotionStyle
+) -> tuple[LifeState, NDArray[np.float32]]:
+    """Returns the next state and [frames, 58] motion with life added."""
+    lively = motion.copy()
+    for row in lively:
+        state = _advance(state, seed=seed, style=style)
+        _add_sway(row, state.frame, seed=seed, style=style)
+        _add_gaze(row, state, seed=seed)
+        _add_blink(row, state, seed=seed)
+        state = replace(state, frame=state.frame + 1)
+    return state, lively
+
+
+def _advance(state: LifeState, *, seed: int, style: MotionStyle) -> LifeState:
+    """Begins the blink and the glance that are due at this frame."""
+    if state.frame >= state.next_blink:
+        wait = _blink_wait(seed, style, state.blink + 1)
+        state = replace(
+            state, blink=state.blink + 1, blink_frame=state.frame, next_blink=state.frame + wait
+        )
+    if state.frame >= state.next_glance:
+        number = state.glance + 1
+        state = replace(
+            state,
+            glance=number,
+            next_glance=state.frame + _fixation(seed, style, number),
+            eyes=_glance_target(seed, style, number),
+        )
+    return state
+
+
+def _blink_wait(seed: int, style: MotionStyle, number: int) -> int:
+    """Returns frames to the next blink: never at once, then memoryless for the most part."""
+    if style.blink_rate <= 0:
+        return 1 << 40
+    mean = 60.0 / style.blink_rate
+    least = min(_BLINK_REFRACTORY, 0.5 * mean)
+    first, second, third = uniforms(seed, Purpose.BLINK, number, 4)[:3]
+    if third < 0.06:  # now and then people blink twice
+        return round(0.44 * MOTION_FPS)
+    # The sum of two exponentials: less clumped than one.
+    spread = -0.5 * (np.log(1 - first) + np.log(1 - second))
+    return max(8, round((least + (mean * 1.04 - least) * spread) * MOTION_FPS))
+
+
+def _fixation(seed: int, style: MotionStyle, number: int) -> int:
+    if style.gaze <= 0:
+        return 1 << 40
+    wait = 0.35 - 1.5 * np.log(1 - 0.98 * uniforms(seed, Purpose.GAZE, number, 6)[0])
+    return max(6, round(wait / max(style.gaze, 0.2) * MOTION_FPS))
+
+
+def _glance_target(seed: int, style: MotionStyle, number: int) -> tuple[float, float]:
+    """Returns where the eyes go: mostly close to the viewer's eyes, sometimes away."""
+    draws = uniforms(seed, Purpose.GAZE, number, 6)
+    sideways, upward = 2 * draws[1] - 1, 2 * draws[2] - 1
+    if draws[3] < 0.72 or number % 2 == 0:
+        return 1.2 * _DEGREE * sideways, 0.8 * _DEGREE * upward
+    reach = min(style.gaze, 2.0)
+    return 1.6 * _GLANCE[0] * sideways * reach, 1.3 * _GLANCE[1] * upward * reach
+
+
+def _add_sway(row: NDArray[np.float32], frame: int, *, seed: int, style: MotionStyle) -> None:
+    seconds = frame / MOTION_FPS
+    size = style.head_motion * _DEGREE
+    # Starts from the portrait's own pose and takes a second to get going.
+    size *= min(1.0, seconds / 1.2)
+    yaw = pitch = roll = 0.0
+    for octave, (period, yaw_size, pitch_size, roll_size) in enumerate(_SWAY):
+        time, channel = seconds / period, 3 * octave
+        yaw += yaw_size * smooth_noise(seed, Purpose.HEAD, time=time, channel=channel)
+        pitch += pitch_size * smooth_noise(seed, Purpose.HEAD, time=time, channel=channel + 1)
+        roll += roll_size * smooth_noise(seed, Purpose.HEAD, time=time, channel=channel + 2)
+    row[_YAW] += size * yaw
+    row[_PITCH] += size * pitch
+    row[_ROLL] += size * (roll - 0.25 * yaw)
+    row[INDEX["headX"]] += 1.5 * size * yaw
+    phase = uniforms(seed, Purpose.HEAD, -1000, 16)[0]
+    drift = 0.3 * smooth_noise(seed, Purpose.BROW, time=seconds / 11, channel=1)
+    breath = np.sin(2 * np.pi * (seconds / _BREATH_PERIOD + phase + drift))
+    breath *= min(1.0, seconds / 1.2) * min(style.head_motion, 1.0)
+    row[INDEX["headY"]] += _BREATH_LIFT * breath
+    row[_PITCH] -= _BREATH_PITCH * breath
+    brow = 0.05 * smooth_noise(seed, Purpose.BROW, time=seconds / 4, channel=0)
+    row[INDEX["browInnerUp"]] += max(0.0, brow) * min(style.expressiveness, 2.0)
+
+
+def _add_gaze(row: NDArray[np.float32], state: LifeState, *, seed: int) -> None:
+    jitter = normals(seed, Purpose.GAZE, -1 - state.glance, 2) * _MICROSACCADE
+    right = state.eyes[0] + float(jitter[0]) - _HELD_BY_EYES * float(row[_YAW])
+    up = state.eyes[1] + float(jitter[1]) + _HELD_BY_EYES * float(row[_PITCH])
+    # The face's left is the picture's right.
+    for name, angle in (
+        ("eyeLookOutLeft", right),
+        ("eyeLookInRight", right),
+        ("eyeLookInLeft", -right),
+        ("eyeLookOutRight", -right),
+        ("eyeLookUpLeft", up),
+        ("eyeLookUpRight", up),
+        ("eyeLookDownLeft", -up),
+        ("eyeLookDownRight", -up),
+    ):
+        row[INDEX[name]] = np.clip(angle / _EYE_FULL_TURN, 0.0, 0.6)
+
+
+def _add_blink(row: NDArray[np.float32], state: LifeState, *, seed: int) -> None:
+    age = state.frame - state.blink_frame
+    shape = _BLINKS[int(uniforms(seed, Purpose.BLINK, state.blink, 4)[3] * len(_BLINKS))]
+    closed = shape[age] if 0 <= age < len(shape) else 0.0
+    # Lids follow the eyes down.
+    resting = 0.35 * float(row[INDEX["eyeLookDownLeft"]])
+    for side in ("Left", "Right"):
+        lid, wide = INDEX[f"eyeBlink{side}"], INDEX[f"eyeWide{side}"]
+        row[lid] = max(float(row[lid]), resting + (1 - resting) * closed)
+        row[wide] *= 1 - closed
+        row[INDEX[f"eyeSquint{side}"]] += _BLINK_SQUINT * closed
+        row[INDEX[f"browDown{side}"]] += _BLINK_BROW * closed
+
+
+def limit_pose(motion: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns motion with coefficients in 0..1 and the head softly kept within its range."""
+    limited = np.clip(motion, 0.0, 1.0)
+    for index, limit in _LIMITS.items():
+        limited[:, index] = limit * np.tanh(motion[:, index] / limit)
+    return limited
+
+
+_LIMITS: Final = {
+    _PITCH: np.float32(8 * _DEGREE),
+    _YAW: np.float32(12 * _DEGREE),
+    _ROLL: np.float32(8 * _DEGREE),
+    INDEX["headX"]: np.float32(1.5),
+    INDEX["headY"]: np.float32(1.5),
+    INDEX["headZ"]: np.float32(1.5),
+}

@@ -1,0 +1,125 @@
+"""The shipped networks on onnxruntime: audio encoder and motion denoiser, batched.
+
+One thread each: more spin against each other on a busy machine. Knows nothing of streams.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from streaming_model.errors import ModelFileError
+from streaming_model.motion_space import MOTION_SIZE
+
+Floats = NDArray[np.float32]
+
+DEFAULT_FOLDER: Final = Path(__file__).parents[1] / "weights" / "motion"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What the denoiser is told besides the noisy frames; K history, N new, L lookahead.
+
+    Attributes:
+        history: [batch, K, 58] network motion already given, oldest first.
+        history_known: [batch, K] 1 where there was a frame.
+        audio: [batch, K + N + L, audio_size].
+        style: [batch, 4].
+        activity: [batch] int64.
+    """
+
+    history: Floats
+    history_known: Floats
+    audio: Floats
+    style: Floats
+    activity: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `serving.json` says beside the graphs; see `training.export`."""
+
+    history_frames: int
+    most_new_frames: int
+    most_lookahead_frames: int
+    audio_size: int
+    encoder_state_size: int
+    steps: int
+    mean: Floats
+    scale: Floats
+
+
+class MotionNetworks:
+    """Both graphs and their settings.
+
+    Args:
+        folder: holds `encoder.onnx`, `denoiser.onnx` and `serving.json`.
+
+    Raises:
+        ModelFileError: a file is missing or damaged.
+    """
+
+    def __init__(self, folder: Path = DEFAULT_FOLDER) -> None:
+        self.settings = _read_settings(folder / "serving.json")
+        self._encoder = _open_graph(folder / "encoder.onnx")
+        self._denoiser = _open_graph(folder / "denoiser.onnx")
+
+    def encode(self, mel: Floats, state: Floats) -> tuple[Floats, Floats]:
+        """Maps [batch, 4, 80] and [batch, state] to [batch, audio_size] and the next state."""
+        features, next_state = self._encoder.run(None, {"mel": mel, "state": state})
+        return features[:, 0], next_state
+
+    def denoise(self, x_t: Floats, t: float, step_size: float, condition: Condition) -> Floats:
+        """Maps [batch, N, 58] noisy frames at flow time `t` to clean ones."""
+        batch = len(x_t)
+        inputs = {
+            "x_t": x_t,
+            "t": np.full(batch, t, np.float32),
+            "step_size": np.full(batch, step_size, np.float32),
+            "history": condition.history,
+            "history_known": condition.history_known,
+            "audio": condition.audio,
+            "style": condition.style,
+            "activity": condition.activity,
+        }
+        x0: Floats = self._denoiser.run(None, inputs)[0]
+        return x0
+
+
+def _read_settings(path: Path) -> Settings:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        settings = Settings(
+            **{
+                **values,
+                "mean": np.array(values["mean"], np.float32),
+                "scale": np.array(values["scale"], np.float32),
+            }
+        )
+    except FileNotFoundError as error:
+        raise ModelFileError(f"The motion model's file {path} is missing.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(f"The motion model's file {path} is damaged: {error}") from error
+    if settings.mean.shape != (MOTION_SIZE,) or settings.scale.shape != (MOTION_SIZE,):
+        raise ModelFileError(f"The motion model's file {path} is not for {MOTION_SIZE} numbers.")
+    return settings
+
+
+def _open_graph(path: Path) -> onnxruntime.InferenceSession:
+    if not path.exists():
+        raise ModelFileError(f"The motion model's file {path} is missing.")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelFileError(f"The motion model's file {path} is damaged: {error}") from error

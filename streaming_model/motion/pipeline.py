@@ -1,0 +1,111 @@
+"""The diffusers pipeline: log-mel features in, motion out, in any number of steps.
+
+For training, research and the GPU. Serving runs the same weights without diffusers; see
+`motion.generator`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
+from torch import Tensor
+
+from streaming_model.audio.encoder import AudioEncoder
+from streaming_model.audio.features import MELS_PER_FRAME
+from streaming_model.motion.denoiser import DenoiserInputs, MotionDenoiser
+from streaming_model.motion.sampler import flow_times
+from streaming_model.motion.style import STYLE_NAMES, Activity
+
+
+class MotionPipeline(DiffusionPipeline):  # type: ignore[misc]
+    """Speech features to motion, chunk by chunk, each conditioned on the frames before.
+
+    Args:
+        encoder: log-mel to phonetic features.
+        denoiser: predicts clean motion.
+        scheduler: takes the steps from noise to motion.
+    """
+
+    def __init__(
+        self,
+        encoder: AudioEncoder,
+        denoiser: MotionDenoiser,
+        scheduler: FlowMatchEulerDiscreteScheduler,
+    ) -> None:
+        super().__init__()
+        self.register_modules(encoder=encoder, denoiser=denoiser, scheduler=scheduler)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        mel: Tensor,
+        *,
+        steps: int = 2,
+        chunk_frames: int = 2,
+        lookahead_frames: int = 2,
+        style: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Generates motion for whole recordings.
+
+        Args:
+            mel: [batch, 4 * frames, 80] features of `audio.features`.
+            steps: sampler steps.
+            chunk_frames: new frames per call of the sampler.
+            lookahead_frames: frames of audio heard ahead; silence follows the end.
+            style: [batch, 4] in the order of `STYLE_NAMES`; zeros if None.
+            generator: source of the noise.
+
+        Returns:
+            [batch, frames, 58] motion, without the seeded life layer.
+        """
+        batch, frames = len(mel), mel.shape[1] // MELS_PER_FRAME
+        history_frames = self.denoiser.config.history_frames
+        padding = (lookahead_frames + chunk_frames) * MELS_PER_FRAME
+        silence = mel.new_full((batch, padding, mel.shape[2]), -2.0)
+        audio = self.encoder.encode(torch.cat([mel, silence], dim=1))
+        audio = torch.cat([audio.new_zeros(batch, history_frames, audio.shape[2]), audio], dim=1)
+        motion = mel.new_zeros(batch, history_frames, self.denoiser.config.motion_size)
+        style = mel.new_zeros(batch, len(STYLE_NAMES)) if style is None else style
+        for start in range(0, frames, chunk_frames):
+            window = history_frames + chunk_frames + lookahead_frames
+            known = torch.arange(history_frames) >= history_frames - start
+            inputs = DenoiserInputs(
+                history=motion[:, -history_frames:],
+                history_known=known.to(mel).expand(batch, -1),
+                audio=audio[:, start : start + window],
+                style=style,
+                activity=torch.full((batch,), int(Activity.SPEAK)),
+                history_noise=mel.new_zeros(batch),
+                step_size=mel.new_zeros(batch),
+                guidance=mel.new_zeros(batch),
+            )
+            shape = (batch, chunk_frames, motion.shape[2])
+            noise = torch.randn(shape, generator=generator)
+            motion = torch.cat([motion, self.denoise(noise, inputs, steps=steps)], dim=1)
+        scale, mean = (mel.new_tensor(self.denoiser.config[name]) for name in ("scale", "mean"))
+        return mean + scale * motion[:, history_frames : history_frames + frames]
+
+    def denoise(self, noise: Tensor, inputs: DenoiserInputs, *, steps: int) -> Tensor:
+        """Returns [batch, N, motion] clean frames by `steps` of the scheduler.
+
+        The flow times are given to the scheduler: left to itself, its last step of two is dead.
+        """
+        self.scheduler.set_timesteps(sigmas=flow_times(steps)[:-1])
+        times: list[float] = self.scheduler.sigmas.tolist()
+        x_t = noise
+        for index, timestep in enumerate(self.scheduler.timesteps):
+            t = noise.new_full((len(noise),), times[index])
+            told = _with_step_size(inputs, times[index] - times[index + 1])
+            x0 = self.denoiser(x_t, t, told)
+            velocity = (x_t - x0) / times[index]
+            x_t = self.scheduler.step(velocity, timestep, x_t).prev_sample
+        return x_t
+
+
+def _with_step_size(inputs: DenoiserInputs, step_size: float) -> DenoiserInputs:
+    values: dict[str, Any] = {**vars(inputs)}
+    values["step_size"] = torch.full_like(inputs.step_size, step_size)
+    return DenoiserInputs(**values)

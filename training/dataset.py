@@ -1,0 +1,215 @@
+"""Streams to train on: utterances in a row with pauses, heard through rooms and noise.
+
+A stream is half a minute of log-mel features with its phones, motion, style and state.
+Built once, held in memory as half precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming_model.audio.features import stream_features
+from streaming_model.media import SAMPLE_RATE, SAMPLES_PER_MOTION_FRAME
+from streaming_model.motion.style import STYLE_NAMES, Activity
+from training import augment
+from training.coarticulation import draw_style, mouth_motion
+from training.corpus import Utterance
+from training.gestures import gesture_motion
+from training.phones import PHONE_INDEX, SILENCE
+
+STREAM_SECONDS: Final = 24
+STREAM_FRAMES: Final = STREAM_SECONDS * SAMPLE_RATE // SAMPLES_PER_MOTION_FRAME
+LABELS_PER_FRAME: Final = 2  # phone labels, 20 ms apart
+_LENGTH: Final = STREAM_SECONDS * SAMPLE_RATE
+_SIL: Final = PHONE_INDEX[SILENCE]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Features and targets of one stretch of sound.
+
+    Attributes:
+        mel: [4 * frames, 80] float16.
+        phones: [frames, 2] int8, the phone at 10 and 30 ms into each frame.
+        motion: [frames, 58] float16.
+        style: [len(STYLE_NAMES)] float32, zeros for an average speaker.
+        activity: what the portrait is doing.
+    """
+
+    mel: NDArray[np.float16]
+    phones: NDArray[np.int8]
+    motion: NDArray[np.float16]
+    style: NDArray[np.float32]
+    activity: Activity
+
+
+def make_streams(
+    utterances: Sequence[Utterance], count: int, *, rng: np.random.Generator
+) -> Iterator[Stream]:
+    """Yields `count` random streams; one in nine has no speech, one in fifteen only listens."""
+    by_voice: dict[str, list[Utterance]] = {}
+    for utterance in utterances:
+        by_voice.setdefault(utterance.voice, []).append(utterance)
+    voices = sorted(by_voice)
+    for index in range(count):
+        if index % 9 == 8:
+            yield _wordless_stream(utterances, rng=rng)
+            continue
+        voice = by_voice[voices[index % len(voices)]]
+        activity = Activity.LISTEN if index % 15 == 7 else Activity.SPEAK
+        yield _speech_stream(voice, utterances, activity=activity, rng=rng)
+
+
+def plain_stream(utterance: Utterance) -> tuple[NDArray[np.float32], Utterance]:
+    """Returns an utterance between half seconds of silence, as samples and with its times.
+
+    For evaluation: nothing is augmented.
+    """
+    pad = np.zeros(SAMPLE_RATE // 2, np.float32)
+    samples = np.concatenate([pad, utterance.samples, pad])
+    phones = np.concatenate([[_SIL], utterance.phones, [_SIL]])
+    bounds = np.concatenate([[0], utterance.bounds + len(pad), [len(samples)]])
+    return samples, Utterance(samples, phones, bounds, utterance.voice, utterance.text)
+
+
+def phone_effort(utterance: Utterance) -> NDArray[np.float64]:
+    """Returns [m] how loud each phone is against the utterance's median, about 0.75..1.25."""
+    total = np.concatenate([[0.0], np.cumsum(np.square(utterance.samples, dtype=np.float64))])
+    bounds = np.minimum(utterance.bounds, len(utterance.samples))
+    power = np.diff(total[bounds]) / np.maximum(1, np.diff(bounds))
+    decibels = 10 * np.log10(power + 1e-9)
+    spoken = decibels[utterance.phones != _SIL]
+    middle = float(np.percentile(spoken, 70)) if len(spoken) else 0.0
+    return np.asarray(np.clip(10 ** ((decibels - middle) / 45), 0.75, 1.25))
+
+
+def _speech_stream(
+    own: Sequence[Utterance],
+    everyone: Sequence[Utterance],
+    *,
+    activity: Activity,
+    rng: np.random.Generator,
+) -> Stream:
+    factor = float(rng.uniform(0.86, 1.18))
+    spoken = _join([augment.change_speed(u, factor) for u in _fill(own, factor, rng=rng)], rng=rng)
+    samples = augment.equalise(spoken.samples, rng=rng)
+    if rng.random() < 0.45:
+        samples = augment.add_room(samples, rng=rng)
+    samples *= 10 ** (rng.uniform(-42, -15) / 20) / _speech_level(samples)
+    if rng.random() < 0.6:
+        snr = rng.uniform(6, 35)
+        noise = _any_noise(everyone, quiet_babble=snr < 14, rng=rng)
+        samples = samples + noise * np.float32(_speech_level(samples) * 10 ** (-snr / 20))
+    return _to_stream(samples, spoken, activity=activity, rng=rng)
+
+
+def _fill(
+    own: Sequence[Utterance], factor: float, *, rng: np.random.Generator
+) -> Iterator[Utterance]:
+    filled = 0.0
+    while filled < _LENGTH:
+        utterance = own[int(rng.integers(len(own)))]
+        filled += len(utterance.samples) / factor
+        yield utterance
+
+
+def _join(utterances: Sequence[Utterance], *, rng: np.random.Generator) -> Utterance:
+    """Returns one utterance of exactly a stream's length, with silences between the parts."""
+    samples, phones, bounds, position = [], [], [0], 0
+    for utterance in utterances:
+        gap = int(rng.choice([0.15, 0.5, 2.0]) * rng.uniform(0.3, 1.5) * SAMPLE_RATE)
+        samples += [np.zeros(gap, np.float32), utterance.samples]
+        phones += [_SIL, *utterance.phones.tolist()]
+        bounds += [position + gap, *(position + gap + utterance.bounds[1:]).tolist()]
+        position += gap + len(utterance.samples)
+    ends = np.minimum(np.array(bounds), _LENGTH)
+    used = int(np.searchsorted(ends, _LENGTH))
+    return Utterance(
+        samples=np.concatenate(samples)[:_LENGTH],
+        phones=np.array(phones[:used]),
+        bounds=ends[: used + 1].astype(np.int64),
+        voice=utterances[0].voice,
+        text="",
+    )
+
+
+def _wordless_stream(everyone: Sequence[Utterance], *, rng: np.random.Generator) -> Stream:
+    """Returns silence, noise, hum, tones, knocks or a crowd: the mouth stays shut."""
+    level = 10 ** (rng.uniform(-75, -14) / 20)
+    samples = np.zeros(_LENGTH, np.float32)
+    if rng.random() > 0.12:
+        samples = (_any_noise(everyone, quiet_babble=False, rng=rng) * level).astype(np.float32)
+    # The sound comes and goes, so that its onset is not taken for a voice.
+    times = np.arange(_LENGTH) / SAMPLE_RATE
+    if rng.random() < 0.5:
+        samples *= np.sin(2 * np.pi * rng.uniform(0.1, 0.8) * times + rng.uniform(0, 6)) > -0.3
+    silence = Utterance(samples, np.array([_SIL]), np.array([0, _LENGTH]), "none", "")
+    activity = Activity.SPEAK if rng.random() < 0.7 else Activity.IDLE
+    return _to_stream(samples, silence, activity=activity, rng=rng)
+
+
+def _any_noise(
+    everyone: Sequence[Utterance], *, quiet_babble: bool, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    if rng.random() < 0.2 and not quiet_babble:
+        voices = [everyone[int(rng.integers(len(everyone)))].samples for _ in range(8)]
+        return augment.make_babble(voices, _LENGTH, rng=rng)
+    return augment.make_noise(str(rng.choice(augment.NOISES)), _LENGTH, rng=rng)
+
+
+def _speech_level(samples: NDArray[np.float32]) -> float:
+    frames = samples[: len(samples) // 640 * 640].reshape(-1, 640)
+    levels = np.sqrt(np.mean(np.square(frames), axis=1))
+    return float(np.sqrt(np.mean(np.square(levels[levels >= np.percentile(levels, 60)]))) + 1e-6)
+
+
+def _to_stream(
+    samples: NDArray[np.float32],
+    spoken: Utterance,
+    *,
+    activity: Activity,
+    rng: np.random.Generator,
+) -> Stream:
+    speaker = draw_style(rng)
+    head, brows = (float(np.clip(rng.lognormal(-0.05, 0.35), 0.3, 2.0)) for _ in range(2))
+    effort = phone_effort(spoken)
+    motion = gesture_motion(
+        spoken.phones,
+        spoken.bounds,
+        frames=STREAM_FRAMES,
+        effort=effort,
+        energies=(head, brows),
+        rng=rng,
+    )
+    if activity is Activity.SPEAK:
+        motion += mouth_motion(
+            spoken.phones, spoken.bounds, frames=STREAM_FRAMES, style=speaker, effort=effort
+        )
+    else:
+        motion *= 0.4
+    values = {"jaw": speaker.jaw, "lips": speaker.lips, "head": head, "brows": brows}
+    mel = stream_features(samples)
+    if rng.random() < 0.7:
+        mel = augment.warp_mel(mel, float(rng.uniform(0.85, 1.18)))
+    return Stream(
+        mel=mel.astype(np.float16),
+        phones=frame_labels(spoken.phones, spoken.bounds, STREAM_FRAMES),
+        motion=motion.astype(np.float16),
+        style=np.array([values[name] - 1.0 for name in STYLE_NAMES], np.float32),
+        activity=activity,
+    )
+
+
+def frame_labels(
+    phones: NDArray[np.int64], bounds: NDArray[np.int64], frames: int
+) -> NDArray[np.int8]:
+    """Returns [frames, 2] the phone at a quarter and at three quarters of each frame."""
+    step = SAMPLES_PER_MOTION_FRAME // LABELS_PER_FRAME
+    times = np.arange(frames * LABELS_PER_FRAME) * step + step // 2
+    index = np.clip(np.searchsorted(bounds, times, side="right") - 1, 0, len(phones) - 1)
+    return phones[index].reshape(frames, LABELS_PER_FRAME).astype(np.int8)

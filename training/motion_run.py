@@ -1,0 +1,164 @@
+"""The whole making of the speech-to-motion model: corpus, encoder, denoiser, export.
+
+Every part leaves its result in the work folder and is skipped when that is there, so that a
+run can be stopped and taken up again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
+from torch import Tensor
+
+from streaming_model.motion.denoiser import MotionDenoiser
+from streaming_model.motion.pipeline import MotionPipeline
+from training.corpus import (
+    FLITE_TRAINING_VOICES,
+    Utterance,
+    flite_utterances,
+    load_utterances,
+    save_utterances,
+    word_salads,
+    written_texts,
+)
+from training.dataset import Stream, make_streams
+from training.encoder_stage import train_encoder
+from training.export import export_denoiser, export_encoder, round_to_half, write_serving_file
+from training.motion_stage import MotionLoss, encode_streams, train_endpoints, train_flow
+from training.timebox import TimeBox
+
+_SHARES: Final = {"encoder": 0.4, "flow": 0.35, "endpoints": 0.25}  # of the training time
+_STEPS_SERVED: Final = 2
+_SMALLEST_SPREAD: Final = 1e-4  # a coefficient that moves less is left alone
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run is made from.
+
+    Attributes:
+        work: folder for everything on the way.
+        output: folder for the weights.
+        seconds: training time, without making the corpus.
+        speech: seconds of speech by Flite, Piper and Kokoro.
+        streams: number of augmented streams of 24 s.
+        seed: of every random choice.
+        extra_styles: folder with more Kokoro speakers, or None.
+    """
+
+    work: Path
+    output: Path
+    seconds: float
+    speech: tuple[float, float, float]
+    streams: int
+    seed: int
+    extra_styles: Path | None
+
+
+def run(settings: RunSettings) -> None:
+    """Makes the model from nothing, or from where the last run stopped."""
+    torch.set_num_threads(1)
+    torch.manual_seed(settings.seed)
+    settings.work.mkdir(parents=True, exist_ok=True)
+    utterances = make_corpus(settings)
+    rng = np.random.default_rng(settings.seed)
+    streams = list(make_streams(utterances, settings.streams, rng=rng))
+    minutes = sum(len(utterance.samples) for utterance in utterances) / 16_000 / 60
+    print(f"{len(utterances)} utterances, {minutes:.0f} min of speech, {len(streams)} streams")
+    scale = motion_scale(streams)
+    train_and_export(settings, streams, scale=scale)
+
+
+def make_corpus(settings: RunSettings) -> list[Utterance]:
+    """Returns the training speech, each engine's part made once and kept in the work folder."""
+    rng = np.random.default_rng(settings.seed)
+    texts = written_texts() + word_salads(400, rng=rng)
+    texts = [texts[index] for index in rng.permutation(len(texts))]
+    makers: dict[str, Callable[[float], Iterator[Utterance]]] = {
+        "flite": lambda seconds: flite_utterances(
+            texts, voices=FLITE_TRAINING_VOICES, seconds=seconds, rng=rng
+        ),
+        "piper": lambda seconds: _piper(texts, seconds, rng=rng),
+        "kokoro": lambda seconds: _kokoro(texts, seconds, settings.extra_styles, rng=rng),
+    }
+    utterances: list[Utterance] = []
+    for (name, maker), seconds in zip(makers.items(), settings.speech, strict=True):
+        if seconds <= 0:
+            continue
+        path = settings.work / f"{name}.npz"
+        if not path.exists():
+            print(f"making {seconds:.0f} s of speech by {name}")
+            save_utterances(path, list(maker(seconds)))
+        utterances += load_utterances(path)
+    return utterances
+
+
+def _piper(
+    texts: Sequence[str], seconds: float, *, rng: np.random.Generator
+) -> Iterator[Utterance]:
+    from server.voice.catalog import open_voice
+    from training.neural_voices import speak
+
+    voice, spoken = open_voice("joe"), 0.0
+    for text in texts:
+        for utterance in speak(voice, text, speed=float(rng.uniform(0.8, 1.3))):
+            spoken += len(utterance.samples) / 16_000
+            yield utterance
+        if spoken > seconds:
+            return
+
+
+def _kokoro(
+    texts: Sequence[str], seconds: float, extra: Path | None, *, rng: np.random.Generator
+) -> Iterator[Utterance]:
+    from training.neural_voices import kokoro_styles, mixed_utterances
+
+    return mixed_utterances(texts, kokoro_styles(extra), seconds=seconds, rng=rng)
+
+
+def motion_scale(streams: Sequence[Stream]) -> Tensor:
+    """Returns [58] root mean squares about rest, 0 for coefficients that never move."""
+    total = np.zeros(streams[0].motion.shape[1])
+    for stream in streams:
+        total += np.square(stream.motion.astype(np.float64)).mean(axis=0)
+    scale = np.sqrt(total / len(streams)).astype(np.float32)
+    scale[scale < _SMALLEST_SPREAD] = 0.0
+    return torch.from_numpy(scale)
+
+
+def train_and_export(settings: RunSettings, streams: Sequence[Stream], *, scale: Tensor) -> None:
+    """Trains the three stages within the time and writes pipeline, graphs and settings."""
+    boxes = {
+        name: TimeBox(settings.seconds * share, settings.work / f"{name}.pt")
+        for name, share in _SHARES.items()
+    }
+    task = train_encoder(streams, scale=scale, box=boxes["encoder"], seed=settings.seed)
+    encoder = task.encoder
+    round_to_half(encoder)
+    network = MotionDenoiser(scale=tuple(scale.tolist()))
+    history = network.config.history_frames
+    data = encode_streams(encoder, streams, scale=scale, history=history)
+    loss = MotionLoss(scale)
+    teacher = train_flow(data, network, loss=loss, box=boxes["flow"], seed=settings.seed + 1)
+    student = train_endpoints(
+        data, teacher, loss=loss, box=boxes["endpoints"], seed=settings.seed + 2
+    )
+    round_to_half(student)
+    settings.output.mkdir(parents=True, exist_ok=True)
+    scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0)
+    pipeline = MotionPipeline(encoder.half(), student.half(), scheduler)
+    pipeline.save_pretrained(settings.output)
+    encoder.float()
+    student.float()
+    export_encoder(encoder, settings.output / "encoder.onnx")
+    export_denoiser(student, settings.output / "denoiser.onnx")
+    write_serving_file(student, encoder, settings.output / "serving.json", steps=_STEPS_SERVED)
+    counts = {name: box.step for name, box in boxes.items()}
+    print(json.dumps({"steps": counts, "seed": settings.seed}))

@@ -1,0 +1,76 @@
+"""A stage's time budget, its learning rate over that time, and its checkpoint.
+
+Stages are boxed by time because they run on whatever machine is at hand; a stopped run goes
+on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_WARM_UP = 0.03  # share of the budget
+_CHECKPOINT_EVERY = 120.0  # s
+
+
+@dataclass
+class TimeBox:
+    """Counts one stage's seconds, across restarts.
+
+    Attributes:
+        seconds: the budget.
+        path: where the stage's checkpoint lies.
+        spent: seconds used by earlier runs.
+        step: optimiser steps taken so far.
+    """
+
+    seconds: float
+    path: Path
+    spent: float = 0.0
+    step: int = 0
+    _began: float = field(default_factory=time.monotonic)
+    _saved: float = field(default_factory=time.monotonic)
+
+    @property
+    def fraction(self) -> float:
+        """Returns how much of the budget is used, 0..1."""
+        return min(1.0, (self.spent + time.monotonic() - self._began) / self.seconds)
+
+    def learning_rate(self, peak: float) -> float:
+        """Returns the rate now: a short warm-up, then half a cosine down to 2 % of `peak`."""
+        progress = self.fraction
+        if progress < _WARM_UP:
+            return peak * (0.1 + 0.9 * progress / _WARM_UP)
+        return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+    def restore(self) -> dict[str, Any] | None:
+        """Returns what the last checkpoint held, and takes up its count; None without one."""
+        if not self.path.exists():
+            return None
+        saved: dict[str, Any] = torch.load(self.path, weights_only=True)
+        self.spent, self.step = saved["spent"], saved["step"]
+        self._began = time.monotonic()
+        return saved
+
+    def checkpoint(self, contents: dict[str, Any], *, force: bool = False) -> None:
+        """Writes `contents` and the count, at most every two minutes unless forced."""
+        now = time.monotonic()
+        if not force and now - self._saved < _CHECKPOINT_EVERY:
+            return
+        self._saved = now
+        spent = self.spent + now - self._began
+        partial = self.path.with_suffix(".part")
+        torch.save({**contents, "spent": spent, "step": self.step}, partial)
+        partial.replace(self.path)
+
+
+def average_into(average: torch.nn.Module, network: torch.nn.Module, *, decay: float) -> None:
+    """Moves the weights of `average` towards those of `network` by 1 - `decay`."""
+    with torch.no_grad():
+        for mean, weight in zip(average.parameters(), network.parameters(), strict=True):
+            mean.lerp_(weight, 1 - decay)
