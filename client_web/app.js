@@ -70,7 +70,8 @@ async function prepare() {
 /** @param {Phase} phase */
 function onPhase(phase) {
   const isReturning = document.body.dataset["phase"] !== "connecting";
-  status.setPhase(phase.name);
+  const isFull = phase.name === "waiting" && phase.code === "capacity";
+  status.setPhase(phase.name, isFull ? "Waiting for a place" : undefined);
   if (phase.name === "live") {
     stage.show(phase.stream);
     announce("The portrait is live.");
@@ -81,8 +82,8 @@ function onPhase(phase) {
   speech.setState("idle");
   if (phase.name === "waiting") {
     // a refused portrait or voice is gone from the server: ask what there is
-    isStale = phase.code !== "capacity";
-    const title = phase.code === "capacity" ? "Every place is taken" : "No connection";
+    isStale = !isFull;
+    const title = isFull ? "Every place is taken" : "No connection";
     stage.showVeil({ title, message: phase.message, action: "Try now", seconds: phase.seconds });
     announce(`${title}. ${phase.message}`);
   }

@@ -43,7 +43,7 @@ export class Peer {
     const connection = this.#connection;
     await connection.setLocalDescription(await connection.createOffer());
     await Promise.race([this.#gathered(), wait(GATHERING)]);
-    const answer = await exchange(connection.localDescription?.sdp ?? "");
+    const answer = await exchange(openEnded(connection.localDescription?.sdp ?? ""));
     await connection.setRemoteDescription(answer);
     await this.#connected();
   }
@@ -96,4 +96,15 @@ export class Peer {
       check();
     });
   }
+}
+
+/**
+ * Leaves the list of candidates open. Browsers hide their addresses behind .local names; a server
+ * that cannot resolve them would see that the list has ended with nothing in it and give up,
+ * instead of waiting for the browser's own checks to arrive. Firefox ends the list, Chromium never.
+ * @param {string} sdp
+ * @returns {string}
+ */
+function openEnded(sdp) {
+  return sdp.replaceAll("a=end-of-candidates\r\n", "");
 }

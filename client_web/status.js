@@ -45,11 +45,14 @@ export class Status {
     });
   }
 
-  /** @param {PhaseName} phase */
-  setPhase(phase) {
+  /**
+   * @param {PhaseName} phase
+   * @param {string} [words] in place of the usual ones
+   */
+  setPhase(phase, words = WORDS[phase]) {
     this.#phase = phase;
     document.body.dataset["phase"] = phase;
-    setText(byId("state", HTMLElement), WORDS[phase]);
+    setText(byId("state", HTMLElement), words);
     this.#label();
     if (phase !== "live") this.#forget();
   }
@@ -122,7 +125,8 @@ export class Status {
 
   #label() {
     const brief = byId("brief", HTMLElement).textContent;
-    const words = [WORDS[this.#phase], brief].filter(Boolean).join(", ");
+    const state = byId("state", HTMLElement).textContent;
+    const words = [state, brief].filter(Boolean).join(", ");
     byId("figures-summary", HTMLElement).setAttribute("aria-label", `Connection: ${words}`);
   }
 }
