@@ -109,6 +109,8 @@ function onMessage(message) {
       break;
     case "agent.speak_ended":
       captions.end({ isInterrupted: message.interrupted });
+      // cut off before a sound was heard: the state never changed
+      if (document.body.dataset["speech"] === "preparing") speech.setState("idle");
       break;
     case "subtitle.delta":
       captions.add(message.utterance, message.text);

@@ -27,9 +27,9 @@ export class Peer {
   /** @param {RTCIceServer[]} iceServers */
   constructor(iceServers) {
     this.#connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
-    this.#connection.addTransceiver("video", { direction: "recvonly" });
     // sendrecv from the start: the microphone can join later without a second offer
     const audio = this.#connection.addTransceiver("audio", { direction: "sendrecv" });
+    this.#connection.addTransceiver("video", { direction: "recvonly" });
     this.#microphone = audio.sender;
     this.#connection.addEventListener("track", ({ track }) => this.stream.addTrack(track));
     this.ended = new Promise((resolve) => this.#watch(resolve));

@@ -8,7 +8,7 @@ import { byId, setText } from "./dom.js";
 import { explain } from "./words.js";
 
 /** Larger files are refused before they travel, in bytes. */
-const LARGEST = 40 * 2 ** 20;
+const LARGEST = 20 * 2 ** 20;
 
 export class Picture {
   /** @type {(image: Blob, name: string) => Promise<void>} rejects when it cannot be used */
