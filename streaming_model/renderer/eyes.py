@@ -21,6 +21,7 @@ from streaming_model.renderer.stage import Stage
 
 Floats = NDArray[np.float32]
 
+LID_EVENNESS: Final = 0.7  # how much of a lowered lid is painted, the rest is stretched skin
 GAZE_TRAVEL_CM: Final = (0.42, 0.26)  # of the iris at coefficient 1, across and up
 IRIS: Final = {"Left": slice(473, 478), "Right": slice(468, 473)}
 OUTWARD: Final = {"Left": 1.0, "Right": -1.0}  # towards the picture's right for the left eye
@@ -54,6 +55,8 @@ class EyeLayer:
         iris = stage.landmarks[IRIS[side]] - np.array([self.left, self.top], np.float32)
         radius = float(np.linalg.norm(iris[1:] - iris[0], axis=1).mean())
         self.still, self.white, self.iris = _split_eye(patch, opening, iris[0], radius)
+        self.lid_edge = rest[self.pair.upper]
+        self.lid = _lid_colours(stage.picture, upper, lower)
         self.lash = _lash_colour(stage.picture, upper, self.width)
 
     def draw(self, out: NDArray[np.uint8], face: Floats, motion: Floats, head: HeadMotion) -> None:
@@ -61,7 +64,7 @@ class EyeLayer:
         upper = self.stage.project(face[self.pair.upper])
         lower = self.stage.project(face[self.pair.lower])
         ring = np.concatenate([upper, lower])
-        low = np.maximum(np.floor(ring.min(axis=0)).astype(int) - 3, 0)
+        low = np.maximum(np.floor(ring.min(axis=0)).astype(int) - 3 - int(0.5 * self.width), 0)
         high = np.minimum(np.ceil(ring.max(axis=0)).astype(int) + 4, self.stage.size)
         if (high <= low).any():
             return
@@ -71,6 +74,8 @@ class EyeLayer:
         region = out[low[1] : high[1], low[0] : high[0]]
         closing = min(max(float(motion[INDEX[f"eyeBlink{self.side}"]]), 0.0), 1.0)
         mixed = region.astype(np.float32)
+        if closing > 0:
+            self._paint_lid(mixed, upper, head, low)
         if float(cover.max()) > 0.01:
             inside = self._eyeball(motion, head, low, shape)
             if closing > 0:
@@ -80,6 +85,29 @@ class EyeLayer:
             line = self._lash_line(upper - low, shape) * closing
             mixed += line[..., None] * (self.lash - mixed)
         region[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+
+    def _paint_lid(
+        self, image: Floats, upper: Floats, head: HeadMotion, low: NDArray[np.int64]
+    ) -> None:
+        """Evens out the lid that came down, with its own roundness in the light."""
+        edge = self.stage.project(head.apply(self.lid_edge))
+        cover = np.zeros(image.shape[:2], np.float32)
+        cover_opening(cover, edge, upper, int(low[0]), int(low[1]))
+        if float(cover.sum()) < 1.0:
+            return
+        soft = max(3, int(0.08 * self.width) | 1)
+        cover = cv2.GaussianBlur(cover, (soft, soft), 0)
+        columns = np.arange(image.shape[1], dtype=np.float32) + low[0]
+        rows = np.arange(image.shape[0], dtype=np.float32)[:, None] + low[1]
+        top = np.interp(columns, edge[:, 0], edge[:, 1])
+        bottom = np.interp(columns, upper[:, 0], upper[:, 1])
+        down = np.clip((rows - top) / np.maximum(bottom - top, 1.0), 0, 1)
+        across = np.linspace(0, 1, len(self.lid), dtype=np.float32)
+        place = (columns - edge[0, 0]) / max(float(edge[-1, 0] - edge[0, 0]), 1.0)
+        colour = np.stack([np.interp(place, across, self.lid[:, c]) for c in range(3)], axis=1)
+        roundness = 0.90 + 0.14 * np.sin(np.pi * np.clip(0.15 + 0.75 * down, 0, 1))
+        painted = colour[None] * roundness[..., None]
+        image += share[..., None] * (painted - image)
 
     def _eyeball(
         self, motion: Floats, head: HeadMotion, low: NDArray[np.int64], shape: tuple[int, int]
@@ -173,6 +201,26 @@ def _fill(image: Floats, known: Floats, sigma: float) -> Floats:
         filled += usable[..., None] * mean
         reached += usable
     return np.asarray(filled / np.maximum(reached, 1e-3)[..., None], np.float32)
+
+
+def _lid_colours(picture: NDArray[np.uint8], upper: Floats, lower: Floats) -> Floats:
+    """Returns the skin above the upper lid from corner to corner, [5, 3], lashes left out."""
+    size = len(picture)
+    height = max(
+        float(np.median(np.interp(upper[:, 0], lower[:, 0], lower[:, 1]) - upper[:, 1])), 3
+    )
+    colours = []
+    for share in np.linspace(0.15, 0.85, 5):
+        x, y = (
+            float(np.interp(share, np.linspace(0, 1, len(upper)), upper[:, axis]))
+            for axis in range(2)
+        )
+        rows = slice(int(max(y - 1.1 * height, 0)), int(max(y - 0.25 * height, 1)) + 1)
+        columns = slice(int(max(x - 0.5 * height, 0)), int(min(x + 0.5 * height, size - 1)) + 1)
+        skin = picture[rows, columns].reshape(-1, 3).astype(np.float32)
+        bright = skin @ LUMA
+        colours.append(skin[bright >= np.percentile(bright, 45)].mean(axis=0))
+    return np.asarray(colours, np.float32)
 
 
 def _lash_colour(picture: NDArray[np.uint8], upper: Floats, width: float) -> Floats:

@@ -21,7 +21,8 @@ Floats = NDArray[np.float32]
 NODES: Final = 49
 MARGIN: Final = 0.12  # of the side: the grid goes on beyond the border, so none turns black
 NECK_TOP_CM: Final = -9.5  # rig height where the head's motion begins to fade
-NECK_BOTTOM_CM: Final = -18.0  # and where nothing moves any more
+NECK_BOTTOM_CM: Final = -16.5  # and where nothing moves any more
+SHOULDER_CM: Final = 6.5  # farther from the middle and below the chin the fade comes sooner
 EXPRESSION_REACH_CM: Final = 2.2  # how far a face's motion goes on into hair and neck
 DEPTH_REACH_CM: Final = 5.0
 BEHIND_FACE_CM: Final = 1.0  # depth of the silhouette, in front of the neck's axis
@@ -61,7 +62,10 @@ class HeadLayer:
         self._flat = np.ascontiguousarray(
             motion.reshape(len(flat), -1, 3).transpose(1, 0, 2).reshape(len(geometry.deltas), -1)
         )
-        height = (self.rest @ fit.rotation)[:, 1]
+        upright = self.rest @ fit.rotation
+        beside = np.clip(np.abs(upright[:, 0]) - SHOULDER_CM, 0.0, None)
+        below = np.clip((-6.0 - upright[:, 1]) / 4.0, 0.0, 1.0)
+        height = upright[:, 1] - 0.5 * beside * below
         share = np.clip((height - NECK_BOTTOM_CM) / (NECK_TOP_CM - NECK_BOTTOM_CM), 0.0, 1.0)
         self.weight = (share * share * (3 - 2 * share)).astype(np.float32)[:, None]
         self.pixels = pixels

@@ -7,6 +7,7 @@ teeth keeps them, fixed to the skull, and hands over to the rig's where it had n
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import cv2
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from streaming_model.motion_space import INDEX
 from streaming_model.portrait import Portrait
-from streaming_model.renderer.geometry import FaceGeometry, HeadMotion
+from streaming_model.renderer.geometry import FaceGeometry, HeadMotion, rotation_matrix
 from streaming_model.renderer.palette import Palette
 from streaming_model.renderer.raster import cover_opening, draw_shaded
 from streaming_model.renderer.stage import Stage
@@ -24,9 +25,13 @@ from streaming_model.rig import LOWER_GUM, LOWER_TEETH, TONGUE, UPPER_GUM, UPPER
 Floats = NDArray[np.float32]
 
 SUPERSAMPLING: Final = 2
-TEETH_LIFT_CM: Final = 0.10  # the upper row sits this much higher than the source's
-TEETH_BACK_CM: Final = 0.35
-FRONT_FALLOFF_CM: Final = 3.4  # how far behind the incisors the light still reaches
+TEETH_BACK_CM: Final = 0.3
+UPPER_SHOW_CM: Final = 0.22  # the upper incisors end this far below where closed lips meet
+LOWER_HIDE_CM: Final = 0.02  # and the lower ones begin this far below it
+TOUCH_CM: Final = 0.05  # lips nearer than this touch: they are soft
+GAPE_CM: Final = 1.0  # a picture's lips farther apart than this mean an open jaw, not a smile
+UNTILT: Final = math.radians(-5.0)  # landmark nets see faces tilted down by about this much
+FRONT_FALLOFF_CM: Final = 4.6  # how far behind the incisors the light still reaches
 LIGHT: Final = np.array([-0.15, 0.45, 0.88], np.float32)
 OWN_TEETH_HANDOVER_CM: Final = 0.5  # jaw travel over which the picture's own mouth lets go
 
@@ -46,18 +51,17 @@ class MouthLayer:
         self.stage = stage
         self.palette = palette
         self.geometry = geometry
-        rotation = portrait.fit.rotation
+        rotation = rotation_matrix(UNTILT, 0.0, 0.0) @ portrait.fit.rotation
         ring = rig.mouth.ring
         centre = rig.neutral[ring].mean(axis=0)
         fitted, usual = geometry.rest[rig.mouth.upper], rig.neutral[rig.mouth.upper]
         ratio = np.linalg.norm(fitted[-1] - fitted[0]) / np.linalg.norm(usual[-1] - usual[0])
         self.ratio = float(np.clip(ratio, 0.75, 1.2))
         upright = rig.interior_neutral + np.array([0, 0, -TEETH_BACK_CM], np.float32)
-        upright[np.isin(rig.interior_part, (UPPER_TEETH, UPPER_GUM)), 1] += TEETH_LIFT_CM
         place = geometry.rest[ring].mean(axis=0)
         self.rest: Floats = self.ratio * ((upright - centre) @ rotation.T) + place
+        self._set_heights(rig.interior_part)
         deltas = self.ratio * (rig.interior_expressions @ rotation.T)
-        self.rest += np.tensordot(portrait.fit.own_expression, deltas, axes=1).astype(np.float32)
         self._flat = np.ascontiguousarray(deltas.reshape(len(deltas), -1), np.float32)
         self.triangles = rig.interior_triangles.astype(np.int32)
         self.colours = _vertex_colours(rig, upright, palette)
@@ -67,8 +71,9 @@ class MouthLayer:
     def draw(self, out: NDArray[np.uint8], face: Floats, motion: Floats, head: HeadMotion) -> None:
         """Lays the interior over `out` where `face` [V, 3] (head turned) opens its lips."""
         pair = self.geometry.mouth
-        upper = self.stage.project(face[pair.upper])
-        lower = self.stage.project(face[pair.lower])
+        upper, lower = self._parted(
+            self.stage.project(face[pair.upper]), self.stage.project(face[pair.lower])
+        )
         box = _box(np.concatenate([upper, lower]), self.stage.size, margin=3)
         if box is None:
             return
@@ -85,6 +90,39 @@ class MouthLayer:
         mixed = region + cover[..., None] * (inside - region)
         region[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
+    def _parted(self, upper: Floats, lower: Floats) -> tuple[Floats, Floats]:
+        """Lets soft lips touch: gaps up to `TOUCH_CM` are closed, wider ones shrink by that."""
+        pair, touch = self.geometry.mouth, TOUCH_CM * self.stage.scale
+        moved = []
+        for side, share, other, other_share in (
+            (upper, pair.upper_share, lower, pair.lower_share),
+            (lower, pair.lower_share, upper, pair.upper_share),
+        ):
+            gap = np.interp(share, other_share, other[:, 1]) - side[:, 1]
+            inward = np.sign(gap) * np.minimum(np.abs(gap) / 2, touch / 2)
+            moved.append(np.stack([side[:, 0], side[:, 1] + inward], axis=1).astype(np.float32))
+        return moved[0], moved[1]
+
+    def _set_heights(self, part: NDArray[np.int64]) -> None:
+        """Puts the biting edges where the picture's lips ask for them."""
+        pair, rest = self.geometry.mouth, self.geometry.rest
+        above = float(rest[pair.upper[len(pair.upper) // 2], 1])
+        below = float(rest[pair.lower[len(pair.lower) // 2], 1])
+        gap = above - below
+        if gap > GAPE_CM:
+            upper_edge, lower_edge = above - UPPER_SHOW_CM, below - LOWER_HIDE_CM
+        else:
+            share = min(gap / 0.3, 1.0)  # a smile's lower lip lies on the upper teeth's edge
+            upper_edge = below - self.ratio * UPPER_SHOW_CM * (1.0 - share)
+            lower_edge = below - self.ratio * LOWER_HIDE_CM
+        upper_row, lower_row = part == UPPER_TEETH, part == LOWER_TEETH
+        front = self.rest[:, 2] > self.rest[upper_row, 2].max() - 0.8 * self.ratio
+        upper_now = self.rest[upper_row & front, 1].min()
+        lower_now = self.rest[lower_row & front, 1].max()
+        is_upper = np.isin(part, (UPPER_TEETH, UPPER_GUM))
+        self.rest[is_upper, 1] += upper_edge - upper_now
+        self.rest[~is_upper, 1] += lower_edge - lower_now
+
     def _interior(self, motion: Floats, head: HeadMotion, box: tuple[int, int, int, int]) -> Floats:
         left, top, right, bottom = box
         moved = self.rest + (motion[: len(self._flat)] @ self._flat).reshape(-1, 3)
@@ -93,7 +131,8 @@ class MouthLayer:
         pixels = SUPERSAMPLING * (pixels + 0.5) - 0.5
         shape = (SUPERSAMPLING * (bottom - top), SUPERSAMPLING * (right - left))
         inside = np.empty((*shape, 3), np.float32)
-        inside[:] = self.palette.cavity
+        lit = np.linspace(0.60, 1.35, shape[0], dtype=np.float32)  # from above: the floor is lit
+        inside[:] = lit[:, None, None] * self.palette.cavity
         depth = np.full(shape, -np.inf, np.float32)
         draw_shaded(
             inside,
@@ -112,8 +151,8 @@ class MouthLayer:
         lowered = np.zeros_like(open_near)
         drop = max(1, reach // 3)
         lowered[drop:] = open_near[:-drop]
-        shade: Floats = 0.38 + 0.62 * np.clip(np.minimum(open_near, lowered) * 1.5 - 0.25, 0, 1)
-        return shade
+        shade = 0.5 + 0.5 * np.clip(np.minimum(open_near, lowered) * 1.6 - 0.2, 0, 1)
+        return np.asarray(shade, np.float32)
 
     def _own_mask(self) -> Floats:
         """Returns [size, size]: 1 where the picture shows the inside of its own open mouth."""
@@ -154,7 +193,7 @@ def _vertex_colours(rig: Rig, points: Floats, palette: Palette) -> Floats:
     base = np.empty_like(points)
     for part, colour in (
         (UPPER_TEETH, palette.tooth),
-        (LOWER_TEETH, palette.tooth * 0.93),
+        (LOWER_TEETH, palette.tooth * 0.92),
         (UPPER_GUM, palette.gum),
         (LOWER_GUM, palette.gum * 0.9),
         (TONGUE, palette.tongue),
@@ -166,9 +205,10 @@ def _vertex_colours(rig: Rig, points: Floats, palette: Palette) -> Floats:
     for corner in range(3):
         np.add.at(normals, rig.interior_triangles[:, corner], faces)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
-    facing = 0.62 + 0.38 * np.clip(normals @ (LIGHT / np.linalg.norm(LIGHT)), 0, 1)
+    facing = 0.70 + 0.34 * np.clip(normals @ (LIGHT / np.linalg.norm(LIGHT)), 0, 1)
     front = points[rig.interior_part == UPPER_TEETH, 2].max()
-    depth = np.clip(1.0 - (front - points[:, 2]) / FRONT_FALLOFF_CM, 0.22, 1.0)
+    depth = np.clip(1.0 - (front - points[:, 2]) / FRONT_FALLOFF_CM, 0.3, 1.0)
+    depth[rig.interior_part == TONGUE] = 0.45 + 0.55 * depth[rig.interior_part == TONGUE]
     across = np.clip((points[:, 0] + 2.5) / 5.0, 0, 1)
     side = palette.light[0] + (palette.light[1] - palette.light[0]) * across
     shaded: Floats = base * (facing * depth * side)[:, None]

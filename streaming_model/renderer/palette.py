@@ -65,15 +65,15 @@ def read_palette(picture: NDArray[np.uint8], landmarks: Floats) -> Palette:
     # The skin's colour is the light's colour times a typical skin: use it, half way, as a tint.
     tint = skin / float(skin @ LUMA)
     level = float(skin @ LUMA)
-    tooth = TOOTH / float(TOOTH @ LUMA) * level * 1.02
-    flesh = 0.45 * lip + 0.55 * FLESH / float(FLESH @ LUMA) * level * 0.62
+    tooth = TOOTH / float(TOOTH @ LUMA) * level * 1.08
+    flesh = 0.5 * lip + 0.5 * FLESH / float(FLESH @ LUMA) * level * 0.66 * tint**0.5
     return Palette(
         skin=skin.astype(np.float32),
         lip=lip.astype(np.float32),
-        tooth=np.clip(tooth * (0.55 + 0.45 * tint), 0, 250).astype(np.float32),
+        tooth=np.clip(tooth * tint**0.65, 0, 250).astype(np.float32),
         gum=np.clip(flesh * 0.95, 0, 255).astype(np.float32),
         tongue=np.clip(flesh * np.array([1.0, 0.92, 0.92]), 0, 255).astype(np.float32),
-        cavity=np.clip(flesh * np.array([0.34, 0.20, 0.20]), 0, 255).astype(np.float32),
+        cavity=np.clip(flesh * np.array([0.40, 0.24, 0.24]), 0, 255).astype(np.float32),
         light=light.astype(np.float32),
     )
 

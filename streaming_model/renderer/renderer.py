@@ -103,7 +103,7 @@ class Renderer:
             out,
             self._stage.foreground,
             self._stage.project(self._head.positions(motion, head)),
-            self._head_sources,
+            self._head_sources + np.float32(self._stage.border),
             self._head_opacity,
             self._head_triangles,
         )
@@ -112,7 +112,7 @@ class Renderer:
             out,
             self._stage.foreground,
             self._with_skirts(self._stage.project(face)),
-            self._slid_sources(motion),
+            self._slid_sources(motion) + np.float32(self._stage.border),
             self._opacity,
             self._face_triangles,
         )
@@ -188,7 +188,8 @@ class Renderer:
             outline = np.round(self._face_sources[ring]).astype(np.int32)
             cv2.fillPoly(covered, [outline], (255, 255, 255))
         moves = (self._head.weight[cells, 0] > 0).any(axis=1)
-        matte = self._stage.foreground[..., 3]
+        border = self._stage.border
+        matte = self._stage.foreground[border : border + size, border : border + size, 3]
         keep = []
         for index in np.flatnonzero(moves):
             corners = self._head_sources[cells[index]]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming_model.portrait import Portrait
-from streaming_model.renderer.head import clear_foreground
+from streaming_model.renderer.head import MARGIN, clear_foreground
 
 Floats = NDArray[np.float32]
 
@@ -23,7 +23,9 @@ class Stage:
         scale: output pixels per centimetre.
         origin: [2] output pixel of camera (0, 0).
         picture, background: [size, size, 3] uint8.
-        foreground: [size, size, 4] uint8; over `background` it gives `picture`.
+        foreground: [size + 2 border, size + 2 border, 4] uint8; over `background` its middle
+            gives `picture`. Beyond the picture it is mirrored.
+        border: pixels around the picture in `foreground`.
         landmarks: [478, 2] output pixels.
     """
 
@@ -33,6 +35,7 @@ class Stage:
     picture: NDArray[np.uint8]
     background: NDArray[np.uint8]
     foreground: NDArray[np.uint8]
+    border: int
     landmarks: Floats
 
     def project(self, points: Floats) -> Floats:
@@ -56,6 +59,8 @@ def set_stage(portrait: Portrait, size: int) -> Stage:
     picture, background = scaled(portrait.picture), scaled(portrait.background)
     matte = scaled(portrait.matte)
     background = np.where(matte[..., None] > 0, background, picture)
+    border = round(size * MARGIN)
+    foreground = clear_foreground(picture, background, matte)
     # Pixel centres: (x + 1/2) scales, x does not.
     shift = (ratio - 1) / 2
     return Stage(
@@ -64,6 +69,9 @@ def set_stage(portrait: Portrait, size: int) -> Stage:
         origin=(portrait.fit.origin * ratio + shift).astype(np.float32),
         picture=picture,
         background=background,
-        foreground=clear_foreground(picture, background, matte),
+        foreground=np.asarray(
+            cv2.copyMakeBorder(foreground, *(border,) * 4, cv2.BORDER_REFLECT_101), np.uint8
+        ),
+        border=border,
         landmarks=(portrait.landmarks[:, :2] * ratio + shift).astype(np.float32),
     )

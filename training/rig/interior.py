@@ -18,10 +18,11 @@ from training.rig.source import GUMS_AND_TONGUE, LOWER_TEETH, UPPER_TEETH, Sourc
 
 UPPER_TEETH_PART, LOWER_TEETH_PART, UPPER_GUM_PART, LOWER_GUM_PART, TONGUE_PART = range(5)
 GUM_REACH_CM: Final = 0.45  # gum kept around the front teeth
+CROWN_CM: Final = 1.45  # teeth and gums farther from the biting edge are never seen
 BACKMOST_Z: Final = 7.9  # nothing behind the first premolar is ever seen
 TONGUE_COLUMNS: Final = 13
 TONGUE_ROWS: Final = 12
-TONGUE_OUT_CM: Final = (0.0, -0.55, 2.6)  # travel of the tip at tongueOut = 1
+TONGUE_OUT_CM: Final = (0.0, 0.15, 2.4)  # travel of the tip at tongueOut = 1
 
 FloatArray = NDArray[np.float64]
 
@@ -70,7 +71,17 @@ def _teeth(
     source: Source, span: tuple[int, int], part: int
 ) -> tuple[FloatArray, NDArray[np.int64], int]:
     inside = ((source.triangles >= span[0]) & (source.triangles < span[1])).all(axis=1)
-    return (*_front(source, source.triangles[inside]), part)
+    triangles = source.triangles[inside]
+    return (*_front(source, triangles[_near_biting_edge(source, triangles, span)]), part)
+
+
+def _near_biting_edge(
+    source: Source, triangles: NDArray[np.int64], span: tuple[int, int]
+) -> NDArray[np.bool_]:
+    height = source.neutral[slice(*span), 1]
+    edge = height.min() if span == UPPER_TEETH else height.max()
+    near = np.abs(source.neutral[triangles, 1] - edge) < CROWN_CM
+    return np.asarray(near.all(axis=1))
 
 
 def _gum(
@@ -83,7 +94,8 @@ def _gum(
     reach = cKDTree(source.neutral[slice(*teeth)]).query(centres)[0]
     other = LOWER_TEETH if teeth == UPPER_TEETH else UPPER_TEETH
     nearer = reach < cKDTree(source.neutral[slice(*other)]).query(centres)[0]
-    return (*_front(source, triangles[nearer & (reach < GUM_REACH_CM)]), part)
+    kept = nearer & (reach < GUM_REACH_CM) & _near_biting_edge(source, triangles, teeth)
+    return (*_front(source, triangles[kept]), part)
 
 
 def _front(source: Source, triangles: NDArray[np.int64]) -> tuple[FloatArray, NDArray[np.int64]]:
@@ -102,12 +114,12 @@ def _tongue() -> tuple[FloatArray, NDArray[np.int64], int]:
         np.linspace(-1.0, 1.0, TONGUE_COLUMNS), np.linspace(0.0, 1.0, TONGUE_ROWS)
     )
     angle = np.pi * across / 2
-    half_width = 1.55 * np.sqrt(np.clip(1.0 - (along * 0.97) ** 4, 0.02, 1.0))
+    half_width = 1.95 * np.sqrt(np.clip(1.0 - (along * 0.97) ** 4, 0.02, 1.0))
     x = half_width * np.sin(angle)
     groove = 0.12 * np.exp(-((across / 0.25) ** 2)) * (1 - along)
     tip = np.clip((along - 0.75) / 0.25, 0, 1)
-    y = -3.95 + 0.62 * np.cos(angle) - groove - 0.45 * tip**2 - 0.15 * along
-    z = 5.4 + 3.75 * along + 0.15 * np.cos(angle)
+    y = -3.52 + 0.62 * np.cos(angle) - groove - 0.5 * tip**2 - 0.1 * along
+    z = 5.6 + 3.9 * along + 0.15 * np.cos(angle)
     index = np.arange(TONGUE_ROWS * TONGUE_COLUMNS).reshape(TONGUE_ROWS, TONGUE_COLUMNS)
     a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
     triangles = np.concatenate(
