@@ -10,15 +10,34 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming_model.errors import FaceTooSmallError, FaceTurnedError, NoFaceError
+from streaming_model.errors import (
+    FaceTooSmallError,
+    FaceTurnedError,
+    MouthCoveredError,
+    NoFaceError,
+    PortraitError,
+)
 from streaming_model.portrait.landmarks import DetectedFace, shared_landmarker
-from streaming_model.portrait.pose import head_pose
+from streaming_model.portrait.mouth_cover import cover_likelihood
+from streaming_model.portrait.pose import HeadPose, head_pose
 
 MIN_FACE_WIDTH: Final = 80  # pixels
 MAX_YAW: Final = math.radians(45)
+MAX_PITCH: Final = math.radians(45)
+MAX_ROLL: Final = math.radians(60)
+COVERED: Final = 0.85  # likelihood of a hidden mouth from which the picture is refused
+PERHAPS_COVERED: Final = 0.6  # and from which it is remarked on
+_SMALL_FACE: Final = 128  # pixels
+_FAR_YAW: Final = math.radians(30)
+_FAR_ROLL: Final = math.radians(25)
+_OPEN_MOUTH: Final = 0.35  # lip gap over mouth width
+_CLOSED_EYE: Final = 0.12  # lid gap over eye width
+_DARK: Final = 45  # mean grey level of the face
+_SOFT: Final = 0.007  # fine detail of the face over its contrast
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,42 +67,151 @@ class FaceObservation:
         return self.face_box[2] - self.face_box[0]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Findings:
+    """All that is known of a picture before it is accepted or refused.
+
+    Attributes:
+        image: [h,w,3] uint8 RGB.
+        faces: the faces found, largest first.
+        pose: of the largest, where there is one.
+        mouth_cover: likelihood 0..1 that its mouth is hidden.
+        refusal: why the picture cannot be used, or None.
+        warnings: sentences for people about what may look less than good.
+    """
+
+    image: NDArray[np.uint8]
+    faces: tuple[DetectedFace, ...]
+    pose: HeadPose | None
+    mouth_cover: float
+    refusal: PortraitError | None
+    warnings: tuple[str, ...]
+
+
 def observe_face(image: NDArray[np.uint8]) -> FaceObservation:
     """Returns what is seen of the largest face in `image`, [h,w,3] uint8 RGB.
 
     Raises:
         NoFaceError: no face was found.
         FaceTooSmallError: the largest face is narrower than 80 pixels.
-        FaceTurnedError: the face is turned more than 45 degrees from the viewer.
+        FaceTurnedError: the face is turned more than 45 degrees from the viewer, or lies on its
+            side.
         MouthCoveredError: a hand, a mask or an object hides the mouth.
         ModelFileError: the landmark nets are missing or damaged.
     """
-    faces = shared_landmarker().detect(image)
-    if not faces:
-        raise NoFaceError("No face was found in the picture.")
-    face = faces[0]
-    if face.width < MIN_FACE_WIDTH:
-        raise FaceTooSmallError(
-            f"The face is {face.width:.0f} pixels wide; at least {MIN_FACE_WIDTH} are needed."
-        )
-    pose = head_pose(face.landmarks)
-    if abs(pose.yaw) > MAX_YAW:
-        raise FaceTurnedError(
-            f"The face is turned {math.degrees(abs(pose.yaw)):.0f} degrees from the viewer; "
-            f"at most {math.degrees(MAX_YAW):.0f} can be animated."
-        )
+    findings = examine(image)
+    if findings.refusal is not None:
+        raise findings.refusal
+    assert findings.pose is not None  # a picture without a face is refused
+    face = findings.faces[0]
     return FaceObservation(
         image=image,
         landmarks=face.landmarks,
         blendshapes=face.blendshapes,
-        pose=pose,
+        pose=findings.pose,
         face_box=face.box,
-        warnings=_warnings(faces),
+        warnings=findings.warnings,
     )
 
 
-def _warnings(faces: list[DetectedFace]) -> tuple[str, ...]:
+def examine(image: NDArray[np.uint8]) -> Findings:
+    """Returns everything that is found in `image`, [h,w,3] uint8 RGB, with the verdict on it.
+
+    Raises:
+        ModelFileError: the landmark nets are missing or damaged.
+    """
+    faces = tuple(shared_landmarker().detect(image))
+    if not faces:
+        refusal = NoFaceError("No face was found in the picture.")
+        return Findings(image, (), None, 0.0, refusal, ())
+    face, pose = faces[0], head_pose(faces[0].landmarks)
+    cover = cover_likelihood(image, face.landmarks)
+    refusal_or_none = _refusal(face, pose, cover)
+    warnings = _warnings(image, faces, pose=pose, cover=cover) if refusal_or_none is None else ()
+    return Findings(image, faces, pose, cover, refusal_or_none, warnings)
+
+
+def mouth_openness(landmarks: NDArray[np.float32]) -> float:
+    """Returns the gap between the lips over the mouth's width; 0 is closed."""
+    return _distance(landmarks, 13, 14) / max(_distance(landmarks, 78, 308), 1e-6)
+
+
+def eye_openness(landmarks: NDArray[np.float32]) -> tuple[float, float]:
+    """Returns the gap between the lids over the eye's width, of the subject's right and left eye.
+
+    About 0.25 to 0.4 is open, under 0.12 closed.
+    """
+    right = _distance(landmarks, 159, 145) / max(_distance(landmarks, 33, 133), 1e-6)
+    left = _distance(landmarks, 386, 374) / max(_distance(landmarks, 263, 362), 1e-6)
+    return right, left
+
+
+def _distance(landmarks: NDArray[np.float32], first: int, second: int) -> float:
+    return float(np.linalg.norm(landmarks[first, :2] - landmarks[second, :2]))
+
+
+def _refusal(face: DetectedFace, pose: HeadPose, cover: float) -> PortraitError | None:
+    """Returns why the face cannot be animated, or None."""
+    if face.width < MIN_FACE_WIDTH:
+        return FaceTooSmallError(
+            f"The face is {face.width:.0f} pixels wide; at least {MIN_FACE_WIDTH} are needed."
+        )
+    if abs(pose.yaw) > MAX_YAW or abs(pose.pitch) > MAX_PITCH:
+        turn = math.degrees(max(abs(pose.yaw), abs(pose.pitch)))
+        return FaceTurnedError(
+            f"The face is turned {turn:.0f} degrees from the viewer; "
+            f"at most {math.degrees(MAX_YAW):.0f} can be animated."
+        )
+    if abs(pose.roll) > MAX_ROLL:
+        return FaceTurnedError(
+            f"The face lies on its side ({abs(math.degrees(pose.roll)):.0f} degrees); "
+            "turn the picture upright."
+        )
+    if cover > COVERED:
+        return MouthCoveredError(
+            "The mouth is hidden, it seems by a hand, a mask or an object; it has to be seen."
+        )
+    return None
+
+
+def _warnings(
+    image: NDArray[np.uint8], faces: tuple[DetectedFace, ...], *, pose: HeadPose, cover: float
+) -> tuple[str, ...]:
     """Returns the remarks on a picture that is accepted."""
-    if len(faces) > 1:
-        return (f"{len(faces)} faces were found; the largest is used.",)
-    return ()
+    face = faces[0]
+    contrast, detail, light = _light_and_detail(image, face)
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = face.box
+    remarks = {
+        f"{len(faces)} faces were found; the largest is used.": len(faces) > 1,
+        f"The face is only {face.width:.0f} pixels wide; it will look soft.": face.width
+        < _SMALL_FACE,
+        f"The face is turned {abs(math.degrees(pose.yaw)):.0f} degrees; "
+        "a more frontal picture looks better.": abs(pose.yaw) > _FAR_YAW,
+        f"The head is tilted {abs(math.degrees(pose.roll)):.0f} degrees.": abs(pose.roll)
+        > _FAR_ROLL,
+        "The face is cut off by the edge of the picture.": min(x0, y0) < 0
+        or x1 > width
+        or y1 > height,
+        "The mouth may be partly hidden.": cover > PERHAPS_COVERED,
+        "The mouth is wide open; a closed mouth animates better.": mouth_openness(face.landmarks)
+        > _OPEN_MOUTH,
+        "The eyes seem closed.": max(eye_openness(face.landmarks)) < _CLOSED_EYE,
+        "The face is very dark.": light < _DARK,
+        "The face is blurred.": detail < _SOFT * contrast,
+    }
+    return tuple(remark for remark, applies in remarks.items() if applies)
+
+
+def _light_and_detail(image: NDArray[np.uint8], face: DetectedFace) -> tuple[float, float, float]:
+    """Returns contrast, fine detail and mean of the face's grey levels, at 128 pixels of width."""
+    height, width = image.shape[:2]
+    x0, y0 = (int(np.clip(face.box[axis], 0, (width, height)[axis] - 1)) for axis in (0, 1))
+    x1, y1 = max(int(face.box[2]), x0 + 1), max(int(face.box[3]), y0 + 1)
+    grey = cv2.cvtColor(image[y0:y1, x0:x1], cv2.COLOR_RGB2GRAY)
+    scale = min(1.0, 128 / face.width)
+    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    values = np.asarray(small, np.float32)
+    detail = np.abs(values - cv2.GaussianBlur(values, (0, 0), 1)).mean()
+    low, high = np.percentile(values, (5, 95))
+    return float(high - low), float(detail), float(values.mean())
