@@ -131,7 +131,7 @@ class Viewer:
             TimeoutError: it never did.
         """
         async with asyncio.timeout(seconds):
-            while not condition(self.received):
+            while not condition(self.received):  # noqa: ASYNC110 - a condition of any kind
                 await asyncio.sleep(0.01)
 
     async def close(self) -> None:
@@ -156,7 +156,9 @@ class Viewer:
                 return
             now = time.monotonic()
             if isinstance(frame, av.VideoFrame):
-                image = frame.to_ndarray(format="rgb24") if self._keeps_pictures else None
+                image = None
+                if self._keeps_pictures:
+                    image = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
                 self.received.pictures.append((now, frame.pts or 0, image))
             elif isinstance(frame, av.AudioFrame):
                 sound = frame.to_ndarray().astype(np.float32) / 32768

@@ -52,20 +52,21 @@ def real_parts(settings: Settings) -> Parts:
         VivantError: the voice does not exist, or no voice works.
     """
     from server.voice.catalog import choose_voice, list_voices, open_voice
+    from streaming_model.avatar import Avatar
+    from streaming_model.motion import load_motion_generator
+    from streaming_model.portrait import make_portrait
+
+    # One generator for all portraits: its weights are loaded once and its sessions batched.
+    motion = load_motion_generator(
+        steps=settings.steps,
+        chunk_frames=settings.chunk_frames,
+        lookahead_frames=settings.lookahead_frames,
+    )
 
     def make_avatar(path: Path) -> tuple[AvatarPort, tuple[str, ...]]:
-        from streaming_model.avatar import Avatar
-
-        avatar = Avatar.from_image(
-            path,
-            size=settings.size,
-            fps=settings.fps,
-            steps=settings.steps,
-            chunk_frames=settings.chunk_frames,
-            lookahead_frames=settings.lookahead_frames,
-            cache_dir=settings.cache_dir / "portraits",
-        )
-        return avatar, tuple(avatar.portrait.warnings)
+        portrait = make_portrait(path, cache_dir=settings.cache_dir / "portraits")
+        avatar = Avatar(portrait, motion, size=settings.size, fps=settings.fps)
+        return avatar, tuple(portrait.warnings)
 
     default = choose_voice() if settings.voice == "auto" else settings.voice
     open_voice(default)
@@ -102,7 +103,9 @@ class Server:
                 idle_seconds=settings.idle_timeout,
                 clock=self._clock,
             ),
-            portraits=_portraits(settings, parts, self._workers["portraits"]),
+            portraits=_portraits(
+                settings, parts, self._engines.inference, self._workers["portraits"]
+            ),
             voices=Voices(
                 entries=parts.voice_entries,
                 default=parts.default_voice,
@@ -236,7 +239,9 @@ def _options(settings: Settings) -> SessionOptions:
     )
 
 
-def _portraits(settings: Settings, parts: Parts, worker: ThreadPoolExecutor) -> Portraits:
+def _portraits(
+    settings: Settings, parts: Parts, inference: Inference, worker: ThreadPoolExecutor
+) -> Portraits:
     assets = Path(str(importlib.resources.files("streaming_model"))) / "assets"
     entries = [
         PortraitEntry(BUILTIN_PORTRAIT, "Mona Lisa", True, assets / f"{BUILTIN_PORTRAIT}.jpg")
@@ -253,6 +258,7 @@ def _portraits(settings: Settings, parts: Parts, worker: ThreadPoolExecutor) -> 
         default=default,
         folder=settings.cache_dir / "uploads",
         make_avatar=parts.make_avatar,
+        inference=inference,
         worker=worker,
     )
 

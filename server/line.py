@@ -159,12 +159,12 @@ class LiveLine:
 
     async def _animate(self) -> None:
         async for block in self._blocks:
-            avatar, state = self.avatar, self._state
+            generator = self.avatar.motion
             chunk = AudioChunk(block.start, block.speech, block.utterance)
-            motion_state, motion = await self._inference.step(avatar.motion, state.motion, chunk)
-            if avatar is not self.avatar:
-                continue  # another portrait took over meanwhile
-            self._state = dataclasses.replace(self._state, motion=motion_state)
+            state, motion = await self._inference.step(generator, self._state.motion, chunk)
+            if generator is not self.avatar.motion:
+                continue  # a portrait with another generator took over meanwhile
+            self._state = dataclasses.replace(self._state, motion=state)
             for frame in _frame_by_frame(motion):
                 await self._draw(frame)
 

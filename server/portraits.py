@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from server.inference import AvatarPort
+from server.inference import AvatarPort, Inference
 from server.protocol import ProtocolError
 from streaming_model.media import MotionChunk
 from streaming_model.motion_space import MOTION_SIZE
@@ -66,9 +66,11 @@ class Portraits:
         default: str,
         folder: Path,
         make_avatar: MakeAvatar,
+        inference: Inference,
         worker: Executor,
     ) -> None:
         self.default = default
+        self._inference = inference
         self._folder = folder
         self._make_avatar = make_avatar
         self._worker = worker
@@ -135,8 +137,10 @@ class Portraits:
             PortraitError: the picture cannot be used.
         """
         avatar = await self.avatar(portrait)
+        rest = MotionChunk(0, np.zeros((1, MOTION_SIZE), np.float32), np.zeros(1, np.int64))
+        _, frames = await self._inference.draw(avatar, avatar.start(), rest)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, _picture_at_rest, avatar)
+        return await loop.run_in_executor(self._worker, _jpeg, frames[0].image)
 
     async def _fit(self, entry: PortraitEntry) -> PortraitEntry:
         loop = asyncio.get_running_loop()
@@ -172,12 +176,6 @@ def _safe_name(filename: str) -> str:
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-
-
-def _picture_at_rest(avatar: AvatarPort) -> bytes:
-    rest = MotionChunk(0, np.zeros((1, MOTION_SIZE), np.float32), np.zeros(1, np.int64))
-    _, frames = avatar.render(avatar.start(), [rest])
-    return _jpeg(frames[0].image)
 
 
 def _jpeg(image: NDArray[np.uint8]) -> bytes:

@@ -38,6 +38,7 @@ _CONNECT_SECONDS = 20  # for ICE and DTLS
 _MOST_AHEAD = 120 * SAMPLE_RATE  # samples of pushed PCM that may wait
 _LOOK_AGAIN = _SECOND // 20
 _GOODBYE_TIME = _SECOND // 20
+_FLOOR_TIME = _SECOND // 2  # without a packet from the microphone that is heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ class Session:
         self._pcm_worker = engines.sound_worker
         self._peers: set[Peer] = set()
         self._heard_peer: Peer | None = None
+        self._heard_at = 0
         self._group = asyncio.TaskGroup()
         self._closing = asyncio.Event()
         self._reason: CloseReason = "client"
@@ -345,12 +347,20 @@ class Session:
     async def _hear(self, peer: Peer) -> None:
         if peer.microphone is None:
             return
-        self._heard_peer = peer
-        self.line.microphone.reset()
         while (frame := await microphone_frame(peer.microphone)) is not None:
-            # A session has one live voice: the microphone that came last.
-            if self._heard_peer is peer:
+            if self._has_the_floor(peer):
                 self._hear_frame(frame)
+
+    def _has_the_floor(self, peer: Peer) -> bool:
+        """A session has one live voice: the microphone that sends, until it pauses sending."""
+        now = self._clock.now()
+        if self._heard_peer is not peer:
+            if now - self._heard_at < _FLOOR_TIME:
+                return False
+            self._heard_peer = peer
+            self.line.microphone.reset()
+        self._heard_at = now
+        return True
 
     def _hear_frame(self, frame: MicrophoneFrame) -> None:
         edges = self.line.microphone.push(

@@ -103,7 +103,7 @@ class Timeline(Generic[FrameT]):
                 utterance=block.utterance,
                 is_speech=block.is_speech,
             )
-            if block.is_speech and index == 0:
+            if index == 0 and (block.begins or block.texts):
                 packet.marks.append(Mark(block.utterance, begins=block.begins, texts=block.texts))
             if block.ends and index == count - 1:
                 packet.marks.append(Mark(block.utterance, ends=True))

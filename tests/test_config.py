@@ -1,0 +1,99 @@
+"""Settings: what wins over what, and what is refused."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from server.config import Settings, SettingsError, add_arguments
+
+
+def load(*flags: str, environment: dict[str, str] | None = None) -> Settings:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return Settings.load(parser.parse_args(flags), environment or {})
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "vivant.toml"
+    path.write_text('port = 3\nsize = 256\nvoice = "joe"\nice_servers = ["stun:a:1"]\n')
+    return path
+
+
+def test_defaults_are_safe() -> None:
+    settings = load()
+    assert (settings.host, settings.port, settings.size, settings.fps) == (
+        "127.0.0.1",
+        8080,
+        512,
+        25,
+    )
+    assert settings.ice_servers == ()
+
+
+def test_flags_win_over_environment_over_file(file: Path) -> None:
+    environment = {"VIVANT_PORT": "2", "VIVANT_SIZE": "384"}
+    settings = load("--port", "1", "--config", str(file), environment=environment)
+    assert (settings.port, settings.size, settings.voice) == (1, 384, "joe")
+    assert settings.ice_servers == ("stun:a:1",)
+
+
+def test_the_file_may_be_named_by_the_environment(file: Path) -> None:
+    assert load(environment={"VIVANT_CONFIG": str(file)}).port == 3
+
+
+def test_lists_are_separated_by_commas_on_the_command_line() -> None:
+    settings = load("--ice-servers", "stun:a:1, turn:b:2")
+    assert settings.ice_servers == ("stun:a:1", "turn:b:2")
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--port", "70000"),
+        ("--port", "http"),
+        ("--size", "255"),
+        ("--size", "513"),
+        ("--fps", "9"),
+        ("--fps", "25.5"),
+        ("--steps", "3"),
+        ("--codec", "av1"),
+        ("--host", ""),
+        ("--max-sessions", "0"),
+        ("--idle-timeout", "nan"),
+        ("--ice-servers", "example.org"),
+    ],
+)
+def test_impossible_values_name_the_flag_and_the_value(flag: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(flag, value)
+    assert flag in str(caught.value)
+    assert repr(value) in str(caught.value)
+
+
+def test_an_impossible_variable_is_named() -> None:
+    with pytest.raises(SettingsError, match="VIVANT_FPS must be a whole number from 10 to 60"):
+        load(environment={"VIVANT_FPS": "fast"})
+
+
+def test_unknown_keys_are_refused_with_the_valid_ones(tmp_path: Path) -> None:
+    path = tmp_path / "vivant.toml"
+    path.write_text("prot = 1\n")
+    with pytest.raises(SettingsError, match=r"unknown prot; valid are host, port"):
+        load("--config", str(path))
+
+
+@pytest.mark.parametrize("content", [b"port = ", b"\xff\xfe", b"port = true", b"size = 512.5"])
+def test_a_broken_file_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "vivant.toml"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"vivant\.toml"):
+        load("--config", str(path))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="No such file"):
+        load("--config", str(tmp_path / "none.toml"))

@@ -1,0 +1,86 @@
+"""The encoders: what they make can be decoded, looks right, and obeys key frame requests."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from server.encoder import SoundEncoder, VideoCodec, VideoEncoder, video_pts
+
+DECODERS = {VideoCodec.VP8: "vp8", VideoCodec.H264: "h264"}
+SIZE = 256
+
+
+def picture(index: int) -> NDArray[np.uint8]:
+    """A coloured gradient with a moving bar."""
+    ramp = np.linspace(30, 220, SIZE)
+    image = np.stack(
+        [np.tile(ramp, (SIZE, 1)), np.tile(ramp[:, None], (1, SIZE)), np.full((SIZE, SIZE), 90)],
+        axis=-1,
+    ).astype(np.uint8)
+    image[:, (8 * index) % SIZE : (8 * index) % SIZE + 16] = (200, 60, 40)
+    return image
+
+
+@pytest.mark.parametrize("codec", list(VideoCodec))
+def test_pictures_come_back_in_their_colours(codec: VideoCodec) -> None:
+    encoder = VideoEncoder(codec, size=SIZE, fps=25, bitrate=1_000_000)
+    decoder = av.CodecContext.create(DECODERS[codec], "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    for index in range(10):
+        packet = encoder.encode(picture(index), 640 * index, is_keyframe=False)
+        assert packet.pts == 3600 * index
+        (frame,) = decoder.decode(av.Packet(bytes(packet)))
+        error = frame.to_ndarray(format="rgb24").astype(int) - picture(index)
+    assert np.sqrt((error**2).mean()) < 12
+    assert abs(error.mean(axis=(0, 1))).max() < 4  # no cast of colour
+
+
+@pytest.mark.parametrize("codec", list(VideoCodec))
+def test_a_picture_is_complete_only_when_asked(codec: VideoCodec) -> None:
+    encoder = VideoEncoder(codec, size=SIZE, fps=25, bitrate=1_000_000)
+    packets = [
+        encoder.encode(picture(index), 640 * index, is_keyframe=index == 7) for index in range(12)
+    ]
+    assert [index for index, packet in enumerate(packets) if packet.is_keyframe] == [0, 7]
+
+
+@pytest.mark.parametrize("codec", list(VideoCodec))
+def test_the_bit_rate_is_kept(codec: VideoCodec) -> None:
+    encoder = VideoEncoder(codec, size=SIZE, fps=25, bitrate=400_000)
+    noise = np.random.default_rng(0)
+    size = 0
+    for index in range(100):
+        image = picture(index)
+        image[::4, ::4] += noise.integers(0, 30, image[::4, ::4].shape, np.uint8)
+        size += encoder.encode(image, 640 * index, is_keyframe=False).size
+    assert size * 8 / 4 < 1.3 * 400_000
+
+
+def test_sound_is_twenty_milliseconds_of_opus_on_the_media_clock() -> None:
+    encoder = SoundEncoder()
+    decoder = av.CodecContext.create("libopus", "r")
+    assert isinstance(decoder, av.AudioCodecContext)
+    decoder.sample_rate, decoder.layout = 48_000, "mono"
+    time = np.arange(48_000) / 48_000
+    tone = (0.3 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
+    heard = []
+    for index, piece in enumerate(tone.reshape(-1, 960)):
+        packet = encoder.encode(piece, 320 * index)
+        assert packet.pts == 960 * index
+        heard += [frame.to_ndarray().ravel() for frame in decoder.decode(av.Packet(bytes(packet)))]
+    sound = np.concatenate(heard).astype(np.float64)
+    assert len(sound) >= 47_000
+    spectrum = np.abs(np.fft.rfft(sound[4800:43_200] / np.abs(sound).max()))
+    assert spectrum.argmax() * 48_000 / 38_400 == pytest.approx(440, abs=2)
+
+
+def test_a_packet_of_another_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="480"):
+        SoundEncoder().encode(np.zeros(480, np.float32), 0)
+
+
+def test_time_stamps_are_exact_at_twenty_five_pictures_a_second() -> None:
+    assert [video_pts(640 * index) for index in (0, 1, 10**6)] == [0, 3600, 3600 * 10**6]

@@ -1,0 +1,243 @@
+"""The straight line in virtual time: whole conversations in milliseconds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from server.audience import Audience
+from server.inference import AvatarPort, AvatarState, Inference
+from server.ingest import AlignedAudio
+from server.line import Engines, LiveLine
+from server.pacing import TICK
+from server.timeline import Mark
+from streaming_model.media import MotionChunk, VideoFrame
+from tests.live_fakes import FakeAvatar, FakeMotion
+from tests.virtual_time import InlineExecutor, VirtualClock
+
+SECOND = 1_000_000_000  # ns
+FRAME = 640  # samples
+
+
+class SlowInference(Inference):
+    """Takes virtual time to draw."""
+
+    def __init__(self, clock: VirtualClock, cost: int) -> None:
+        super().__init__(InlineExecutor())
+        self._clock, self.cost = clock, cost
+
+    async def draw(
+        self, avatar: AvatarPort, state: AvatarState, chunk: MotionChunk
+    ) -> tuple[AvatarState, list[VideoFrame]]:
+        await self._clock.sleep_until(self._clock.now() + self.cost)
+        return await super().draw(avatar, state, chunk)
+
+
+class RecordingAudience(Audience):
+    """Keeps what leaves, and when."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        worker = InlineExecutor()
+        super().__init__(
+            size=64, fps=25, bitrate=100_000, picture_worker=worker, sound_worker=worker
+        )
+        self._clock = clock
+        self.sounds: list[tuple[int, int, NDArray[np.float32]]] = []
+        self.pictures: list[tuple[int, int, int]] = []  # (instant, media time, bar height)
+
+    def __len__(self) -> int:
+        return 1
+
+    async def show(self, image: NDArray[np.uint8], media_time: int) -> None:
+        height = int((image[:, image.shape[1] // 2, 0] == 255).sum())
+        self.pictures.append((self._clock.now(), media_time, height))
+
+    async def play(self, sound: NDArray[np.float32], media_time: int) -> None:
+        self.sounds.append((self._clock.now(), media_time, sound))
+
+
+@dataclass
+class Rig:
+    clock: VirtualClock
+    line: LiveLine
+    audience: RecordingAudience
+    inference: SlowInference
+    marks: list[tuple[int, Mark]] = field(default_factory=list)
+
+    async def run(self, seconds: float) -> None:
+        await self.clock.run_until(self.clock.now() + int(seconds * SECOND))
+
+    def say(self, number: int, seconds: float) -> None:
+        self.line.queue.open(number)
+        self.line.queue.append(number, hum(seconds), "words")
+        self.line.queue.complete(number)
+
+    def loudness(self) -> dict[int, float]:
+        return {start: float(np.abs(sound).max()) for _, start, sound in self.audience.sounds}
+
+
+def hum(seconds: float) -> AlignedAudio:
+    time = np.arange(int(48_000 * seconds)) / 48_000
+    sound = (0.3 * np.sin(2 * np.pi * 200 * time)).astype(np.float32)
+    return AlignedAudio(sound[::3].copy(), sound)
+
+
+@asynccontextmanager
+async def running(*, draw_cost: float = 0.0) -> AsyncIterator[Rig]:
+    clock = VirtualClock()
+    inference = SlowInference(clock, int(draw_cost * SECOND))
+    worker = InlineExecutor()
+    audience = RecordingAudience(clock)
+    marks: list[tuple[int, Mark]] = []
+    line = LiveLine(
+        avatar=FakeAvatar(size=64, motion=FakeMotion()),
+        seed=0,
+        chunk_frames=2,
+        lookahead_frames=2,
+        engines=Engines(inference, worker, worker, worker, clock),
+        audience=audience,
+        on_audible=lambda found, start: marks.extend((start, mark) for mark in found),
+    )
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(line.run())
+        line.begin()
+        yield Rig(clock, line, audience, inference, marks)
+        task.cancel()
+
+
+async def test_idle_sends_an_unbroken_stream_of_silence_and_rest() -> None:
+    async with running() as rig:
+        await rig.run(10)
+    starts = [start for _, start, _ in rig.audience.sounds]
+    assert starts == list(range(0, len(starts) * TICK, TICK))
+    assert len(starts) >= 480
+    pictures = [start for _, start, _ in rig.audience.pictures]
+    assert pictures == list(range(0, len(pictures) * FRAME, FRAME))
+    assert max(rig.loudness().values()) == 0
+    assert {height for _, _, height in rig.audience.pictures} == {0}
+    assert rig.line.timeline.late_frames == 0
+
+
+async def test_sound_and_picture_of_one_instant_leave_at_the_same_instant() -> None:
+    async with running() as rig:
+        await rig.run(1)
+        rig.say(1, 2.0)
+        await rig.run(4)
+    left = {start: instant for instant, start, _ in rig.audience.sounds}
+    assert all(left[start] == instant for instant, start, _ in rig.audience.pictures)
+    loud = rig.loudness()
+    spoken = [start for start, level in loud.items() if level > 0.1]
+    assert len(spoken) == 100
+    for _, start, height in rig.audience.pictures:
+        assert (height > 20) == (loud[start] > 0.1)
+
+
+async def test_what_is_said_leaves_within_lookahead_and_margin() -> None:
+    async with running() as rig:
+        await rig.run(2)
+        asked = rig.clock.now()
+        rig.say(1, 1.0)
+        await rig.run(2)
+    first = min(instant for instant, _, sound in rig.audience.sounds if np.abs(sound).max() > 0.1)
+    assert first - asked <= 0.26 * SECOND
+
+
+async def test_utterances_are_announced_when_they_are_heard() -> None:
+    async with running() as rig:
+        rig.say(1, 1.0)
+        rig.say(2, 1.0)
+        await rig.run(4)
+    edges = [(mark.utterance, mark.begins, mark.ends) for _, mark in rig.marks if not mark.texts]
+    begins = [(start, mark.utterance) for start, mark in rig.marks if mark.begins]
+    assert edges == [(1, False, True), (2, False, True)]
+    assert begins == [(0, 1), (16_000, 2)]
+
+
+async def test_an_interruption_silences_within_one_packet() -> None:
+    async with running() as rig:
+        rig.say(1, 10.0)
+        rig.say(2, 10.0)
+        await rig.run(3)
+        stopped = rig.clock.now()
+        assert rig.line.interrupt(3) == [2]
+        await rig.run(3)
+    old = [instant for instant, _, sound in rig.audience.sounds if np.abs(sound).max() > 0.01]
+    assert max(old) - stopped <= 0.02 * SECOND
+    starts = [start for _, start, _ in rig.audience.sounds]
+    assert starts == list(range(0, len(starts) * TICK, TICK))  # silence, not a gap
+    resting = [height for instant, _, height in rig.audience.pictures if instant > stopped + SECOND]
+    assert resting
+    assert set(resting) == {0}
+
+
+async def test_an_underrun_is_silence_and_the_rest_follows_unhurried() -> None:
+    async with running() as rig:
+        rig.line.queue.open(1)
+        rig.line.queue.append(1, hum(1.0))
+        await rig.run(2)
+        rig.line.queue.append(1, hum(1.0))
+        rig.line.queue.complete(1)
+        await rig.run(2)
+    loud = [start for start, level in rig.loudness().items() if level > 0.1]
+    assert len(loud) == 100
+    gaps = [gap for gap in np.diff(loud) if gap != TICK]
+    assert len(gaps) == 1
+    assert gaps[0] > 0.9 * 16_000
+
+
+async def test_a_model_too_slow_shows_fewer_pictures_and_all_of_the_sound() -> None:
+    async with running(draw_cost=0.06) as rig:
+        await rig.run(10)
+    starts = [start for _, start, _ in rig.audience.sounds]
+    assert starts == list(range(0, len(starts) * TICK, TICK))
+    instants = [instant for instant, _, _ in rig.audience.sounds]
+    assert max(np.diff(instants)) <= 0.05 * SECOND
+    assert rig.line.timeline.late_frames > 20
+    assert len(rig.audience.pictures) > 80  # of the 166 that 60 ms each allow
+
+
+async def test_after_a_standstill_nothing_bursts() -> None:
+    async with running() as rig:
+        await rig.run(1)
+        rig.clock.jump(SECOND // 2)
+        resumed = rig.clock.now()
+        await rig.run(1)
+    after = [instant for instant, _, _ in rig.audience.sounds if instant > resumed]
+    assert min(np.diff(after)) >= 0.019 * SECOND
+
+
+async def test_another_portrait_goes_on_in_mid_sentence() -> None:
+    async with running() as rig:
+        rig.say(1, 3.0)
+        await rig.run(1)
+        motion = rig.line.avatar.motion
+        assert isinstance(motion, FakeMotion)
+        rig.line.change_avatar(FakeAvatar(size=64, motion=motion))
+        await rig.run(1)
+        rig.line.change_avatar(FakeAvatar(size=64, motion=FakeMotion()))
+        await rig.run(3)
+    assert len([level for level in rig.loudness().values() if level > 0.1]) == 150
+    starts = [start for _, start, _ in rig.audience.pictures]
+    assert starts == sorted(starts)
+    assert starts[-1] > 4.5 * 16_000
+    assert rig.audience.pictures[-1][2] == 0
+
+
+async def test_nothing_is_drawn_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as rig:
+        monkeypatch.setattr(RecordingAudience, "__len__", lambda _: 0)
+        await rig.run(2)
+        assert rig.audience.pictures == []
+        assert rig.line.timeline.late_frames == 0
+        monkeypatch.setattr(RecordingAudience, "__len__", lambda _: 1)
+        await rig.run(1)
+    starts = [start for _, start, _ in rig.audience.pictures]
+    assert starts
+    assert starts[0] > 1.7 * 16_000
+    assert set(np.diff(starts)) == {FRAME}

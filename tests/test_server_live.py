@@ -1,0 +1,347 @@
+"""The live server end to end: real aiortc peers on loopback, a fake face and voice."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aioice.ice
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+from numpy.typing import NDArray
+from websockets.asyncio.client import ClientConnection, connect
+
+from benchmarks.viewer import Received, Viewer, VoiceTrack
+from server.app import Server
+from server.config import Settings
+from tests.live_fakes import fake_parts
+from tests.test_vad import vowel
+
+SIZE = 256
+
+
+class LiveServer:
+    """A server on a port of its own."""
+
+    def __init__(self, server: Server, port: int) -> None:
+        self.server = server
+        self.address = f"127.0.0.1:{port}"
+        self.client = httpx.AsyncClient(base_url=f"http://{self.address}")
+        self.viewers: list[Viewer] = []
+
+    async def session(self, **wanted: object) -> str:
+        answer = await self.client.post("/v1/sessions", json=wanted)
+        assert answer.status_code == 201, answer.text
+        session_id: str = answer.json()["session_id"]
+        return session_id
+
+    async def viewer(
+        self,
+        session_id: str,
+        *,
+        sound: NDArray[np.float32] | None = None,
+        codec: str | None = None,
+    ) -> Viewer:
+        microphone = None if sound is None else VoiceTrack(sound)
+        viewer = Viewer(self.client, session_id, microphone=microphone, codec=codec)
+        self.viewers.append(viewer)
+        await viewer.connect()
+        await viewer.until(lambda got: got.pictures and got.sounds and got.events)
+        return viewer
+
+    def socket(self, session_id: str) -> connect:
+        return connect(f"ws://{self.address}/v1/sessions/{session_id}/events")
+
+    async def aclose(self) -> None:
+        for viewer in self.viewers:
+            await viewer.close()
+        await self.client.aclose()
+
+
+@pytest.fixture(autouse=True)
+def on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aioice leaves 127.0.0.1 out; a test must not depend on the machine's network."""
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda *_, **__: ["127.0.0.1"])
+
+
+@pytest.fixture
+async def live(tmp_path: Path) -> AsyncIterator[LiveServer]:
+    settings = Settings(size=SIZE, max_sessions=2, cache_dir=tmp_path, port=0)
+    server = Server(settings, fake_parts(settings))
+    await server.warm_up()
+    config = uvicorn.Config(server.app, port=0, log_level="error", ws="websockets-sansio")
+    http = uvicorn.Server(config)
+    http.capture_signals = contextless  # type: ignore[assignment,method-assign]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(http.serve())
+        while not http.started:
+            await asyncio.sleep(0.01)
+        live = LiveServer(server, http.servers[0].sockets[0].getsockname()[1])
+        try:
+            yield live
+        finally:
+            await live.aclose()
+            server.end()
+            http.should_exit = True
+
+
+class contextless:
+    """A context manager that does nothing: signals are the test runner's."""
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+
+def bar(image: NDArray[np.uint8] | None) -> float:
+    """Returns the share of the middle column that the white bar fills."""
+    assert image is not None
+    return float((image[:, SIZE // 2].mean(axis=-1) > 200).mean())
+
+
+def after(seconds: float, speech: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns 16 kHz speech after silence, louder and at 48 kHz."""
+    silence = np.zeros(int(48_000 * seconds))
+    return np.concatenate([silence, 3 * np.repeat(speech, 3)]).astype(np.float32)
+
+
+def loud(received: Received) -> list[tuple[float, float]]:
+    return [(arrival, level) for arrival, _, level in received.sounds if level > 0.05]
+
+
+async def test_a_viewer_sees_and_hears_from_the_first_second_on(live: LiveServer) -> None:
+    viewer = await live.viewer(await live.session())
+    await viewer.until(lambda got: len(got.pictures) > 30)
+    received = viewer.received
+    assert received.of_type("session.ready")[0]["size"] == SIZE
+    stamps = [pts for _, pts, _ in received.pictures]
+    assert set(np.diff(stamps)) == {3600}
+    assert {bar(image) for _, _, image in received.pictures} == {0.0}
+    assert not loud(received)
+
+
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+async def test_text_is_spoken_and_moves_the_face(live: LiveServer, codec: str) -> None:
+    viewer = await live.viewer(await live.session(), codec=codec)
+    viewer.send(type="speak", text="A whole sentence. And one more.")
+    await viewer.until(lambda got: got.of_type("agent.speak_ended"))
+    received = viewer.received
+    assert max(bar(image) for _, _, image in received.pictures) > 0.5
+    assert len(loud(received)) > 60  # packets of 20 ms: 29 letters of 50 ms
+    kinds = [event["type"] for event in received.events if event["type"] != "metrics"]
+    assert kinds == [
+        "session.ready",
+        "agent.speak_started",
+        "subtitle.delta",
+        "session.state_updated",
+        "subtitle.delta",
+        "agent.speak_ended",
+        "session.state_updated",
+    ]
+    await asyncio.sleep(0.5)
+    assert bar(received.pictures[-1][2]) == 0.0
+
+
+async def test_an_interruption_is_heard_within_two_hundred_milliseconds(live: LiveServer) -> None:
+    session_id = await live.session()
+    viewer = await live.viewer(session_id)
+    viewer.send(type="speak", text="x" * 200)
+    await viewer.until(lambda got: len(loud(got)) > 20)
+    asked = asyncio.get_running_loop().time()
+    answer = await live.client.post(f"/v1/sessions/{session_id}/interrupt")
+    assert answer.status_code == 202
+    await viewer.until(lambda got: got.of_type("agent.speak_ended"))
+    await asyncio.sleep(0.6)
+    # 200 ms of old sound, and the receiver's own jitter buffer of four packets.
+    assert loud(viewer.received)[-1][0] - asked < 0.2 + 0.09
+    (ended,) = viewer.received.of_type("agent.speak_ended")
+    assert ended["interrupted"] is True
+    assert answer.json()["utterance"] > ended["utterance"]
+    assert bar(viewer.received.pictures[-1][2]) == 0.0
+
+
+async def test_a_microphone_drives_the_portrait(live: LiveServer) -> None:
+    sound = after(0.5, vowel(1.5))
+    viewer = await live.viewer(await live.session(), sound=sound)
+    viewer.send(type="microphone", mode="puppet")
+    await viewer.until(lambda got: got.of_type("agent.speak_ended"))
+    received = viewer.received
+    assert max(bar(image) for _, _, image in received.pictures) > 0.1
+    kinds = [event["type"] for event in received.events]
+    for kind in ("user.speech_started", "agent.speak_started", "user.speech_stopped"):
+        assert kinds.count(kind) == 1
+    assert len(loud(received)) > 40
+
+
+async def test_a_viewer_who_speaks_interrupts_the_portrait(live: LiveServer) -> None:
+    sound = after(1.0, vowel(1.0))
+    viewer = await live.viewer(await live.session(), sound=sound)
+    viewer.send(type="microphone", mode="listen")
+    viewer.send(type="speak", text="x" * 200)
+    await viewer.until(lambda got: got.of_type("agent.speak_ended"))
+    assert viewer.received.of_type("user.speech_started")
+    assert viewer.received.of_type("agent.speak_ended")[0]["interrupted"] is True
+
+
+async def test_pcm_over_the_websocket_is_spoken(live: LiveServer) -> None:
+    session_id = await live.session()
+    viewer = await live.viewer(session_id)
+    pcm = (3 * vowel(1.0) * 32767).astype("<i2")
+    async with live.socket(session_id) as socket:
+        await socket.send(json.dumps({"type": "audio.start", "sample_rate": 16_000}))
+        for piece in np.array_split(pcm, 20):
+            await socket.send(piece.tobytes())
+        await socket.send(json.dumps({"type": "audio.end"}))
+        await expect(socket, "agent.speak_ended")
+    await viewer.until(lambda got: len(loud(got)) > 30)
+
+
+async def expect(socket: ClientConnection, kind: str) -> dict[str, object]:
+    async with asyncio.timeout(10):
+        while True:
+            event: dict[str, object] = json.loads(await socket.recv())
+            if event["type"] == kind:
+                return event
+
+
+async def test_nonsense_on_the_websocket_is_answered_and_survived(live: LiveServer) -> None:
+    async with live.socket(await live.session()) as socket:
+        await expect(socket, "session.ready")
+        for message, code in [
+            ("{", "bad_request"),
+            ('{"type":"dance"}', "unknown_message"),
+            (json.dumps({"type": "speak", "text": "x" * 10_001}), "text_too_long"),
+            ('{"type":"speak","text":"Hi","voice":"nobody"}', "unknown_voice"),
+            ('{"type":"session.update","portrait":"nobody"}', "not_found"),
+            ('{"type":"audio.start","sample_rate":1}', "audio_unusable"),
+            ('{"type":"audio.start","sample_rate":16000,"channels":99}', "audio_unusable"),
+            (b"\x00\x00", "bad_request"),
+            ('{"type":"audio.end"}', "bad_request"),
+        ]:
+            await socket.send(message)
+            assert (await expect(socket, "error"))["code"] == code
+        await socket.send('{"type":"audio.start","sample_rate":16000}')
+        await socket.send(b"\x00\x00\x00")
+        assert (await expect(socket, "error"))["code"] == "audio_unusable"
+        await socket.send('{"type":"ping","t":7}')
+        assert (await expect(socket, "pong"))["t"] == 7
+
+
+async def test_a_failing_voice_warns_and_the_next_sentence_is_spoken(live: LiveServer) -> None:
+    async with live.socket(await live.session()) as socket:
+        for text, code in [("fail", "voice_failed"), ("explode", "voice_failed")]:
+            await socket.send(json.dumps({"type": "speak", "text": text}))
+            assert (await expect(socket, "warning"))["code"] == code
+        await socket.send(json.dumps({"type": "speak", "text": "Well."}))
+        assert (await expect(socket, "subtitle.delta"))["text"] == "Well"
+        await socket.send(json.dumps({"type": "speak", "text": "Grün."}))
+        assert (await expect(socket, "warning"))["code"] == "text_unpronounceable"
+
+
+async def test_sessions_do_not_hear_each_other(live: LiveServer) -> None:
+    first, second = await live.session(), await live.session()
+    talking, silent = await live.viewer(first), await live.viewer(second)
+    await live.client.post(f"/v1/sessions/{first}/speak", json={"text": "Only here."})
+    await talking.until(lambda got: got.of_type("agent.speak_ended"))
+    assert loud(talking.received)
+    assert not loud(silent.received)
+    assert not silent.received.of_type("agent.speak_started")
+    assert max(bar(image) for _, _, image in silent.received.pictures) == 0.0
+
+
+async def test_two_viewers_of_a_session_see_the_same(live: LiveServer) -> None:
+    session_id = await live.session()
+    first = await live.viewer(session_id)
+    second = await live.viewer(session_id, codec="H264")
+    await live.client.post(f"/v1/sessions/{session_id}/speak", json={"text": "For both."})
+    for viewer in (first, second):
+        await viewer.until(lambda got: got.of_type("agent.speak_ended"))
+        assert loud(viewer.received)
+        assert max(bar(image) for _, _, image in viewer.received.pictures) > 0.5
+
+
+async def test_a_lost_picture_is_asked_for_and_comes_complete(live: LiveServer) -> None:
+    session_id = await live.session()
+    viewer = await live.viewer(session_id)
+    await viewer.until(lambda got: len(got.pictures) > 20)
+    session = live.server.house.sessions.find(session_id)
+    (peer,) = session._peers
+    keyframes: list[int] = []
+    offer = peer.picture.offer
+
+    def spy(packet: object) -> None:
+        keyframes.append(int(packet.is_keyframe))  # type: ignore[attr-defined]
+        offer(packet)  # type: ignore[arg-type]
+
+    peer.picture.offer = spy  # type: ignore[method-assign,assignment]
+    (receiver,) = [
+        item.receiver for item in viewer.connection.getTransceivers() if item.kind == "video"
+    ]
+    (source,) = receiver.getSynchronizationSources()
+    await receiver._send_rtcp_pli(source.source)
+    await viewer.until(lambda _: sum(keyframes), seconds=2)
+    assert sum(keyframes) == 1
+
+
+@pytest.mark.parametrize(
+    "sdp",
+    ["", "nonsense", "v=0\r\n", "v=0\r\nm=video 9 X 96\r\n", "v=0\nm=audio\n" * 9, "x" * 200_000],
+)
+async def test_a_malformed_offer_is_refused_and_survived(live: LiveServer, sdp: str) -> None:
+    session_id = await live.session()
+    path = f"/v1/sessions/{session_id}/offer"
+    answer = await live.client.post(path, json={"type": "offer", "sdp": sdp})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "invalid_sdp"
+    await live.viewer(session_id)
+
+
+async def test_a_full_house_says_when_to_come_back(live: LiveServer) -> None:
+    sessions = [await live.session(), await live.session()]
+    answer = await live.client.post("/v1/sessions", json={})
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "capacity"
+    assert int(answer.headers["Retry-After"]) > 0
+    assert (await live.client.delete(f"/v1/sessions/{sessions[0]}")).status_code == 204
+    await asyncio.sleep(0.1)
+    await live.session()
+
+
+async def test_an_ended_session_says_goodbye(live: LiveServer) -> None:
+    session_id = await live.session()
+    viewer = await live.viewer(session_id)
+    async with live.socket(session_id) as socket:
+        await live.client.delete(f"/v1/sessions/{session_id}")
+        assert (await expect(socket, "session.closed"))["reason"] == "client"
+    await viewer.until(lambda got: got.of_type("session.closed"))
+    assert (await live.client.get(f"/v1/sessions/{session_id}")).status_code == 404
+
+
+async def test_opening_and_closing_leaves_nothing_behind(live: LiveServer) -> None:
+    async def once() -> None:
+        session_id = await live.session()
+        viewer = await live.viewer(session_id)
+        viewer.send(type="speak", text="Short.")
+        await viewer.until(lambda got: got.of_type("agent.speak_started"))
+        await live.client.delete(f"/v1/sessions/{session_id}")
+        await viewer.close()
+        await asyncio.sleep(0.3)
+
+    def count() -> tuple[int, int]:
+        gc.collect()
+        return threading.active_count(), len(asyncio.all_tasks())
+
+    await once()
+    before = count()
+    for _ in range(3):
+        await once()
+    assert count() == before
+    assert len(live.server.house.sessions) == 0

@@ -1,0 +1,111 @@
+"""The timeline: sound and its picture leave together, late pictures and old speech do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.pacing import TICK, Pace
+from server.speech import BLOCK, Block, silent_block
+from server.timeline import Departure, Timeline
+
+
+def speech(start: int, utterance: int, *, begins: bool = False, ends: bool = False) -> Block:
+    return Block(
+        start=start,
+        speech=np.full(BLOCK, 0.5, np.float32),
+        sound=np.full(3 * BLOCK, 0.5, np.float32),
+        utterance=utterance,
+        is_speech=True,
+        begins=begins,
+        ends=ends,
+        texts=("words",) if begins else (),
+    )
+
+
+def leave_all(timeline: Timeline[str]) -> list[Departure[str]]:
+    departures = []
+    while (departure := timeline.depart()) is not None:
+        departures.append(departure)
+    return departures
+
+
+def test_a_block_leaves_as_two_packets_and_its_picture_with_the_first() -> None:
+    timeline: Timeline[str] = Timeline()
+    timeline.add_audio(speech(0, 1, begins=True, ends=True))
+    assert timeline.add_frame(0, 1, "a") is Pace.SEND
+    first, second = leave_all(timeline)
+    assert (first.start, second.start) == (0, TICK)
+    assert first.frames == ((0, "a"),)
+    assert second.frames == ()
+    assert [mark.begins for mark in first.marks] == [True]
+    assert first.marks[0].texts == ("words",)
+    assert [mark.ends for mark in second.marks] == [True]
+
+
+def test_audio_must_be_continuous() -> None:
+    timeline: Timeline[str] = Timeline()
+    timeline.add_audio(silent_block(0, 0))
+    with pytest.raises(ValueError, match="1280"):
+        timeline.add_audio(silent_block(1280, 0))
+
+
+def test_a_late_picture_is_dropped_and_counted() -> None:
+    timeline: Timeline[str] = Timeline()
+    timeline.add_audio(silent_block(0, 0))
+    timeline.add_audio(silent_block(BLOCK, 0))
+    leave_all(timeline)
+    assert timeline.add_frame(0, 0, "late") is Pace.DROP
+    assert timeline.late_frames == 1
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=40))
+def test_no_picture_leaves_before_its_sound_or_out_of_order(steps: list[int]) -> None:
+    timeline: Timeline[int] = Timeline()
+    seen: list[int] = []
+    for index, step in enumerate(steps):
+        timeline.add_audio(silent_block(index * BLOCK, 0))
+        timeline.add_frame(index * BLOCK, 0, index)
+        for _ in range(step):
+            departure = timeline.depart()
+            if departure is not None:
+                assert all(start < departure.start + TICK for start, _ in departure.frames)
+                seen += [frame for _, frame in departure.frames]
+    assert seen == sorted(set(seen))
+
+
+def test_an_interruption_leaves_at_most_five_milliseconds_of_old_sound() -> None:
+    timeline: Timeline[str] = Timeline()
+    for index in range(6):
+        timeline.add_audio(speech(index * BLOCK, 1))
+        timeline.add_frame(index * BLOCK, 1, "old")
+    assert timeline.holds_speech
+    timeline.interrupt(2)
+    departures = leave_all(timeline)
+    sound = np.concatenate([departure.sound for departure in departures])
+    assert np.flatnonzero(sound).max() < 240
+    assert np.abs(np.diff(sound)).max() < 0.01  # it fades: no click
+    assert all(not departure.frames for departure in departures)
+    assert not timeline.holds_speech
+
+
+def test_what_comes_late_for_an_interrupted_utterance_is_dropped_uncounted() -> None:
+    timeline: Timeline[str] = Timeline()
+    timeline.add_audio(speech(0, 1))
+    timeline.interrupt(2)
+    assert timeline.add_frame(0, 1, "old") is Pace.DROP
+    assert timeline.late_frames == 0
+
+
+def test_new_speech_is_untouched_by_an_interruption() -> None:
+    timeline: Timeline[str] = Timeline()
+    timeline.add_audio(speech(0, 1))
+    timeline.add_audio(speech(BLOCK, 2, begins=True))
+    timeline.add_frame(BLOCK, 2, "new")
+    timeline.interrupt(2)
+    departures = leave_all(timeline)
+    assert departures[2].sound.min() == 0.5
+    assert departures[2].frames == ((BLOCK, "new"),)
+    assert departures[2].marks[0].begins
