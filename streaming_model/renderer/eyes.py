@@ -96,7 +96,7 @@ class EyeLayer:
         if float(cover.sum()) < 1.0:
             return
         soft = max(3, int(0.08 * self.width) | 1)
-        cover = cv2.GaussianBlur(cover, (soft, soft), 0)
+        share = LID_EVENNESS * np.asarray(cv2.GaussianBlur(cover, (soft, soft), 0), np.float32)
         columns = np.arange(image.shape[1], dtype=np.float32) + low[0]
         rows = np.arange(image.shape[0], dtype=np.float32)[:, None] + low[1]
         top = np.interp(columns, edge[:, 0], edge[:, 1])
