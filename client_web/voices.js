@@ -7,7 +7,7 @@ import { byId, create } from "./dom.js";
 /** @import { Voice } from "./protocol.js" */
 
 /** @type {Record<string, string>} */
-const ENGINES = { kokoro: "Kokoro, natural", piper: "Piper, quick", remote: "Remote" };
+const ENGINES = { kokoro: "Natural (Kokoro)", piper: "Quick (Piper)", openai: "By a speech server" };
 
 export class Voices {
   /** @type {(name: string) => Promise<void>} */
@@ -33,7 +33,8 @@ export class Voices {
     const engines = [...new Set(voices.map(({ engine }) => engine))];
     const groups = engines.map((engine) => {
       const own = voices.filter((voice) => voice.engine === engine);
-      return create("optgroup", { label: ENGINES[engine] ?? engine }, ...own.map(option));
+      const options = own.map(({ name, label }) => create("option", { value: name }, label));
+      return create("optgroup", { label: ENGINES[engine] ?? engine }, ...options);
     });
     this.#select.replaceChildren(...groups);
     this.#select.disabled = voices.length === 0;
@@ -49,27 +50,5 @@ export class Voices {
    */
   mark(name) {
     this.#select.value = name;
-  }
-}
-
-/**
- * @param {Voice} voice
- * @returns {HTMLOptionElement}
- */
-function option({ name, label, language }) {
-  return create("option", { value: name }, `${label} (${tongue(language)})`);
-}
-
-/**
- * The name of a language, such as "American English" for "en-US".
- * @param {string} code
- * @returns {string}
- */
-function tongue(code) {
-  try {
-    return new Intl.DisplayNames("en", { type: "language" }).of(code.replace("_", "-")) ?? code;
-  } catch {
-    // no language tag at all: shown as it came
-    return code;
   }
 }
