@@ -72,14 +72,20 @@ def _add_sentence(clauses: list[Clause], sentence: Sequence[_Chunk]) -> None:
     """Appends the sentence, cut into as many clauses as the limits ask for."""
     while sentence:
         limit = LIMITS[min(len(clauses), len(LIMITS) - 1)]
-        count = _cut(sentence, limit)
+        count = _cut(sentence, limit, shortest=not clauses)
         last = sentence[count - 1]
         clauses.append(Clause(sentence[0].start, last.end, PAUSE_SECONDS[last.rank]))
         sentence = sentence[count:]
 
 
-def _cut(sentence: Sequence[_Chunk], limit: int) -> int:
-    """Returns how many chunks of the sentence the next clause takes."""
+def _cut(sentence: Sequence[_Chunk], limit: int, *, shortest: bool) -> int:
+    """Returns how many chunks of the sentence the next clause takes.
+
+    Args:
+        sentence: what is left of it.
+        limit: characters that the clause should not exceed.
+        shortest: take the first good cut and not the last that fits.
+    """
     start = sentence[0].start
     length = sentence[-1].end - start
     if length <= limit:
@@ -88,7 +94,7 @@ def _cut(sentence: Sequence[_Chunk], limit: int) -> int:
     fitting = [count for count in candidates if sentence[count - 1].end - start <= limit]
     soft = [count for count in fitting if sentence[count - 1].rank <= COMMA]
     if soft:
-        return soft[-1]
+        return soft[0] if shortest else soft[-1]
     if length <= limit * TOLERANCE:
         return len(sentence)
     conjunction = [count for count in fitting if sentence[count - 1].rank == CONJUNCTION]

@@ -85,7 +85,7 @@ class EnglishPhonemes:
         if word.endswith(("'s", "s'")):
             return self.add_s(self._unknown(word[:-2]))
         if word.startswith("o'") and len(word) > 2:
-            return "O" + self.word(word[2:].capitalize())
+            return ("Q" if self._british else "O") + self.word(word[2:].capitalize())
         return self._letters.read(word.replace("'", ""))
 
     def _in_context(self, tokens: Sequence[Token], index: int, following: str) -> str:

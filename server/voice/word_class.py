@@ -43,13 +43,21 @@ def word_class(words: Sequence[str], index: int) -> str:
     """
     word = words[index]
     before = words[index - 1] if index else ""
-    two_before = words[index - 2] if index > 1 else ""
     after = words[index + 1] if index + 1 < len(words) else ""
     if word == "that":
         return _that(before, after)
     if word in ("read", "used", "wound", "reread"):
         return _past(words, index)
-    if before in BEFORE_VERB or (before in PREPOSITIONS and before == "to"):
+    if word == "close" and after == "to":
+        return "ADJ"
+    two_before = words[index - 2] if index > 1 else ""
+    return _by_word_before(word, two_before, before, after) or _by_word_after(
+        two_before, before, after
+    )
+
+
+def _by_word_before(word: str, two_before: str, before: str, after: str) -> str | None:
+    if before in BEFORE_VERB or (word.endswith("s") and before in ("he", "she", "it", "who")):
         return "VERB"
     if two_before in BEFORE_VERB and before.endswith("ly"):
         return "VERB"
@@ -57,15 +65,14 @@ def word_class(words: Sequence[str], index: int) -> str:
         return _after_determiner(after)
     if before in BE or before in ("very", "so", "too", "more", "most", "as", "quite", "really"):
         return "ADJ"
-    if before in PREPOSITIONS:
-        return "NOUN"
-    if not before and after in DETERMINERS:
-        return "VERB"
-    if two_before in DETERMINERS:
-        return "NOUN" if after not in DETERMINERS else "VERB"
-    return (
-        "VERB" if after in DETERMINERS or after in ("it", "them", "him", "me", "us") else "DEFAULT"
-    )
+    return "NOUN" if before in PREPOSITIONS else None
+
+
+def _by_word_after(two_before: str, before: str, after: str) -> str:
+    takes_object = after in DETERMINERS or after in ("it", "them", "him", "me", "us")
+    if two_before in DETERMINERS and before:
+        return "VERB" if after in DETERMINERS else "NOUN"
+    return "VERB" if takes_object else "DEFAULT"
 
 
 def _that(before: str, after: str) -> str:
