@@ -127,11 +127,12 @@ def _resolve_gaps(
             position = end
             continue
         quiet_start, quiet_end = _quiet_core(position, end, loud=loud, frame=frame)
-        if index == 0:
+        is_first, is_last = index == 0, index == len(edges) - 1
+        if is_first:
             quiet_start = position
-        elif index == len(edges) - 1:
+        if is_last:
             quiet_end = end
-        else:
+        if not is_first and not is_last:
             seconds = SHORTEST_GAP_SECONDS if symbol == GAP else SHORTEST_PAUSE_SECONDS
             if quiet_end - quiet_start < seconds * sample_rate:
                 is_closure = edges[index + 1][0] in STOPS
