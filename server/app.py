@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.resources
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -215,7 +216,9 @@ def _bind(settings: Settings) -> socket.socket:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         return socket.create_server((settings.host, settings.port), family=family)
     except OSError as error:
-        reason = error.strerror or str(error)
+        # A positive number is the system's; resolving a name fails with others of its own.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror
         raise SettingsError(
             f"Cannot listen on {settings.host}, port {settings.port}: {reason}."
         ) from None

@@ -23,7 +23,7 @@ def hear(microphone: MicrophoneLane, packets: int, level: float = 0.0) -> None:
 
 
 def blocks(microphone: MicrophoneLane, utterance: int = 0) -> list[Block]:
-    taken = []
+    taken: list[Block] = []
     while (block := microphone.take(len(taken) * BLOCK, utterance)) is not None:
         taken.append(block)
     return taken
@@ -31,7 +31,7 @@ def blocks(microphone: MicrophoneLane, utterance: int = 0) -> list[Block]:
 
 def test_off_hears_nothing_and_listen_says_nothing() -> None:
     for mode in ("off", "listen"):
-        microphone = lane(mode)  # type: ignore[arg-type]
+        microphone = lane(mode)
         hear(microphone, 10)
         assert blocks(microphone) == []
 

@@ -107,5 +107,5 @@ def test_the_page_lists_every_server_event_and_its_fields() -> None:
 
 
 def test_the_page_lists_every_client_message() -> None:
-    kinds = protocol.ClientMessage.__args__  # type: ignore[attr-defined]
+    kinds = protocol.ClientMessage.__args__
     assert set(table("Client to server")) == {kind.model_fields["type"].default for kind in kinds}

@@ -80,7 +80,7 @@ async def live(tmp_path: Path) -> AsyncIterator[LiveServer]:
     http.capture_signals = contextless  # type: ignore[assignment,method-assign]
     async with asyncio.TaskGroup() as group:
         group.create_task(http.serve())
-        while not http.started:
+        while not http.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
         live = LiveServer(server, http.servers[0].sockets[0].getsockname()[1])
         try:
@@ -215,7 +215,7 @@ async def expect(socket: ClientConnection, kind: str) -> dict[str, object]:
 async def test_nonsense_on_the_websocket_is_answered_and_survived(live: LiveServer) -> None:
     async with live.socket(await live.session()) as socket:
         await expect(socket, "session.ready")
-        for message, code in [
+        nonsense: list[tuple[str | bytes, str]] = [
             ("{", "bad_request"),
             ('{"type":"dance"}', "unknown_message"),
             (json.dumps({"type": "speak", "text": "x" * 10_001}), "text_too_long"),
@@ -225,7 +225,8 @@ async def test_nonsense_on_the_websocket_is_answered_and_survived(live: LiveServ
             ('{"type":"audio.start","sample_rate":16000,"channels":99}', "audio_unusable"),
             (b"\x00\x00", "bad_request"),
             ('{"type":"audio.end"}', "bad_request"),
-        ]:
+        ]
+        for message, code in nonsense:
             await socket.send(message)
             assert (await expect(socket, "error"))["code"] == code
         await socket.send('{"type":"audio.start","sample_rate":16000}')
@@ -281,7 +282,7 @@ async def test_a_lost_picture_is_asked_for_and_comes_complete(live: LiveServer) 
         keyframes.append(int(packet.is_keyframe))  # type: ignore[attr-defined]
         offer(packet)  # type: ignore[arg-type]
 
-    peer.picture.offer = spy  # type: ignore[method-assign,assignment]
+    peer.picture.offer = spy  # type: ignore[method-assign]
     (receiver,) = [
         item.receiver for item in viewer.connection.getTransceivers() if item.kind == "video"
     ]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.ingest import AlignedAudio
-from server.speech import BLOCK, SpeechQueue
+from server.speech import BLOCK, Block, SpeechQueue
 
 
 def audio(samples: int, level: float = 0.5) -> AlignedAudio:
@@ -24,7 +24,7 @@ def test_all_audio_comes_out_once_in_order(sizes: list[int]) -> None:
     for piece in np.split(values, np.cumsum(sizes)[:-1]):
         queue.append(1, AlignedAudio(piece, np.repeat(piece, 3)))
     queue.complete(1)
-    blocks = []
+    blocks: list[Block] = []
     while not queue.is_empty:
         block = queue.take(len(blocks) * BLOCK)
         assert block is not None

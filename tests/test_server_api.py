@@ -1,0 +1,209 @@
+"""The REST face: what is told, what is kept, and what every refusal looks like."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from server.app import Server
+from server.config import Settings
+from server.portraits import MAX_UPLOAD
+from tests.live_fakes import fake_parts
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    settings = Settings(size=256, max_sessions=2, cache_dir=tmp_path)
+    server = Server(settings, fake_parts(settings))
+    transport = httpx.ASGITransport(server.app)
+    async with (
+        server.app.router.lifespan_context(server.app),
+        httpx.AsyncClient(transport=transport, base_url="http://server") as client,
+    ):
+        await asyncio.sleep(0)
+        client.server = server  # type: ignore[attr-defined]
+        yield client
+
+
+async def open_session(client: httpx.AsyncClient, **wanted: object) -> str:
+    answer = await client.post("/v1/sessions", json=wanted)
+    assert answer.status_code == 201
+    session_id: str = answer.json()["session_id"]
+    return session_id
+
+
+def refusal(answer: httpx.Response) -> str:
+    """Returns the code of a refusal after checking its shape."""
+    error = answer.json()["error"]
+    assert set(error) == {"code", "message"}
+    assert error["message"].endswith(".")
+    assert "\n" not in error["message"]
+    code: str = error["code"]
+    return code
+
+
+async def test_health_and_readiness(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/healthz")).json() == {"status": "ok"}
+    assert (await client.get("/readyz")).status_code == 503
+    server: Server = client.server  # type: ignore[attr-defined]
+    await server.warm_up()
+    assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_the_server_describes_itself(client: httpx.AsyncClient) -> None:
+    await open_session(client)
+    info = (await client.get("/v1/info")).json()
+    assert info.pop("version")
+    assert info == {
+        "fps": 25,
+        "size": 256,
+        "default_voice": "hum",
+        "default_portrait": "mona_lisa",
+        "max_sessions": 2,
+        "sessions": 1,
+        "ice_servers": [],
+    }
+    assert (await client.get("/openapi.json")).json()["info"]["title"] == "Vivant"
+
+
+async def test_voices_are_listed_with_their_default(client: httpx.AsyncClient) -> None:
+    voices = (await client.get("/v1/voices")).json()
+    assert [(voice["name"], voice["default"]) for voice in voices] == [
+        ("hum", True),
+        ("buzz", False),
+    ]
+
+
+async def test_a_session_lives_until_it_is_deleted(client: httpx.AsyncClient) -> None:
+    session_id = await open_session(client, voice="buzz", seed=7)
+    path = f"/v1/sessions/{session_id}"
+    session = (await client.get(path)).json()
+    assert (session["state"], session["portrait"], session["voice"], session["viewers"]) == (
+        "idle",
+        "mona_lisa",
+        "buzz",
+        0,
+    )
+    assert set(session["metrics"]) == {
+        "fps",
+        "render_ms",
+        "latency_ms",
+        "late_frames",
+        "bitrate_kbps",
+    }
+    changed = await client.patch(path, json={"voice": "hum"})
+    assert changed.json()["voice"] == "hum"
+    assert (await client.delete(path)).status_code == 204
+    assert refusal(await client.get(path)) == "not_found"
+    assert refusal(await client.delete(path)) == "not_found"
+
+
+async def test_utterances_are_numbered(client: httpx.AsyncClient) -> None:
+    path = f"/v1/sessions/{await open_session(client)}"
+    assert (await client.post(f"{path}/speak", json={"text": "One."})).json() == {"utterance": 1}
+    assert (await client.post(f"{path}/speak", json={"text": "Two."})).json() == {"utterance": 2}
+    assert (await client.post(f"{path}/interrupt")).json() == {"utterance": 3}
+    assert (await client.post(f"{path}/interrupt")).json() == {"utterance": 3}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"text": "x" * 10_001}, 413, "text_too_long"),
+        ({"text": " "}, 400, "bad_request"),
+        ({}, 400, "bad_request"),
+        ({"text": ["a"]}, 400, "bad_request"),
+        ({"text": "Hi", "voice": "nobody"}, 422, "unknown_voice"),
+    ],
+)
+async def test_text_that_cannot_be_spoken_is_refused(
+    client: httpx.AsyncClient, body: dict[str, object], status: int, code: str
+) -> None:
+    path = f"/v1/sessions/{await open_session(client)}/speak"
+    answer = await client.post(path, json=body)
+    assert (answer.status_code, refusal(answer)) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "code"),
+    [
+        ({"portrait": "nobody"}, 404, "not_found"),
+        ({"voice": "nobody"}, 422, "unknown_voice"),
+        ({"seed": -1}, 400, "bad_request"),
+        ({"colour": "red"}, 400, "bad_request"),
+    ],
+)
+async def test_a_session_that_cannot_be_is_refused(
+    client: httpx.AsyncClient, wanted: dict[str, object], status: int, code: str
+) -> None:
+    answer = await client.post("/v1/sessions", json=wanted)
+    assert (answer.status_code, refusal(answer)) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/nothing", 404),
+        ("GET", "/v1/sessions/none", 404),
+        ("POST", "/v1/sessions/none/interrupt", 404),
+        ("GET", "/v1/portraits/none/image", 404),
+        ("PUT", "/v1/info", 405),
+    ],
+)
+async def test_unknown_things_are_refused_alike(
+    client: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    answer = await client.request(method, path)
+    assert answer.status_code == status
+    refusal(answer)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff"])
+async def test_broken_json_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
+    path = f"/v1/sessions/{await open_session(client)}/speak"
+    headers = {"content-type": "application/json"}
+    answer = await client.post(path, content=body, headers=headers)
+    assert (answer.status_code, refusal(answer)) == (400, "bad_request")
+
+
+async def test_an_upload_becomes_a_portrait_once(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    image = {"image": ("../../my face.png", b"a picture", "image/png")}
+    first = await client.post("/v1/portraits", files=image)
+    assert first.status_code == 201
+    portrait = first.json()
+    assert portrait["name"] == "my face"
+    assert portrait["builtin"] is False
+    assert portrait["warnings"] == ["A fake."]
+    again = await client.post("/v1/portraits", files=image)
+    assert again.json() == portrait
+    listed = (await client.get("/v1/portraits")).json()
+    assert [item["id"] for item in listed] == ["mona_lisa", portrait["id"]]
+    assert len(list((tmp_path / "uploads").iterdir())) == 1
+    picture = await client.get(f"/v1/portraits/{portrait['id']}/image")
+    assert picture.headers["content-type"] == "image/jpeg"
+    assert picture.content[:2] == b"\xff\xd8"
+    await open_session(client, portrait=portrait["id"])
+
+
+async def test_an_upload_without_a_face_is_refused_and_not_kept(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    answer = await client.post("/v1/portraits", files={"image": ("noface.png", b"x")})
+    assert (answer.status_code, refusal(answer)) == (422, "no_face")
+    assert list((tmp_path / "uploads").iterdir()) == []
+    assert len((await client.get("/v1/portraits")).json()) == 1
+
+
+async def test_an_upload_that_is_too_large_is_refused(client: httpx.AsyncClient) -> None:
+    files = {"image": ("big.png", bytes(MAX_UPLOAD + 1))}
+    answer = await client.post("/v1/portraits", files=files)
+    assert (answer.status_code, refusal(answer)) == (413, "image_too_large")
+
+
+async def test_an_upload_without_the_field_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/portraits", files={"photo": ("a.png", b"x")})
+    assert (answer.status_code, refusal(answer)) == (400, "bad_request")
