@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -48,7 +48,7 @@ def main() -> None:
     print(json.dumps(figures, indent=2))
 
 
-@contextmanager
+@contextlib.contextmanager
 def server(flags: list[str], *, is_fake: bool) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Runs a server on a free port; yields its address and process."""
     module = ["tests.live_fakes"] if is_fake else ["server.cli", "serve"]
@@ -118,8 +118,11 @@ async def _talk(
         if not options.silent:
             spoken = len(viewer.received.of_type("agent.speak_ended"))
             await client.post(f"{path}/speak", json={"text": TEXT})
-            while loop.time() < end and spoken == len(viewer.received.of_type("agent.speak_ended")):
-                await asyncio.sleep(0.1)
+            with contextlib.suppress(TimeoutError):
+                await viewer.until(
+                    lambda got, least=spoken: len(got.of_type("agent.speak_ended")) > least,
+                    seconds=end - loop.time(),
+                )
         await asyncio.sleep(min(3.0, max(0.0, end - loop.time())))
 
 

@@ -14,6 +14,11 @@ from server.protocol import ProtocolError
 from tests.live_fakes import FakeAvatar
 from tests.virtual_time import InlineExecutor
 
+
+def files_in(folder: Path) -> list[Path]:
+    return list(folder.rglob("upload-*"))
+
+
 BUILTIN = PortraitEntry("mona", "Mona", True, Path("mona.jpg"))
 
 
@@ -62,7 +67,7 @@ async def test_the_oldest_upload_is_forgotten(
     portraits = catalogue(tmp_path)
     added = [await portraits.add(f"{index}".encode(), "a.png") for index in range(3)]
     assert [entry.id for entry in portraits.list()] == ["mona", added[1].id, added[2].id]
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(files_in(tmp_path)) == 2
     with pytest.raises(ProtocolError, match="There is no portrait"):
         await portraits.avatar(added[0].id)
 
@@ -71,4 +76,4 @@ async def test_no_name_escapes_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "uploads"
     for name in ("../../etc/passwd", "", "..", "/", "ж.png", "a" * 500, "a\x00b.png"):
         await catalogue(folder).add(name.encode() or b"none", name)
-    assert {path.parent for path in tmp_path.rglob("upload-*")} == {folder}
+    assert {path.parent for path in files_in(tmp_path)} == {folder}
