@@ -22,9 +22,10 @@ NODES: Final = 49
 MARGIN: Final = 0.12  # of the side: the grid goes on beyond the border, so none turns black
 NECK_TOP_CM: Final = -9.5  # rig height where the head's motion begins to fade
 NECK_BOTTOM_CM: Final = -16.5  # and where nothing moves any more
-SHOULDER_CM: Final = 6.5  # farther from the middle and below the chin the fade comes sooner
+SHOULDER_CM: Final = 5.8  # farther from the middle and below the chin the fade comes sooner
 EXPRESSION_REACH_CM: Final = 2.2  # how far a face's motion goes on into hair and neck
 DEPTH_REACH_CM: Final = 5.0
+DOME: Final = 1.5  # how much faster hair cut by the top border closes than it opened
 BEHIND_FACE_CM: Final = 1.0  # depth of the silhouette, in front of the neck's axis
 
 
@@ -43,7 +44,7 @@ class HeadLayer:
         fit: Fit,
         *,
         triangles: NDArray[np.int64],
-        facing: Floats,
+        usable: NDArray[np.bool_],
         side: int,
     ) -> None:
         first = -MARGIN * side
@@ -51,7 +52,7 @@ class HeadLayer:
         columns, rows = np.meshgrid(steps, steps)
         pixels = np.stack([columns.ravel(), rows.ravel()], axis=1)
         flat = (pixels - fit.origin) / fit.scale * np.array([1, -1], np.float32)
-        known, values = _values_inside(geometry, flat, triangles, facing)
+        known, values = _values_inside(geometry, flat, triangles[usable[triangles].all(axis=1)])
         spacing = float(steps[1] - steps[0]) / fit.scale
         axis_depth = float(geometry.pivot[2]) + BEHIND_FACE_CM
         depth = values[:, :1] - axis_depth
@@ -65,7 +66,7 @@ class HeadLayer:
         upright = self.rest @ fit.rotation
         beside = np.clip(np.abs(upright[:, 0]) - SHOULDER_CM, 0.0, None)
         below = np.clip((-6.0 - upright[:, 1]) / 4.0, 0.0, 1.0)
-        height = upright[:, 1] - 0.5 * beside * below
+        height = upright[:, 1] - 0.7 * beside * below
         share = np.clip((height - NECK_BOTTOM_CM) / (NECK_TOP_CM - NECK_BOTTOM_CM), 0.0, 1.0)
         self.weight = (share * share * (3 - 2 * share)).astype(np.float32)[:, None]
         self.pixels = pixels
@@ -87,7 +88,7 @@ class HeadLayer:
 
 
 def _values_inside(
-    geometry: FaceGeometry, nodes: Floats, triangles: NDArray[np.int64], facing: Floats
+    geometry: FaceGeometry, nodes: Floats, triangles: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], Floats]:
     """Samples depth and expression deltas of the face at the nodes that lie on it."""
     per_vertex = np.concatenate(
@@ -97,8 +98,7 @@ def _values_inside(
     values = np.zeros((len(nodes), per_vertex.shape[1]), np.float32)
     nearest = np.full(len(nodes), -np.inf)
     known = np.zeros(len(nodes), bool)
-    usable = triangles[(facing[triangles] > 0.15).all(axis=1)]
-    for corners in usable:
+    for corners in triangles:
         a, b, c = geometry.rest[corners, :2]
         low, high = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
         inside = np.flatnonzero(((nodes >= low) & (nodes <= high)).all(axis=1))
@@ -155,3 +155,27 @@ def clear_foreground(
     colour = (picture - (1 - share) * background.astype(np.float32)) / np.maximum(share, 1 / 255)
     bounded = np.clip(np.where(share > 0.02, colour, picture), 0, 255)
     return np.ascontiguousarray(cv2.merge([np.round(bounded).astype(np.uint8), matte]))
+
+
+def continue_beyond(foreground: NDArray[np.uint8], border: int) -> NDArray[np.uint8]:
+    """Returns the foreground with `border` pixels more on each side, mirrored.
+
+    Above the picture the person is rounded off, so that hair cut by the border closes.
+    """
+    padded = cv2.copyMakeBorder(foreground, *(border,) * 4, cv2.BORDER_REFLECT_101)
+    inward = _inward(np.pad(foreground[0, :, 3], border, mode="edge"))
+    below = round(0.03 * len(foreground))
+    growth = (_inward(foreground[below, :, 3]).max() - inward.max()) / below
+    heights = np.arange(border, 0, -1)[:, None]
+    shrunk = inward[None] - DOME * max(float(growth), 0.3) * heights
+    padded[:border, :, 3] = np.clip(shrunk * 128, 0, 255).astype(np.uint8)
+    return np.asarray(padded, np.uint8)
+
+
+def _inward(row: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Returns how far inside the person each pixel of one row of the matte is."""
+    outside = np.flatnonzero(row < 128)
+    if not len(outside):
+        return np.full(len(row), float(len(row)))
+    distance = np.abs(np.arange(len(row))[:, None] - outside[None]).min(axis=1)
+    return np.asarray(distance, np.float64)

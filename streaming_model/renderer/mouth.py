@@ -27,9 +27,9 @@ Floats = NDArray[np.float32]
 SUPERSAMPLING: Final = 2
 TEETH_BACK_CM: Final = 0.3
 UPPER_SHOW_CM: Final = 0.22  # the upper incisors end this far below where closed lips meet
-LOWER_HIDE_CM: Final = 0.02  # and the lower ones begin this far below it
+LOWER_RISE_CM: Final = 0.30  # and the lower ones begin this far above it, behind the upper
 TOUCH_CM: Final = 0.05  # lips nearer than this touch: they are soft
-GAPE_CM: Final = 1.0  # a picture's lips farther apart than this mean an open jaw, not a smile
+GAPE_CM: Final = 1.6  # a picture's lips farther apart than this mean an open jaw, not a smile
 UNTILT: Final = math.radians(-5.0)  # landmark nets see faces tilted down by about this much
 FRONT_FALLOFF_CM: Final = 4.6  # how far behind the incisors the light still reaches
 LIGHT: Final = np.array([-0.15, 0.45, 0.88], np.float32)
@@ -110,11 +110,11 @@ class MouthLayer:
         below = float(rest[pair.lower[len(pair.lower) // 2], 1])
         gap = above - below
         if gap > GAPE_CM:
-            upper_edge, lower_edge = above - UPPER_SHOW_CM, below - LOWER_HIDE_CM
+            upper_edge, lower_edge = above - UPPER_SHOW_CM, below + LOWER_RISE_CM
         else:
             share = min(gap / 0.3, 1.0)  # a smile's lower lip lies on the upper teeth's edge
             upper_edge = below - self.ratio * UPPER_SHOW_CM * (1.0 - share)
-            lower_edge = below - self.ratio * LOWER_HIDE_CM
+            lower_edge = below + self.ratio * LOWER_RISE_CM
         upper_row, lower_row = part == UPPER_TEETH, part == LOWER_TEETH
         front = self.rest[:, 2] > self.rest[upper_row, 2].max() - 0.8 * self.ratio
         upper_now = self.rest[upper_row & front, 1].min()
@@ -208,7 +208,8 @@ def _vertex_colours(rig: Rig, points: Floats, palette: Palette) -> Floats:
     facing = 0.70 + 0.34 * np.clip(normals @ (LIGHT / np.linalg.norm(LIGHT)), 0, 1)
     front = points[rig.interior_part == UPPER_TEETH, 2].max()
     depth = np.clip(1.0 - (front - points[:, 2]) / FRONT_FALLOFF_CM, 0.3, 1.0)
-    depth[rig.interior_part == TONGUE] = 0.45 + 0.55 * depth[rig.interior_part == TONGUE]
+    tongue = rig.interior_part == TONGUE
+    depth[tongue] = 0.2 + 0.8 * depth[tongue]
     across = np.clip((points[:, 0] + 2.5) / 5.0, 0, 1)
     side = palette.light[0] + (palette.light[1] - palette.light[0]) * across
     shaded: Floats = base * (facing * depth * side)[:, None]

@@ -28,10 +28,16 @@ Floats = NDArray[np.float32]
 
 MIN_SIZE: Final = 256  # pixels
 MAX_SIZE: Final = 1024
-FEATHER_CM: Final = (0.3, 1.5)  # from the face surface's border: where it fades in
+FEATHER_CM: Final = (0.1, 1.2)  # inwards from the face's outline: where the surface fades in
 FEATHER_FACING: Final = (0.12, 0.35)  # the same by how much the surface faces the viewer
 SKIRT_PIXELS: Final = 1.5  # lips and lids go on inwards, so that the opening's edge is covered
 SOLID: Final = 0.995
+# fmt: off
+FACE_OVAL: Final = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
+    148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)
+# fmt: on
 
 
 class RendererError(VivantError):
@@ -61,13 +67,14 @@ class Renderer:
         rig = load_rig()
         self._stage = stage = set_stage(portrait, size)
         self._geometry = geometry = FaceGeometry(portrait, rig)
+        within = np.minimum(rig.edge_distance, _within_oval(portrait))
         facing = _facing(geometry.rest, rig.triangles)
-        opacity = _ramp(rig.edge_distance, FEATHER_CM) * _ramp(facing, FEATHER_FACING)
+        opacity = _ramp(within, FEATHER_CM) * _ramp(facing, FEATHER_FACING)
         self._head = HeadLayer(
             geometry,
             portrait.fit,
             triangles=rig.triangles,
-            facing=facing,
+            usable=(facing > FEATHER_FACING[0]) & (within > 0),
             side=len(portrait.picture),
         )
         self._pairs = (geometry.mouth, geometry.left_eye, geometry.right_eye)
@@ -211,6 +218,15 @@ class Renderer:
             np.ones(len(self._head_sources), np.float32),
             still,
         )
+
+
+def _within_oval(portrait: Portrait) -> Floats:
+    """Returns how far inside the face's outline each vertex lies at rest, in centimetres."""
+    fit = portrait.fit
+    outline = portrait.landmarks[list(FACE_OVAL), :2].reshape(-1, 1, 2)
+    pixels = fit.origin + fit.scale * fit.rest[:, :2] * np.array([1, -1], np.float32)
+    inside = [cv2.pointPolygonTest(outline, (float(x), float(y)), True) for x, y in pixels]
+    return np.asarray(inside, np.float32) / np.float32(fit.scale)
 
 
 def _facing(points: Floats, triangles: NDArray[np.int64]) -> Floats:

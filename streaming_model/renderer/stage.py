@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming_model.portrait import Portrait
-from streaming_model.renderer.head import MARGIN, clear_foreground
+from streaming_model.renderer.head import MARGIN, clear_foreground, continue_beyond
 
 Floats = NDArray[np.float32]
 
@@ -69,9 +69,7 @@ def set_stage(portrait: Portrait, size: int) -> Stage:
         origin=(portrait.fit.origin * ratio + shift).astype(np.float32),
         picture=picture,
         background=background,
-        foreground=np.asarray(
-            cv2.copyMakeBorder(foreground, *(border,) * 4, cv2.BORDER_REFLECT_101), np.uint8
-        ),
+        foreground=continue_beyond(foreground, border),
         border=border,
         landmarks=(portrait.landmarks[:, :2] * ratio + shift).astype(np.float32),
     )
