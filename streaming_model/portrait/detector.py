@@ -116,8 +116,10 @@ def _resample(image: NDArray[np.uint8], *, x: float, y: float, side: float) -> N
     part = image[top : int(np.ceil(y + side)), left : int(np.ceil(x + side))]
     scale = INPUT_SIZE / side
     if scale < 0.5:  # bilinear sampling alone would alias
-        small = cv2.resize(part, None, fx=2 * scale, fy=2 * scale, interpolation=cv2.INTER_AREA)
-        ratio_x, ratio_y = small.shape[1] / part.shape[1], small.shape[0] / part.shape[0]
+        height, width = part.shape[:2]
+        size = (max(round(2 * scale * width), 1), max(round(2 * scale * height), 1))
+        small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+        ratio_x, ratio_y = size[0] / width, size[1] / height
     else:
         small, ratio_x, ratio_y = part, 1.0, 1.0
     matrix = np.array(

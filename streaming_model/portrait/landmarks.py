@@ -25,6 +25,7 @@ _INPUT_SIZE: Final = 256  # pixels
 _MARGIN: Final = 1.5  # of the face box, in MediaPipe's crop
 _EYE_CORNERS: Final = (33, 263)  # outer, the subject's right and left
 _ZOOMS: Final = ((1.0, 0.6), (2.0,), (4.0,), (8.0,))
+_SMALLEST_WINDOW: Final = 160  # pixels; what is found in smaller ones is of no use
 _SURE_SHARE: Final = 0.25  # of a window's side: the detector does not miss faces this wide
 
 # fmt: off
@@ -152,7 +153,7 @@ class FaceLandmarker:
             seen = (self._refine(image, each, min_presence=min_presence) for each in candidates)
             found = _without_duplicates(found + [face for face in seen if face])
             window = max(image.shape[:2]) / max(zooms)
-            if found and found[0].width > _SURE_SHARE * window:
+            if window < _SMALLEST_WINDOW or (found and found[0].width > _SURE_SHARE * window):
                 break
         return found
 

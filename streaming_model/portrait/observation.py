@@ -29,8 +29,11 @@ MIN_FACE_WIDTH: Final = 80  # pixels
 MAX_YAW: Final = math.radians(45)
 MAX_PITCH: Final = math.radians(45)
 MAX_ROLL: Final = math.radians(60)
-COVERED: Final = 0.85  # likelihood of a hidden mouth from which the picture is refused
+COVERED: Final = 0.82  # likelihood of a hidden mouth from which the picture is refused
 PERHAPS_COVERED: Final = 0.6  # and from which it is remarked on
+_CLEAR_SCORE: Final = 0.85  # of the detector: no need to look for an upside-down face
+_TRUSTED_SCORE: Final = 0.75  # that an upside-down face must reach
+_CLEARER: Final = 0.12  # and by how much it must be clearer than the upright one
 _SMALL_FACE: Final = 128  # pixels
 _FAR_YAW: Final = math.radians(30)
 _FAR_ROLL: Final = math.radians(25)
@@ -88,6 +91,12 @@ class Findings:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    is_dark: bool
+    is_blurred: bool
+
+
 def observe_face(image: NDArray[np.uint8]) -> FaceObservation:
     """Returns what is seen of the largest face in `image`, [h,w,3] uint8 RGB.
 
@@ -121,14 +130,18 @@ def examine(image: NDArray[np.uint8]) -> Findings:
         ModelFileError: the landmark nets are missing or damaged.
     """
     faces = tuple(shared_landmarker().detect(image))
+    if _is_upside_down(image, faces):
+        upside_down = FaceTurnedError("The face is upside down; turn the picture upright.")
+        return Findings(image, (), None, 0.0, upside_down, ())
     if not faces:
         refusal = NoFaceError("No face was found in the picture.")
         return Findings(image, (), None, 0.0, refusal, ())
     face, pose = faces[0], head_pose(faces[0].landmarks)
     cover = cover_likelihood(image, face.landmarks)
-    refusal_or_none = _refusal(face, pose, cover)
-    warnings = _warnings(image, faces, pose=pose, cover=cover) if refusal_or_none is None else ()
-    return Findings(image, faces, pose, cover, refusal_or_none, warnings)
+    looks = _looks(image, face)
+    verdict = _refusal(face, pose, cover=cover, looks=looks)
+    warnings = _warnings(image, faces, pose=pose, cover=cover, looks=looks)
+    return Findings(image, faces, pose, cover, verdict, warnings if verdict is None else ())
 
 
 def mouth_openness(landmarks: NDArray[np.float32]) -> float:
@@ -150,7 +163,23 @@ def _distance(landmarks: NDArray[np.float32], first: int, second: int) -> float:
     return float(np.linalg.norm(landmarks[first, :2] - landmarks[second, :2]))
 
 
-def _refusal(face: DetectedFace, pose: HeadPose, cover: float) -> PortraitError | None:
+def _is_upside_down(image: NDArray[np.uint8], faces: tuple[DetectedFace, ...]) -> bool:
+    """Tells whether the picture shows a clearer face when it is turned by 180 degrees.
+
+    The detector sees faces in faces that stand on their head, but with less confidence.
+    """
+    score = faces[0].score if faces else 0.0
+    if score > _CLEAR_SCORE:
+        return False
+    turned = shared_landmarker().detect(np.ascontiguousarray(image[::-1, ::-1]))
+    if not turned or turned[0].score < max(score + _CLEARER, _TRUSTED_SCORE):
+        return False
+    return not faces or turned[0].width > 0.5 * faces[0].width
+
+
+def _refusal(
+    face: DetectedFace, pose: HeadPose, *, cover: float, looks: _Looks
+) -> PortraitError | None:
     """Returns why the face cannot be animated, or None."""
     if face.width < MIN_FACE_WIDTH:
         return FaceTooSmallError(
@@ -167,7 +196,7 @@ def _refusal(face: DetectedFace, pose: HeadPose, cover: float) -> PortraitError 
             f"The face lies on its side ({abs(math.degrees(pose.roll)):.0f} degrees); "
             "turn the picture upright."
         )
-    if cover > COVERED:
+    if cover > COVERED and not looks.is_blurred:  # lips that are blurred away are not hidden
         return MouthCoveredError(
             "The mouth is hidden, it seems by a hand, a mask or an object; it has to be seen."
         )
@@ -175,11 +204,15 @@ def _refusal(face: DetectedFace, pose: HeadPose, cover: float) -> PortraitError 
 
 
 def _warnings(
-    image: NDArray[np.uint8], faces: tuple[DetectedFace, ...], *, pose: HeadPose, cover: float
+    image: NDArray[np.uint8],
+    faces: tuple[DetectedFace, ...],
+    *,
+    pose: HeadPose,
+    cover: float,
+    looks: _Looks,
 ) -> tuple[str, ...]:
     """Returns the remarks on a picture that is accepted."""
     face = faces[0]
-    contrast, detail, light = _light_and_detail(image, face)
     height, width = image.shape[:2]
     x0, y0, x1, y1 = face.box
     remarks = {
@@ -197,14 +230,14 @@ def _warnings(
         "The mouth is wide open; a closed mouth animates better.": mouth_openness(face.landmarks)
         > _OPEN_MOUTH,
         "The eyes seem closed.": max(eye_openness(face.landmarks)) < _CLOSED_EYE,
-        "The face is very dark.": light < _DARK,
-        "The face is blurred.": detail < _SOFT * contrast,
+        "The face is very dark.": looks.is_dark,
+        "The face is blurred.": looks.is_blurred,
     }
     return tuple(remark for remark, applies in remarks.items() if applies)
 
 
-def _light_and_detail(image: NDArray[np.uint8], face: DetectedFace) -> tuple[float, float, float]:
-    """Returns contrast, fine detail and mean of the face's grey levels, at 128 pixels of width."""
+def _looks(image: NDArray[np.uint8], face: DetectedFace) -> _Looks:
+    """Judges the light and the sharpness of the face, at a width of 128 pixels."""
     height, width = image.shape[:2]
     x0, y0 = (int(np.clip(face.box[axis], 0, (width, height)[axis] - 1)) for axis in (0, 1))
     x1, y1 = max(int(face.box[2]), x0 + 1), max(int(face.box[3]), y0 + 1)
@@ -212,6 +245,8 @@ def _light_and_detail(image: NDArray[np.uint8], face: DetectedFace) -> tuple[flo
     scale = min(1.0, 128 / face.width)
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     values = np.asarray(small, np.float32)
-    detail = np.abs(values - cv2.GaussianBlur(values, (0, 0), 1)).mean()
+    detail = float(np.abs(values - cv2.GaussianBlur(values, (0, 0), 1)).mean())
     low, high = np.percentile(values, (5, 95))
-    return float(high - low), float(detail), float(values.mean())
+    return _Looks(
+        is_dark=float(values.mean()) < _DARK, is_blurred=detail < _SOFT * float(high - low)
+    )
