@@ -45,6 +45,7 @@ def test_boundaries_move_earlier_and_the_sound_stays_tiled() -> None:
     tokens = [TimedToken(PAUSE, 500), TimedToken("s", 300), TimedToken(PAUSE, 200)]
     assert [token.samples for token in advanced(tokens, 400)] == [100, 300, 600]
     assert [token.samples for token in advanced(tokens, 600)] == [0, 200, 800]
+    assert [token.samples for token in advanced(tokens, 700)] == [0, 150, 850]
 
 
 def test_a_pause_takes_the_quiet_end_of_the_phone_before_it() -> None:

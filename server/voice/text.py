@@ -26,6 +26,7 @@ from server.voice.tokens import Token
 
 LONGEST_ADDRESS = 60  # characters of a web address that are read; of a longer one the host only
 LONGEST_ACRONYM = 5  # letters; a longer unknown word in capitals is read as a word
+LONGEST_SPELLED = 8  # letters; a longer word without a vowel is attempted as a word
 LONGEST_REPORT = 40  # characters of a skipped piece that are reported
 LETTERS_TO_ASCII = str.maketrans({
     "ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "đ": "d",
@@ -40,6 +41,7 @@ ADDRESS = re.compile(
 DOTTED = re.compile(r"(?:[A-Za-z]\.){2,}[A-Za-z]?(?![A-Za-z])|[A-Z]\.(?= ?[A-Z])")
 WORD = re.compile(r"[^\W\d_²³]+(?:'[^\W\d_²³]+)*'?")
 LATIN = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*'?")
+REPEATED = re.compile(r"(.)\1{3,}")  # nooooo
 HUMPS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 SPOKEN_SYMBOLS = frozenset("&+=%@÷×≈≤≥→∞√±≠°§¶½⅓⅔¼¾⅛²³µαβγδεθλμπστφωΔΣΩ$£€")
 SILENT = frozenset("'\"()[]{}<>*_^`~|\\/-–#")  # between words these are not even reported
@@ -157,7 +159,7 @@ class _Reader:
         match = WORD.match(self._text, self._position)
         if match is None:
             return False
-        word = _ascii(match.group())
+        word = REPEATED.sub(r"\1\1", _ascii(match.group()))
         if self._text[self._position - 1 : self._position] == "'" and self._knows(f"'{word}"):
             word = f"'{word}"  # 'tis, 'em
         if LATIN.fullmatch(word.lstrip("'")) is None:
@@ -216,7 +218,8 @@ class _Reader:
                 else:
                     self._say(hump, to=end)
             return True
-        if len(word) == 1 or not any(letter in "aeiouyAEIOUY" for letter in word):
+        has_vowel = any(letter in "aeiouyAEIOUY" for letter in word)
+        if not has_vowel and len(word) <= LONGEST_SPELLED:
             return self._spell(word.replace("'", ""), to=end)
         return self._say(word, to=end)
 

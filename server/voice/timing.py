@@ -66,13 +66,16 @@ def phones_of(
 def advanced(tokens: Sequence[TimedToken], samples: int) -> tuple[TimedToken, ...]:
     """Returns the tokens with every boundary `samples` earlier, tiling the same sound.
 
-    A vocoder answers its input with a delay, so the sound of a token starts before the token.
+    A vocoder lets the sound of a token start before the token. No phone loses more than half of
+    its length to this, which matters at the very start only.
     """
     moved: list[TimedToken] = []
     position = previous = 0
     for index, token in enumerate(tokens):
         position += token.samples
-        boundary = position if index == len(tokens) - 1 else max(0, position - samples)
+        kept = 0 if token.symbol in (GAP, PAUSE) else token.samples // 2
+        is_last = index == len(tokens) - 1
+        boundary = position if is_last else max(previous + kept, position - samples)
         moved.append(TimedToken(token.symbol, boundary - previous))
         previous = boundary
     return tuple(moved)
