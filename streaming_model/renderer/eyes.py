@@ -169,7 +169,7 @@ def _split_eye(
     distance = np.hypot(columns - centre[0], rows - centre[1])
     seen = cv2.erode((opening > 0.9).astype(np.uint8), np.ones((2, 2), np.uint8))
     still = _fill(patch, seen.astype(np.float32), max(radius * 0.3, 1.0))
-    still += opening[..., None] * (patch - still)
+    still = np.where(opening[..., None] > 0.02, patch, still).astype(np.float32)
     known = (seen > 0) & (distance > 1.22 * radius)
     if known.sum() < 8:
         known = (seen > 0) & (distance > 0.9 * radius)

@@ -126,7 +126,7 @@ class FaceGeometry:
         points: Floats = (motion[: len(self.deltas)] @ self._flat).reshape(-1, 3)
         points += self.rest
         if self._closing is not None:
-            points += _closing_share(motion) * self._closing
+            points += closing_share(motion) * self._closing
         for pair in (self.mouth, self.left_eye, self.right_eye):
             pair.keep_apart(points)
         return points
@@ -188,7 +188,7 @@ def rotation_matrix(pitch: float, yaw: float, roll: float) -> Floats:
     return np.asarray(about_y @ about_x @ about_z, np.float32)
 
 
-def _closing_share(motion: Floats) -> float:
+def closing_share(motion: Floats) -> float:
     """Returns how far a speaker means to bring the lips together, 0..1."""
     press = (motion[INDEX["mouthPressLeft"]] + motion[INDEX["mouthPressRight"]]) / 2
     roll = max(motion[INDEX["mouthRollLower"]], motion[INDEX["mouthRollUpper"]])

@@ -150,11 +150,20 @@ def _continue(
 def clear_foreground(
     picture: NDArray[np.uint8], background: NDArray[np.uint8], matte: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """Returns RGBA whose blend over `background` is `picture`: F = (I - (1 - a) B) / a."""
-    share = matte.astype(np.float32)[..., None] / 255
-    colour = (picture - (1 - share) * background.astype(np.float32)) / np.maximum(share, 1 / 255)
-    bounded = np.clip(np.where(share > 0.02, colour, picture), 0, 255)
-    return np.ascontiguousarray(cv2.merge([np.round(bounded).astype(np.uint8), matte]))
+    """Returns RGBA whose blend over `background` is `picture`: F = (I - (1 - a) B) / a.
+
+    Where no colour F would do, the matte is too thin there and is raised until one does.
+    """
+    seen, behind = picture.astype(np.float32), background.astype(np.float32)
+    room = np.where(seen > behind, 255 - behind, behind)
+    least = (np.abs(seen - behind) / np.maximum(room, 1)).max(axis=2)
+    share = matte.astype(np.float32) / 255
+    share = np.where(matte > 0, np.clip(np.maximum(share, least), 0, 1), 0)
+    share = np.ceil(share * 255) / 255
+    colour = behind + (seen - behind) / np.maximum(share, 1 / 255)[..., None]
+    bounded = np.clip(np.where(share[..., None] > 0, colour, seen), 0, 255)
+    layers = np.dstack([np.round(bounded), np.round(share * 255)]).astype(np.uint8)
+    return np.ascontiguousarray(layers)
 
 
 def continue_beyond(foreground: NDArray[np.uint8], border: int) -> NDArray[np.uint8]:

@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 
 from streaming_model.motion_space import INDEX
 from streaming_model.portrait import Portrait
-from streaming_model.renderer.geometry import FaceGeometry, HeadMotion, rotation_matrix
+from streaming_model.renderer.geometry import (
+    FaceGeometry,
+    HeadMotion,
+    closing_share,
+    rotation_matrix,
+)
 from streaming_model.renderer.palette import Palette
 from streaming_model.renderer.raster import cover_opening, draw_shaded
 from streaming_model.renderer.stage import Stage
@@ -72,7 +77,7 @@ class MouthLayer:
         """Lays the interior over `out` where `face` [V, 3] (head turned) opens its lips."""
         pair = self.geometry.mouth
         upper, lower = self._parted(
-            self.stage.project(face[pair.upper]), self.stage.project(face[pair.lower])
+            self.stage.project(face[pair.upper]), self.stage.project(face[pair.lower]), motion
         )
         box = _box(np.concatenate([upper, lower]), self.stage.size, margin=3)
         if box is None:
@@ -90,9 +95,11 @@ class MouthLayer:
         mixed = region + cover[..., None] * (inside - region)
         region[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
-    def _parted(self, upper: Floats, lower: Floats) -> tuple[Floats, Floats]:
+    def _parted(self, upper: Floats, lower: Floats, motion: Floats) -> tuple[Floats, Floats]:
         """Lets soft lips touch: gaps up to `TOUCH_CM` are closed, wider ones shrink by that."""
         pair, touch = self.geometry.mouth, TOUCH_CM * self.stage.scale
+        if self._own is not None:
+            touch *= closing_share(motion)  # a smile's lips do not touch until they mean to
         moved = []
         for side, share, other, other_share in (
             (upper, pair.upper_share, lower, pair.lower_share),

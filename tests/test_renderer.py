@@ -1,0 +1,211 @@
+"""The renderer: rest is the picture, the background is still, and the face obeys."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import streaming_model
+from streaming_model.motion_space import INDEX, MOTION_SIZE
+from streaming_model.portrait import Portrait, make_portrait
+from streaming_model.renderer import Renderer, RendererError
+from streaming_model.renderer.geometry import rotation_matrix
+
+MONA_LISA = Path(streaming_model.__file__).parent / "assets" / "mona_lisa.jpg"
+SIZE = 256
+pytestmark = pytest.mark.model
+
+
+@cache
+def portrait() -> Portrait:
+    return make_portrait(MONA_LISA)
+
+
+@cache
+def renderer() -> Renderer:
+    return Renderer(portrait(), size=SIZE)
+
+
+def motion(**values: float) -> NDArray[np.float32]:
+    """Names without a side set both sides."""
+    result = np.zeros(MOTION_SIZE, np.float32)
+    for name, value in values.items():
+        for full in [name] if name in INDEX else [f"{name}Left", f"{name}Right"]:
+            result[INDEX[full]] = value
+    return result
+
+
+def lip_gap(moved: NDArray[np.float32]) -> float:
+    """Largest distance between facing lip points, in centimetres."""
+    geometry = renderer()._geometry
+    points = geometry.shape(moved)
+    below, _ = geometry.mouth.facing(points)
+    return float((points[geometry.mouth.upper, 1] - below[:, 1]).max())
+
+
+def lid_gap(moved: NDArray[np.float32]) -> float:
+    geometry = renderer()._geometry
+    points = geometry.shape(moved)
+    gaps = [
+        (points[eye.upper, 1] - eye.facing(points)[0][:, 1]).max()
+        for eye in (geometry.left_eye, geometry.right_eye)
+    ]
+    return float(max(gaps))
+
+
+def test_zero_motion_gives_back_the_picture() -> None:
+    side = len(portrait().picture)
+    native = Renderer(portrait(), size=side)
+    np.testing.assert_array_equal(native.render(motion()), portrait().picture)
+
+
+def test_tiny_motion_hardly_changes_the_picture() -> None:
+    rest = renderer().render(motion()).astype(float)
+    moved = renderer().render(motion(headYaw=1e-5)).astype(float)
+    error = np.mean((rest - moved) ** 2)
+    assert 10 * np.log10(255**2 / max(error, 1e-9)) > 40
+
+
+def test_background_is_still_to_the_bit() -> None:
+    clear = renderer()._stage.foreground[..., 3]
+    border = renderer()._stage.border
+    person = clear[border : border + SIZE, border : border + SIZE] > 0
+    frames = [
+        renderer().render(moved)
+        for moved in (
+            motion(jawOpen=0.7, eyeBlink=1.0),
+            motion(headYaw=0.2, mouthSmile=1.0),
+            motion(headRoll=-0.2, headPitch=0.15),
+        )
+    ]
+    far = ~np.asarray(_dilate(person, SIZE // 6))
+    assert far.sum() > 100
+    for frame in frames:
+        np.testing.assert_array_equal(frame[far], renderer()._stage.picture[far])
+
+
+def _dilate(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
+    kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)
+
+
+@pytest.mark.parametrize(
+    "pose",
+    [
+        {"headYaw": 0.26},
+        {"headYaw": -0.26},
+        {"headPitch": 0.17},
+        {"headPitch": -0.17},
+        {"headRoll": 0.21},
+        {"headY": -2.0},
+        {"headY": 2.0},
+        {"headZ": 4.0},
+    ],
+)
+def test_no_hole_opens_under_head_motion(pose: dict[str, float]) -> None:
+    frame = renderer().render(motion(**pose))
+    plate = renderer()._stage.background
+    black = (frame.max(axis=2) == 0) & (plate.max(axis=2) > 8)
+    assert black.mean() < 0.002
+    border = np.concatenate([frame[0], frame[-1], frame[:, 0], frame[:, -1]])
+    rest = renderer()._stage.picture
+    rest_border = np.concatenate([rest[0], rest[-1], rest[:, 0], rest[:, -1]])
+    assert np.percentile(border.max(axis=1), 5) >= np.percentile(rest_border.max(axis=1), 5) - 6
+
+
+def test_jaw_opens_and_closes_the_lips_monotonically() -> None:
+    gaps = [lip_gap(motion(jawOpen=value)) for value in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    assert gaps[0] < 0.02
+    assert all(after > before + 0.1 for before, after in pairwise(gaps))
+
+
+def test_mouth_close_cancels_the_opening_of_the_jaw() -> None:
+    assert lip_gap(motion(jawOpen=0.6, mouthClose=0.6)) < 0.06 * lip_gap(motion(jawOpen=0.6))
+
+
+def test_open_mouth_shows_its_inside_and_closed_lips_show_none() -> None:
+    rest = renderer().render(motion()).astype(int)
+    closed = renderer().render(motion(jawOpen=0.3, mouthClose=0.3)).astype(int)
+    opened = renderer().render(motion(jawOpen=0.6)).astype(int)
+    pair = renderer()._geometry.mouth
+    upper = renderer()._stage.project(renderer()._geometry.rest)[pair.upper]
+    x, y = np.round(upper[len(upper) // 2]).astype(int)
+    below = slice(y + 3, y + 8), slice(x - 3, x + 4)
+    assert np.abs(opened[below] - rest[below]).mean() > 25
+    assert np.abs(closed[below] - rest[below]).mean() < 25
+
+
+def test_lips_never_pass_through_each_other() -> None:
+    geometry = renderer()._geometry
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        moved = (rng.random(MOTION_SIZE) * (rng.random(MOTION_SIZE) < 0.3)).astype(np.float32)
+        moved[52:] = 0
+        points = geometry.shape(moved)
+        below, _ = geometry.mouth.facing(points)
+        assert (points[geometry.mouth.upper, 1] - below[:, 1]).min() > -0.02
+
+
+def test_blink_closes_the_eyes() -> None:
+    gaps = [lid_gap(motion(eyeBlink=value)) for value in (0.0, 0.5, 1.0)]
+    assert gaps[1] < 0.7 * gaps[0]
+    assert gaps[2] < 0.05 * gaps[0]
+
+
+def test_gaze_moves_the_iris_and_nothing_far_away() -> None:
+    rest = renderer().render(motion()).astype(int)
+    looked = renderer().render(motion(eyeLookOutLeft=1.0, eyeLookInRight=1.0)).astype(int)
+    change = np.abs(looked - rest).max(axis=2) > 12
+    rows = np.nonzero(change)[0]
+    eyes = renderer()._stage.landmarks[[33, 133, 263, 362]]
+    width = np.ptp(eyes[:, 0])
+    assert len(rows) > 20
+    near = np.abs(rows - eyes[:, 1].mean()) < 0.5 * width
+    assert near.mean() > 0.95
+
+
+def test_positive_yaw_turns_the_face_to_the_pictures_right() -> None:
+    geometry = renderer()._geometry
+    nose = geometry.rest[[int(geometry.rest[:, 2].argmax())]]
+    moved = geometry.head(motion(headYaw=0.2)).apply(nose)
+    assert moved[0, 0] > nose[0, 0]
+    assert geometry.head(motion(headPitch=0.2)).apply(nose)[0, 1] < nose[0, 1]
+
+
+def test_rotation_is_the_product_named_in_the_motion_space() -> None:
+    for angles in ((0.1, 0, 0), (0, 0.2, 0), (0, 0, 0.3)):
+        turn = rotation_matrix(*angles)
+        np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-6)
+    both = rotation_matrix(0.1, 0.2, 0.3)
+    parts = rotation_matrix(0, 0.2, 0) @ rotation_matrix(0.1, 0, 0) @ rotation_matrix(0, 0, 0.3)
+    np.testing.assert_allclose(both, parts, atol=1e-6)
+
+
+def test_same_motion_gives_the_same_frame_in_any_thread() -> None:
+    rng = np.random.default_rng(5)
+    moves = [(rng.random(MOTION_SIZE) * 0.2).astype(np.float32) for _ in range(6)]
+    alone = [renderer().render(moved) for moved in moves]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(renderer().render, moves * 3))
+    for index, frame in enumerate(together):
+        np.testing.assert_array_equal(frame, alone[index % len(moves)])
+
+
+@pytest.mark.parametrize("size", [255, 1025, 0])
+def test_sizes_out_of_range_are_refused_by_name(size: int) -> None:
+    with pytest.raises(RendererError, match=str(size)):
+        Renderer(portrait(), size=size)
+
+
+def test_motion_that_is_not_58_finite_numbers_is_refused() -> None:
+    with pytest.raises(RendererError, match="58"):
+        renderer().render(np.zeros(52, np.float32))
+    with pytest.raises(RendererError, match="finite"):
+        renderer().render(np.full(MOTION_SIZE, np.nan, np.float32))
