@@ -151,8 +151,8 @@ def stillness_table(generator: MotionGenerator) -> None:
     times = np.arange(seconds) / 16_000
     white, slow = rng.normal(0, 1, seconds), np.cumsum(rng.normal(0, 1, seconds))
     brown = slow - np.convolve(slow, np.ones(800) / 800, "same")
-    hum = sum(np.sin(2 * np.pi * 50 * k * times) / k for k in range(1, 8))
-    chord = sum(np.sin(2 * np.pi * f * times) for f in (220.0, 277.2, 329.6))
+    hum = np.sum([np.sin(2 * np.pi * 50 * k * times) / k for k in range(1, 8)], axis=0)
+    chord = np.sum([np.sin(2 * np.pi * f * times) for f in (220.0, 277.2, 329.6)], axis=0)
     sounds = {"silence": 0 * times, "white -50 dB": white * 0.003, "white -26 dB": white * 0.05}
     sounds |= {"brown -26 dB": brown / brown.std() * 0.05, "hum": hum * 0.03, "chord": chord * 0.05}
     print(f"\n{'no speech':14}{'gap p95':>9}{'gap max':>9}{'mouth max':>11}")

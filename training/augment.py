@@ -35,7 +35,8 @@ def add_room(samples: Samples, *, rng: np.random.Generator) -> Samples:
     tail[: int(0.004 * SAMPLE_RATE)] = 0.0
     tail *= rng.uniform(0.1, 0.7) / (np.sqrt(np.square(tail).sum()) + 1e-9)
     tail[0] = 1.0
-    return fftconvolve(samples, tail)[: len(samples)].astype(np.float32)
+    echoing: Samples = fftconvolve(samples, tail)[: len(samples)].astype(np.float32)
+    return echoing
 
 
 def equalise(samples: Samples, *, rng: np.random.Generator) -> Samples:
@@ -97,21 +98,21 @@ def _hum(length: int, *, rng: np.random.Generator) -> NDArray[np.float64]:
         rng.uniform(0.1, 1.0) / k * np.sin(2 * np.pi * (mains * k * times + rng.random()))
         for k in range(1, 9)
     ]
-    return np.sum(parts, axis=0) + 0.02 * rng.normal(0, 1, length)
+    return np.asarray(np.sum(parts, axis=0) + 0.02 * rng.normal(0, 1, length))
 
 
 def _tones(length: int, *, rng: np.random.Generator) -> NDArray[np.float64]:
     """Plucked and held notes with overtones, like simple music."""
-    out, times = np.zeros(length), np.arange(length) / SAMPLE_RATE
-    for start in np.arange(0, length / SAMPLE_RATE, rng.uniform(0.2, 0.6)):
+    out, age = np.zeros(length), np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    rise = np.minimum(1.0, age / 0.01) * np.minimum(1.0, (1.0 - age) / 0.05)
+    overtones = np.arange(1, 5)
+    for start in range(0, length, int(rng.uniform(0.2, 0.6) * SAMPLE_RATE)):
         for _ in range(rng.integers(1, 4)):
             pitch = 110 * 2 ** (rng.integers(0, 36) / 12)
-            age = np.maximum(times - start, 0.0)
-            envelope = (
-                (times >= start) * np.exp(-age * rng.uniform(1.5, 6)) * np.minimum(1, age / 0.01)
-            )
-            for overtone in range(1, 5):
-                out += envelope * np.sin(2 * np.pi * pitch * overtone * age) / overtone**1.5
+            waves = np.sin(2 * np.pi * pitch * overtones[:, None] * age)
+            note = rise * np.exp(-age * rng.uniform(0.5, 6)) * (overtones**-1.5 @ waves)
+            end = min(length, start + SAMPLE_RATE)
+            out[start:end] += note[: end - start]
     return out
 
 

@@ -290,7 +290,8 @@ def _to_arkit(
         motion[:, INDEX[f"mouthPress{side}"]] += 0.22 * closure
         for name in ("mouthSmile", "mouthStretch", "mouthDimple"):
             motion[:, INDEX[name + side]] *= 1 + sign * style.skew
-    return np.clip(motion, 0.0, 1.0)
+    clipped: NDArray[np.float32] = np.clip(motion, 0.0, 1.0)
+    return clipped
 
 
 def lip_gap(motion: NDArray[np.float32]) -> NDArray[np.float32]:

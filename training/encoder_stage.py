@@ -33,10 +33,13 @@ _MOUTH_WEIGHT: Final = 0.5
 class EncoderTask(nn.Module):
     """The encoder with its two heads."""
 
+    active: Tensor
+    scale: Tensor
+
     def __init__(self, encoder: AudioEncoder, *, scale: Tensor) -> None:
         super().__init__()
         self.encoder = encoder
-        size = encoder.config.feature_size
+        size = encoder.config["feature_size"]
         self.phones = nn.Linear(size, DELAYS * LABELS_PER_FRAME * len(PHONES))
         self.mouth = nn.Linear(size, DELAYS * int((scale > 0).sum()))
         self.register_buffer("active", scale > 0)

@@ -49,7 +49,8 @@ class ServedDenoiser(nn.Module):
         inputs = DenoiserInputs(
             history, history_known, audio, style, activity, none, step_size, none
         )
-        return self.denoiser(x_t, t, inputs)
+        x0: Tensor = self.denoiser(x_t, t, inputs)
+        return x0
 
 
 def round_to_half(network: nn.Module) -> None:
@@ -74,8 +75,8 @@ def export_encoder(encoder: AudioEncoder, path: Path) -> None:
 
 def export_denoiser(denoiser: MotionDenoiser, path: Path) -> None:
     """Writes the graph of `ServedDenoiser` for any batch, chunk and lookahead."""
-    size, audio_size = denoiser.config.motion_size, denoiser.config.audio_size
-    history = denoiser.config.history_frames
+    size, audio_size = denoiser.config["motion_size"], denoiser.config["audio_size"]
+    history = denoiser.config["history_frames"]
     example = {
         "x_t": torch.zeros(2, 2, size),
         "t": torch.ones(2),
@@ -150,13 +151,13 @@ def write_serving_file(
     """Writes what the serving path must know beside the graphs, as JSON."""
     config = denoiser.config
     settings = {
-        "history_frames": config.history_frames,
-        "most_new_frames": config.most_new_frames,
-        "most_lookahead_frames": config.most_lookahead_frames,
-        "audio_size": config.audio_size,
+        "history_frames": config["history_frames"],
+        "most_new_frames": config["most_new_frames"],
+        "most_lookahead_frames": config["most_lookahead_frames"],
+        "audio_size": config["audio_size"],
         "encoder_state_size": encoder.state_size,
         "steps": steps,
-        "mean": list(config.mean),
-        "scale": list(config.scale),
+        "mean": list(config["mean"]),
+        "scale": list(config["scale"]),
     }
     path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")

@@ -6,7 +6,6 @@ run can be stopped and taken up again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,9 @@ from typing import Final
 
 import numpy as np
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
+    FlowMatchEulerDiscreteScheduler,
+)
 from torch import Tensor
 
 from streaming_model.motion.denoiser import MotionDenoiser
@@ -135,30 +136,28 @@ def motion_scale(streams: Sequence[Stream]) -> Tensor:
 
 def train_and_export(settings: RunSettings, streams: Sequence[Stream], *, scale: Tensor) -> None:
     """Trains the three stages within the time and writes pipeline, graphs and settings."""
-    boxes = {
-        name: TimeBox(settings.seconds * share, settings.work / f"{name}.pt")
-        for name, share in _SHARES.items()
-    }
-    task = train_encoder(streams, scale=scale, box=boxes["encoder"], seed=settings.seed)
+    task = train_encoder(streams, scale=scale, box=_box(settings, "encoder"), seed=settings.seed)
     encoder = task.encoder
     round_to_half(encoder)
     network = MotionDenoiser(scale=tuple(scale.tolist()))
-    history = network.config.history_frames
+    history = network.config["history_frames"]
     data = encode_streams(encoder, streams, scale=scale, history=history)
     loss = MotionLoss(scale)
-    teacher = train_flow(data, network, loss=loss, box=boxes["flow"], seed=settings.seed + 1)
-    student = train_endpoints(
-        data, teacher, loss=loss, box=boxes["endpoints"], seed=settings.seed + 2
-    )
+    box = _box(settings, "flow")
+    teacher = train_flow(data, network, loss=loss, box=box, seed=settings.seed + 1)
+    box = _box(settings, "endpoints")
+    student = train_endpoints(data, teacher, loss=loss, box=box, seed=settings.seed + 2)
     round_to_half(student)
     settings.output.mkdir(parents=True, exist_ok=True)
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0)
-    pipeline = MotionPipeline(encoder.half(), student.half(), scheduler)
-    pipeline.save_pretrained(settings.output)
-    encoder.float()
-    student.float()
     export_encoder(encoder, settings.output / "encoder.onnx")
     export_denoiser(student, settings.output / "denoiser.onnx")
     write_serving_file(student, encoder, settings.output / "serving.json", steps=_STEPS_SERVED)
-    counts = {name: box.step for name, box in boxes.items()}
-    print(json.dumps({"steps": counts, "seed": settings.seed}))
+    for part in (encoder, student):
+        part.half()  # type: ignore[no-untyped-call]
+    MotionPipeline(encoder, student, scheduler).save_pretrained(settings.output)
+
+
+def _box(settings: RunSettings, stage: str) -> TimeBox:
+    """Returns the stage's budget, which begins to run now."""
+    return TimeBox(settings.seconds * _SHARES[stage], settings.work / f"{stage}.pt")

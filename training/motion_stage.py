@@ -8,7 +8,7 @@ truth, so that they do not depend on the noise.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -80,17 +80,20 @@ class MotionLoss(nn.Module):
         weights = torch.from_numpy((weight * active).astype(np.float32))
         self.register_buffer("weight", weights / weights.sum())
 
-    def forward(self, x: Tensor, target: Tensor, last: Tensor) -> Tensor:
-        """Returns [batch] losses of [batch, N, motion] frames that follow `last`."""
+    def forward(self, x: Tensor, target: Tensor, before: Tensor) -> Tensor:
+        """Returns [batch] losses of [batch, N, motion] frames that follow the two `before`."""
         loss = self._mean((x - target).square())
-        joined = torch.cat([last[:, None], x], dim=1).diff(dim=1)
-        wanted = torch.cat([last[:, None], target], dim=1).diff(dim=1)
-        velocity = self._mean((joined - wanted).square())
-        seam = ((joined - wanted)[:, 0].square() * self.weight).sum(-1)
+        moved = torch.cat([before, x], dim=1).diff(dim=1)
+        wanted = torch.cat([before, target], dim=1).diff(dim=1)
+        velocity = self._mean((moved - wanted)[:, 1:].square())
+        seam = ((moved - wanted)[:, 1].square() * self.weight).sum(-1)
+        # Only the head and the brows should be smooth; lips may be as quick as speech.
+        jerky = (moved - wanted).diff(dim=1).square()
+        smooth = (jerky * self.weight * ~self.mouth).sum(-1).mean(-1)
         gap, wanted_gap = self._lip_gap(x), self._lip_gap(target)
         near = torch.exp(-wanted_gap.clamp(min=0) / _CLOSE_RANGE)
         close = (near * ((gap - wanted_gap) / _CLOSE_RANGE).square()).mean(dim=1)
-        return loss + 0.5 * velocity + 0.2 * seam + 0.2 * close
+        return loss + 0.5 * velocity + 0.2 * seam + 0.5 * smooth + 0.2 * close
 
     def _mean(self, squared: Tensor) -> Tensor:
         return (squared * self.weight).sum(-1).mean(-1)
@@ -160,7 +163,7 @@ def flow_loss(network: MotionDenoiser, batch: Batch, loss: MotionLoss) -> Tensor
     t = torch.sigmoid(0.4 + 1.2 * torch.randn(size))
     t = torch.where(torch.rand(size) < 0.15, torch.ones(size), t)
     x_t = (1 - t[:, None, None]) * batch.x0 + t[:, None, None] * torch.randn(batch.x0.shape)
-    losses = loss(network(x_t, t, batch.inputs), batch.x0, batch.inputs.history[:, -1])
+    losses = loss(network(x_t, t, batch.inputs), batch.x0, batch.inputs.history[:, -2:])
     weight = torch.clamp(1 / t.square(), max=20.0)
     weighted: Tensor = (losses * weight).sum() / weight.sum()
     return weighted
@@ -187,16 +190,16 @@ def endpoint_loss(
     first = student(noise, torch.ones(size), inputs)
     target = end.clone()
     target[rest] = torch.where(loss.mouth, batch.x0, 2 * half - noise)[rest]
-    last = batch.inputs.history[:, -1]
-    total = loss(first, target, last).mean()
+    before = batch.inputs.history[:, -2:]
+    total = loss(first, target, before).mean()
     reached = (0.5 * (first + noise)).detach()
     second_inputs = _select(inputs, rest)
     second = student(reached[rest], torch.full((size - size // 3,), 0.5), second_inputs)
-    combined: Tensor = total + loss(second, end[rest], last[rest]).mean()
+    combined: Tensor = total + loss(second, end[rest], before[rest]).mean()
     return combined
 
 
-def _half_way(noise: Tensor, predict: Any) -> Tensor:
+def _half_way(noise: Tensor, predict: Callable[[Tensor, float, float], Tensor]) -> Tensor:
     x = noise
     for step in range(_TEACHER_STEPS // 2):
         t = 1 - step / _TEACHER_STEPS
@@ -242,7 +245,7 @@ def _train(
     while box.fraction < 1:
         for group in optimiser.param_groups:
             group["lr"] = box.learning_rate(_STUDENT_RATE if teacher else _PEAK_RATE)
-        batch = draw_batch(data, history=network.config.history_frames, rng=rng)
+        batch = draw_batch(data, history=network.config["history_frames"], rng=rng)
         if teacher is None:
             value = flow_loss(network, batch, loss)
         else:

@@ -79,7 +79,8 @@ def speak(voice: SpeakingVoice, text: str, *, speed: float = 1.0) -> Iterator[Ut
 def to_utterance(clause: SpeechClause, *, voice: str) -> Utterance:
     """Returns a clause with its phones in this package's set; timeless marks are merged."""
     samples = soxr.resample(clause.samples, clause.sample_rate, SAMPLE_RATE).astype(np.float32)
-    phones, bounds = [], [0]
+    phones: list[int] = []
+    bounds = [0]
     for phone in clause.phones:
         label = from_ipa(phone.symbol)
         end = round(phone.end * SAMPLE_RATE / clause.sample_rate)

@@ -63,7 +63,7 @@ class AudioEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         feature_size: int = 128,
         dilations: tuple[int, ...] = (1, 2, 4, 1),
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.down = nn.ModuleList(
             [
                 CausalConv(MEL_BINS, 128, kernel=3),
@@ -121,6 +121,6 @@ class AudioEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         convs = self._convs()
         parts = torch.split(state, [conv.channels * conv.past for conv in convs], dim=1)
         return [
-            part.unflatten(1, (conv.channels, conv.past))
+            part.reshape(-1, conv.channels, conv.past)
             for part, conv in zip(parts, convs, strict=True)
         ]

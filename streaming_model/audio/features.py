@@ -28,6 +28,8 @@ _TARGET_LEVEL: Final = -20.0  # dBFS that the gain steers loud frames towards
 _GAIN_RANGE: Final = 20.0  # dB either way
 _ATTACK: Final = 0.25  # share of the way per frame when speech is louder than the level
 _RELEASE: Final = 0.002  # and when it is softer, but still within _SPEECH_RANGE of it
+_FIRST_RELEASE: Final = 0.03  # the same when nothing is known of the speaker yet
+_SETTLED_AFTER: Final = 25  # frames in that range by which the release has halved
 _SPEECH_RANGE: Final = 25.0  # dB
 
 
@@ -37,16 +39,43 @@ class FeatureState:
 
     Attributes:
         past: [240] float32, the last samples of the previous frame.
-        level: dBFS, the loudness of this speaker so far.
+        level: the loudness of this speaker so far.
     """
 
     past: NDArray[np.float32]
-    level: float
+    level: SpeechLevel
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechLevel:
+    """How loud a speaker is: a quick rise, and a fall that slows down with experience.
+
+    Attributes:
+        decibels: dBFS of the louder frames.
+        heard: frames that may have been speech.
+    """
+
+    decibels: float = _EXPECTED_LEVEL
+    heard: int = 0
+
+    def after(self, loudness: float) -> SpeechLevel:
+        """Returns the level once a frame of `loudness` dBFS was heard."""
+        difference = loudness - self.decibels
+        if difference < -_SPEECH_RANGE:
+            return self
+        slow = max(_RELEASE, _FIRST_RELEASE / (1 + self.heard / _SETTLED_AFTER))
+        share = _ATTACK if difference > 0 else slow
+        return SpeechLevel(self.decibels + share * difference, self.heard + 1)
+
+    def gain(self) -> np.float32:
+        """Returns the factor on the power that brings this level to the target."""
+        decibels = np.clip(_TARGET_LEVEL - self.decibels, -_GAIN_RANGE, _GAIN_RANGE)
+        return np.float32(10.0 ** (decibels / 10.0))
 
 
 def start_features() -> FeatureState:
     """Returns the state of a stream that has heard nothing."""
-    return FeatureState(np.zeros(_PAST, np.float32), _EXPECTED_LEVEL)
+    return FeatureState(np.zeros(_PAST, np.float32), SpeechLevel())
 
 
 def frame_features(
@@ -54,9 +83,9 @@ def frame_features(
 ) -> tuple[FeatureState, NDArray[np.float32]]:
     """Returns the next state and the [4, 80] log-mel features of one frame of 640 samples."""
     joined = np.concatenate([state.past, clean_samples(samples)])
-    level = _follow(state.level, _loudness(joined[_PAST:]))
+    level = state.level.after(_loudness(joined[_PAST:]))
     power = _mel_power(sliding_window_view(joined, _WINDOW)[::_HOP])
-    return FeatureState(joined[-_PAST:].copy(), level), _compress(power, _gain(level))
+    return FeatureState(joined[-_PAST:].copy(), level), _compress(power, level.gain())
 
 
 def stream_features(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -66,10 +95,10 @@ def stream_features(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     frames = len(samples) // SAMPLES_PER_MOTION_FRAME
     used = clean_samples(samples[: frames * SAMPLES_PER_MOTION_FRAME])
-    level, gains = _EXPECTED_LEVEL, np.empty(frames, np.float32)
+    level, gains = SpeechLevel(), np.empty(frames, np.float32)
     for index, frame in enumerate(used.reshape(frames, SAMPLES_PER_MOTION_FRAME)):
-        level = _follow(level, _loudness(frame))
-        gains[index] = _gain(level)
+        level = level.after(_loudness(frame))
+        gains[index] = level.gain()
     joined = np.concatenate([np.zeros(_PAST, np.float32), used])
     power = _mel_power(sliding_window_view(joined, _WINDOW)[::_HOP])
     return _compress(power, np.repeat(gains, MELS_PER_FRAME)[:, None])
@@ -77,24 +106,13 @@ def stream_features(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def clean_samples(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Returns the samples with NaN and infinities silenced, clipped to -1..1."""
-    return np.clip(np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0)
+    finite = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    clipped: NDArray[np.float32] = np.clip(finite, -1.0, 1.0)
+    return clipped
 
 
 def _loudness(frame: NDArray[np.float32]) -> float:
     return 10.0 * float(np.log10(np.mean(np.square(frame)) + 1e-10))
-
-
-def _follow(level: float, loudness: float) -> float:
-    if loudness > level:
-        return level + _ATTACK * (loudness - level)
-    if loudness > level - _SPEECH_RANGE:
-        return level + _RELEASE * (loudness - level)
-    return level
-
-
-def _gain(level: float) -> np.float32:
-    gain = np.clip(_TARGET_LEVEL - level, -_GAIN_RANGE, _GAIN_RANGE)
-    return np.float32(10.0 ** (gain / 10.0))
 
 
 def _mel_power(windows: NDArray[np.float32]) -> NDArray[np.float32]:

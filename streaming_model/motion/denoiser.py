@@ -47,6 +47,8 @@ class DenoiserInputs:
 class ScalarEmbedding(nn.Module):
     """Sines and cosines of a number in 0..1, mixed by two layers."""
 
+    frequencies: Tensor
+
     def __init__(self, width: int, *, waves: int = 16) -> None:
         super().__init__()
         frequencies = torch.exp(torch.linspace(0.0, math.log(60.0), waves))
@@ -56,7 +58,8 @@ class ScalarEmbedding(nn.Module):
     def forward(self, value: Tensor) -> Tensor:
         """Maps [batch] to [batch, width]."""
         angle = value[:, None] * self.frequencies
-        return self.mix(torch.cat([angle.sin(), angle.cos()], dim=1))
+        mixed: Tensor = self.mix(torch.cat([angle.sin(), angle.cos()], dim=1))
+        return mixed
 
 
 class Block(nn.Module):
@@ -87,7 +90,8 @@ class Block(nn.Module):
         x = x + gate * self.attention_out(h)
         h = self.forward_norm(x) * (1 + scale_forward) + shift_forward
         h = nn.functional.gelu(self.forward_in(h), approximate="tanh")
-        return x + gate_forward * self.forward_out(h)
+        out: Tensor = x + gate_forward * self.forward_out(h)
+        return out
 
 
 class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
@@ -111,7 +115,7 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         mean: tuple[float, ...] = (0.0,) * MOTION_SIZE,
         scale: tuple[float, ...] = (1.0,) * MOTION_SIZE,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         window = history_frames + most_new_frames + most_lookahead_frames
         self.history_frames = history_frames
         self.motion_in = nn.Linear(motion_size, width)
@@ -165,4 +169,5 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         for block in self.blocks:
             tokens = block(tokens, condition)
         first = 1 + history_frames
-        return self.out(self.norm(tokens[:, first : first + new_frames]))
+        x0: Tensor = self.out(self.norm(tokens[:, first : first + new_frames]))
+        return x0

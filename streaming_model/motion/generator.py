@@ -21,6 +21,7 @@ from streaming_model.motion.life import LifeState, limit_pose, live, start_life
 from streaming_model.motion.networks import DEFAULT_FOLDER, Condition, MotionNetworks
 from streaming_model.motion.noise import Purpose, normals
 from streaming_model.motion.sampler import sample
+from streaming_model.motion.smoothing import smooth, start_smoothing
 from streaming_model.motion.style import MotionStyle
 from streaming_model.motion_space import MOTION_SIZE
 
@@ -44,6 +45,7 @@ class MotionState:
         audio: [K + encoded - given, audio_size] features of the history and after.
         given: frames of motion given.
         history: [K, 58] the last frames given, in network units.
+        smoothing: state of the head's low-pass.
         life: state of blinks and gaze.
     """
 
@@ -59,6 +61,7 @@ class MotionState:
     audio: NDArray[np.float32]
     given: int
     history: NDArray[np.float32]
+    smoothing: NDArray[np.float32]
     life: LifeState
 
     @property
@@ -128,6 +131,7 @@ class MotionGenerator:
             audio=np.zeros((settings.history_frames, settings.audio_size), np.float32),
             given=0,
             history=np.zeros((settings.history_frames, MOTION_SIZE), np.float32),
+            smoothing=start_smoothing(),
             life=start_life(seed, chosen),
         )
 
@@ -144,7 +148,7 @@ class MotionGenerator:
 
     def finish(self, state: MotionState) -> list[MotionChunk]:
         """Returns the motion that still waited for audio, as if silence followed."""
-        if state.origin is None:
+        if state.origin is None or not state.received:
             return []
         frames = -(-state.received // SAMPLES_PER_MOTION_FRAME)
         wanted = frames + self.lookahead_frames + self.chunk_frames
@@ -223,6 +227,7 @@ class MotionGenerator:
         """Returns the state after giving network frames `x`, and the chunk they become."""
         assert state.origin is not None
         motion = self._settings.mean + self._settings.scale * x
+        smoothing, motion = smooth(state.smoothing, motion)
         life, lively = live(state.life, motion, seed=state.seed, style=state.style)
         starts = (state.given + np.arange(len(x))) * SAMPLES_PER_MOTION_FRAME
         chunk = MotionChunk(
@@ -236,6 +241,7 @@ class MotionGenerator:
             audio=state.audio[len(x) :],
             given=given,
             history=np.concatenate([state.history, x])[len(x) :],
+            smoothing=smoothing,
             life=life,
             marks=_needed(state.marks, given * SAMPLES_PER_MOTION_FRAME),
         )

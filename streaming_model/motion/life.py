@@ -116,14 +116,14 @@ def _blink_wait(seed: int, style: MotionStyle, number: int) -> int:
         return round(0.44 * MOTION_FPS)
     # The sum of two exponentials: less clumped than one.
     spread = -0.5 * (np.log(1 - first) + np.log(1 - second))
-    return max(8, round((least + (mean * 1.04 - least) * spread) * MOTION_FPS))
+    return max(8, int((least + (mean * 1.04 - least) * spread) * MOTION_FPS))
 
 
 def _fixation(seed: int, style: MotionStyle, number: int) -> int:
     if style.gaze <= 0:
         return 1 << 40
     wait = 0.35 - 1.5 * np.log(1 - 0.98 * uniforms(seed, Purpose.GAZE, number, 6)[0])
-    return max(6, round(wait / max(style.gaze, 0.2) * MOTION_FPS))
+    return max(6, int(wait / max(style.gaze, 0.2) * MOTION_FPS))
 
 
 def _glance_target(seed: int, style: MotionStyle, number: int) -> tuple[float, float]:

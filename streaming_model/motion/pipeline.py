@@ -9,7 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
+    FlowMatchEulerDiscreteScheduler,
+)
 from torch import Tensor
 
 from streaming_model.audio.encoder import AudioEncoder
@@ -19,7 +22,7 @@ from streaming_model.motion.sampler import flow_times
 from streaming_model.motion.style import STYLE_NAMES, Activity
 
 
-class MotionPipeline(DiffusionPipeline):  # type: ignore[misc]
+class MotionPipeline(DiffusionPipeline):
     """Speech features to motion, chunk by chunk, each conditioned on the frames before.
 
     Args:
@@ -28,6 +31,10 @@ class MotionPipeline(DiffusionPipeline):  # type: ignore[misc]
         scheduler: takes the steps from noise to motion.
     """
 
+    encoder: AudioEncoder
+    denoiser: MotionDenoiser
+    scheduler: FlowMatchEulerDiscreteScheduler
+
     def __init__(
         self,
         encoder: AudioEncoder,
@@ -35,7 +42,8 @@ class MotionPipeline(DiffusionPipeline):  # type: ignore[misc]
         scheduler: FlowMatchEulerDiscreteScheduler,
     ) -> None:
         super().__init__()
-        self.register_modules(encoder=encoder, denoiser=denoiser, scheduler=scheduler)
+        modules = {"encoder": encoder, "denoiser": denoiser, "scheduler": scheduler}
+        self.register_modules(**modules)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
     def __call__(
@@ -62,12 +70,12 @@ class MotionPipeline(DiffusionPipeline):  # type: ignore[misc]
             [batch, frames, 58] motion, without the seeded life layer.
         """
         batch, frames = len(mel), mel.shape[1] // MELS_PER_FRAME
-        history_frames = self.denoiser.config.history_frames
+        history_frames = self.denoiser.config["history_frames"]
         padding = (lookahead_frames + chunk_frames) * MELS_PER_FRAME
         silence = mel.new_full((batch, padding, mel.shape[2]), -2.0)
         audio = self.encoder.encode(torch.cat([mel, silence], dim=1))
         audio = torch.cat([audio.new_zeros(batch, history_frames, audio.shape[2]), audio], dim=1)
-        motion = mel.new_zeros(batch, history_frames, self.denoiser.config.motion_size)
+        motion = mel.new_zeros(batch, history_frames, self.denoiser.config["motion_size"])
         style = mel.new_zeros(batch, len(STYLE_NAMES)) if style is None else style
         for start in range(0, frames, chunk_frames):
             window = history_frames + chunk_frames + lookahead_frames
@@ -101,7 +109,8 @@ class MotionPipeline(DiffusionPipeline):  # type: ignore[misc]
             told = _with_step_size(inputs, times[index] - times[index + 1])
             x0 = self.denoiser(x_t, t, told)
             velocity = (x_t - x0) / times[index]
-            x_t = self.scheduler.step(velocity, timestep, x_t).prev_sample
+            stepped: Any = self.scheduler.step(velocity, timestep, x_t, return_dict=False)  # type: ignore[arg-type]
+            x_t = stepped[0]
         return x_t
 
 

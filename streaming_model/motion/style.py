@@ -60,4 +60,7 @@ class MotionStyle:
         }
         limits = [_TRAINED_RANGE[name] for name in STYLE_NAMES]
         offsets = np.array([values[name] - 1.0 for name in STYLE_NAMES])
-        return np.clip(offsets, np.negative(limits), limits).astype(np.float32)
+        vector: NDArray[np.float32] = np.clip(offsets, np.negative(limits), limits).astype(
+            np.float32
+        )
+        return vector

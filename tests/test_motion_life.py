@@ -1,0 +1,92 @@
+"""The life layer: blinks in human number and shape, a still mouth, a head within its range."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from streaming_model.motion.life import limit_pose, live, start_life
+from streaming_model.motion.style import MotionStyle
+from streaming_model.motion_space import INDEX, MOTION_NAMES, MOTION_SIZE, POSE
+
+MOUTH = [i for i, name in enumerate(MOTION_NAMES) if name.startswith(("mouth", "jaw", "tongue"))]
+
+
+def lived(frames: int, *, seed: int = 0, style: MotionStyle | None = None) -> NDArray[np.float32]:
+    chosen = style or MotionStyle()
+    rest = np.zeros((frames, MOTION_SIZE), np.float32)
+    _, motion = live(start_life(seed, chosen), rest, seed=seed, style=chosen)
+    return limit_pose(motion)
+
+
+def blink_starts(motion: NDArray[np.float32]) -> NDArray[np.int64]:
+    closed = motion[:, INDEX["eyeBlinkLeft"]] > 0.9
+    return np.flatnonzero(closed[1:] & ~closed[:-1])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_blinks_ten_to_twenty_times_a_minute(seed: int) -> None:
+    minutes = 5
+    rate = len(blink_starts(lived(minutes * 1_500, seed=seed))) / minutes
+    assert 10 <= rate <= 20
+
+
+def test_blink_intervals_vary() -> None:
+    gaps = np.diff(blink_starts(lived(7_500)))
+    assert gaps.std() > 0.35 * gaps.mean()
+
+
+def test_a_blink_closes_in_three_frames_and_opens_within_eight() -> None:
+    lid = lived(3_000)[:, INDEX["eyeBlinkLeft"]]
+    for start in blink_starts(lived(3_000)):
+        assert lid[max(0, start - 3)] < 0.5
+        assert lid[start + 1 : start + 9].min() < 0.25
+
+
+def test_the_mouth_is_not_touched() -> None:
+    np.testing.assert_array_equal(lived(1_500)[:, MOUTH], 0.0)
+
+
+def test_the_head_moves_smoothly_and_stays_within_its_range() -> None:
+    degrees = np.degrees(lived(15_000, style=MotionStyle(head_motion=3.0))[:, POSE][:, :3])
+    pitch, yaw, roll = np.abs(degrees).max(axis=0)
+    assert pitch <= 8 and yaw <= 12 and roll <= 8
+    ordinary = np.degrees(lived(3_000)[:, POSE][:, :3])
+    assert ordinary.std(axis=0).min() > 0.3
+    assert np.abs(np.diff(ordinary, axis=0)).max() < 1.0
+
+
+def test_it_begins_at_the_portraits_own_pose() -> None:
+    np.testing.assert_allclose(lived(1)[0, POSE], 0.0, atol=1e-6)
+
+
+def test_the_eyes_hold_the_viewer_when_the_head_turns() -> None:
+    style = MotionStyle(head_motion=0.0, gaze=0.0)
+    turned = np.zeros((20, MOTION_SIZE), np.float32)
+    turned[:, INDEX["headYaw"]] = 0.15  # to the picture's right
+    _, motion = live(start_life(0, style), turned, seed=0, style=style)
+    # To the picture's left: the face's right eye looks out, the left one in.
+    assert (motion[:, INDEX["eyeLookOutRight"]] > 0.1).all()
+    assert (motion[:, INDEX["eyeLookInLeft"]] > 0.1).all()
+    assert (motion[:, INDEX["eyeLookOutLeft"]] == 0).all()
+
+
+def test_frame_by_frame_equals_many_at_once() -> None:
+    style, rest = MotionStyle(), np.zeros((200, MOTION_SIZE), np.float32)
+    state, rows = start_life(3, style), []
+    for row in rest:
+        state, motion = live(state, row[None], seed=3, style=style)
+        rows.append(motion)
+    np.testing.assert_array_equal(limit_pose(np.concatenate(rows)), lived(200, seed=3))
+
+
+def test_nothing_moves_with_every_dial_at_zero() -> None:
+    still = MotionStyle(head_motion=0, expressiveness=0, blink_rate=0, gaze=0)
+    motion = lived(500, style=still)
+    assert np.abs(motion).max() < 0.03  # microsaccades only
+
+
+def test_a_negative_dial_is_refused() -> None:
+    with pytest.raises(ValueError, match="blink_rate must be a number of at least 0, got -1"):
+        MotionStyle(blink_rate=-1)
