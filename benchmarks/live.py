@@ -17,13 +17,13 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
 
-from benchmarks.viewer import Viewer
+from benchmarks.viewer import Received, Viewer
 
 ROOT = Path(__file__).parent.parent
 TEXT = (
@@ -119,11 +119,12 @@ async def _talk(
             spoken = len(viewer.received.of_type("agent.speak_ended"))
             await client.post(f"{path}/speak", json={"text": TEXT})
             with contextlib.suppress(TimeoutError):
-                await viewer.until(
-                    lambda got, least=spoken: len(got.of_type("agent.speak_ended")) > least,
-                    seconds=end - loop.time(),
-                )
+                await viewer.until(_has_ended(spoken + 1), seconds=end - loop.time())
         await asyncio.sleep(min(3.0, max(0.0, end - loop.time())))
+
+
+def _has_ended(utterances: int) -> Callable[[Received], bool]:
+    return lambda received: len(received.of_type("agent.speak_ended")) >= utterances
 
 
 def processor_seconds(pid: int) -> dict[str, float]:

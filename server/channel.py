@@ -91,14 +91,14 @@ class Channel(Generic[ItemT]):
         self._writable.set()
         return item
 
-    def clear(self) -> int:
-        """Discards everything that waits; returns how many items that was."""
-        count = len(self._items)
+    def drain(self) -> list[ItemT]:
+        """Takes out everything that waits, oldest first."""
+        items = list(self._items)
         self._items.clear()
         if not self._is_closed:
             self._readable.clear()
         self._writable.set()
-        return count
+        return items
 
     def close(self) -> None:
         """Ends the channel: what waits can still be read, nothing more is accepted."""

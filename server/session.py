@@ -221,7 +221,7 @@ class Session:
         self.touch()
         name = self.voice if voice is None else self._voices.check(voice)
         if portrait is not None:
-            self.line.change_avatar(await self._portraits.avatar(portrait))
+            self.line.animator.change_avatar(await self._portraits.avatar(portrait))
             self.portrait = portrait
         self.voice = name
         self._publish([self.ready()])
@@ -393,9 +393,9 @@ class Session:
             audience, line = self._audience, self.line
             self.metrics = protocol.Metrics(
                 fps=float(audience.pictures_sent - pictures),
-                render_ms=round(line.draw_cost / MILLISECOND, 1),
+                render_ms=round(line.animator.draw_cost / MILLISECOND, 1),
                 latency_ms=round(line.latency / MILLISECOND, 1),
-                late_frames=line.timeline.late_frames,
+                late_frames=line.late_frames,
                 bitrate_kbps=round((audience.bytes_sent - size) * 8 / 1000, 1),
             )
             pictures, size = audience.pictures_sent, audience.bytes_sent

@@ -2,7 +2,7 @@
 
 Pure: it decides by media time alone and performs nothing. Audio enters in 40 ms blocks and
 leaves in 20 ms packets; frames wait beside it. To interrupt is to raise the number below
-which everything is dropped.
+which all sound is silenced.
 """
 
 from __future__ import annotations
@@ -74,8 +74,7 @@ class Timeline(Generic[FrameT]):
         self.position = 0
         self.late_frames = 0
         self._packets: deque[_Packet] = deque()
-        self._frames: deque[tuple[int, int, FrameT]] = deque()  # (start, utterance, frame)
-        self._floor = 0
+        self._frames: deque[tuple[int, FrameT]] = deque()  # (start, frame)
 
     @property
     def end(self) -> int:
@@ -109,15 +108,18 @@ class Timeline(Generic[FrameT]):
                 packet.marks.append(Mark(block.utterance, ends=True))
             self._packets.append(packet)
 
-    def add_frame(self, start: int, utterance: int, frame: FrameT) -> Pace:
-        """Places a finished frame; returns DROP when it is too late or was interrupted."""
-        if utterance < self._floor:
-            return Pace.DROP
+    def add_frame(self, start: int, frame: FrameT) -> Pace:
+        """Places a finished frame; returns DROP when it is too late.
+
+        Frames come in order. One that goes back in time replaces those from its start on.
+        """
         decision = pace(media_time=start, position=self.position)
         if decision is Pace.DROP:
             self.late_frames += 1
             return decision
-        self._frames.append((start, utterance, frame))
+        while self._frames and self._frames[-1][0] >= start:
+            self._frames.pop()
+        self._frames.append((start, frame))
         return decision
 
     def depart(self) -> Departure[FrameT] | None:
@@ -127,8 +129,7 @@ class Timeline(Generic[FrameT]):
         packet = self._packets.popleft()
         frames = []
         while self._frames and self._frames[0][0] < packet.start + TICK:
-            start, _, frame = self._frames.popleft()
-            frames.append((start, frame))
+            frames.append(self._frames.popleft())
         self.position = packet.start + TICK
         return Departure(
             start=packet.start,
@@ -139,11 +140,11 @@ class Timeline(Generic[FrameT]):
         )
 
     def interrupt(self, floor: int) -> None:
-        """Silences and drops everything of utterances below `floor`, now and from now on.
+        """Silences every utterance below `floor` that waits to leave.
 
-        The first packet to leave fades out over 5 ms instead of stopping with a click.
+        The first packet fades out over 5 ms instead of stopping with a click. Frames stay until
+        others replace them, so that the picture does not stand still.
         """
-        self._floor = floor
         fades = True
         for packet in self._packets:
             if packet.utterance >= floor:
@@ -152,7 +153,6 @@ class Timeline(Generic[FrameT]):
             packet.is_speech = False
             packet.marks.clear()
             fades = False
-        self._frames = deque(item for item in self._frames if item[1] >= floor)
 
 
 def _faded(sound: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -81,6 +81,6 @@ class PictureTrack(PacketTrack):
         dropped = self._packets.dropped
         self._packets.offer(packet)
         if self._packets.dropped > dropped:
-            self._packets.clear()
+            self._packets.drain()
             self._waits_for_keyframe = True
             self._want_keyframe()

@@ -66,11 +66,11 @@ async def test_closing_wakes_a_reader_and_a_writer() -> None:
     assert all(task.result() for task in tasks)
 
 
-async def test_clear_empties_and_makes_room() -> None:
+async def test_drain_empties_and_makes_room() -> None:
     channel: Channel[int] = Channel(2, Overflow.REFUSE)
     channel.offer(1)
     channel.offer(2)
-    assert channel.clear() == 2
+    assert channel.drain() == [1, 2]
     assert channel.offer(3)
     assert await channel.get() == 3
 

@@ -35,7 +35,7 @@ def leave_all(timeline: Timeline[str]) -> list[Departure[str]]:
 def test_a_block_leaves_as_two_packets_and_its_picture_with_the_first() -> None:
     timeline: Timeline[str] = Timeline()
     timeline.add_audio(speech(0, 1, begins=True, ends=True))
-    assert timeline.add_frame(0, 1, "a") is Pace.SEND
+    assert timeline.add_frame(0, "a") is Pace.SEND
     first, second = leave_all(timeline)
     assert (first.start, second.start) == (0, TICK)
     assert first.frames == ((0, "a"),)
@@ -57,7 +57,7 @@ def test_a_late_picture_is_dropped_and_counted() -> None:
     timeline.add_audio(silent_block(0, 0))
     timeline.add_audio(silent_block(BLOCK, 0))
     leave_all(timeline)
-    assert timeline.add_frame(0, 0, "late") is Pace.DROP
+    assert timeline.add_frame(0, "late") is Pace.DROP
     assert timeline.late_frames == 1
 
 
@@ -67,7 +67,7 @@ def test_no_picture_leaves_before_its_sound_or_out_of_order(steps: list[int]) ->
     seen: list[int] = []
     for index, step in enumerate(steps):
         timeline.add_audio(silent_block(index * BLOCK, 0))
-        timeline.add_frame(index * BLOCK, 0, index)
+        timeline.add_frame(index * BLOCK, index)
         for _ in range(step):
             departure = timeline.depart()
             if departure is not None:
@@ -80,32 +80,31 @@ def test_an_interruption_leaves_at_most_five_milliseconds_of_old_sound() -> None
     timeline: Timeline[str] = Timeline()
     for index in range(6):
         timeline.add_audio(speech(index * BLOCK, 1))
-        timeline.add_frame(index * BLOCK, 1, "old")
     assert timeline.holds_speech
     timeline.interrupt(2)
     departures = leave_all(timeline)
     sound = np.concatenate([departure.sound for departure in departures])
     assert np.flatnonzero(sound).max() < 240
     assert np.abs(np.diff(sound)).max() < 0.01  # it fades: no click
-    assert all(not departure.frames for departure in departures)
     assert not timeline.holds_speech
 
 
-def test_what_comes_late_for_an_interrupted_utterance_is_dropped_uncounted() -> None:
+def test_a_frame_that_goes_back_in_time_replaces_those_after_it() -> None:
     timeline: Timeline[str] = Timeline()
-    timeline.add_audio(speech(0, 1))
-    timeline.interrupt(2)
-    assert timeline.add_frame(0, 1, "old") is Pace.DROP
-    assert timeline.late_frames == 0
+    for index in range(3):
+        timeline.add_audio(silent_block(index * BLOCK, 0))
+        timeline.add_frame(index * BLOCK, f"old {index}")
+    timeline.add_frame(BLOCK, "new 1")
+    timeline.add_frame(2 * BLOCK, "new 2")
+    frames = [frame for departure in leave_all(timeline) for _, frame in departure.frames]
+    assert frames == ["old 0", "new 1", "new 2"]
 
 
 def test_new_speech_is_untouched_by_an_interruption() -> None:
     timeline: Timeline[str] = Timeline()
     timeline.add_audio(speech(0, 1))
     timeline.add_audio(speech(BLOCK, 2, begins=True))
-    timeline.add_frame(BLOCK, 2, "new")
     timeline.interrupt(2)
     departures = leave_all(timeline)
     assert departures[2].sound.min() == 0.5
-    assert departures[2].frames == ((BLOCK, "new"),)
     assert departures[2].marks[0].begins

@@ -1,0 +1,155 @@
+"""Blocks of audio in, pictures on the timeline; able to take back what was not seen yet.
+
+States are immutable values, so the last second's are kept: an interruption goes back to the
+block that leaves next, lets the model hear silence from there, and the mouth closes without
+the picture standing still. It knows nothing of when media leaves, beyond the timeline.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from server.channel import Channel, Overflow
+from server.clock import Clock
+from server.inference import AvatarPort, Inference, MotionState
+from server.pacing import Pace, pace, to_samples
+from server.speech import Block, silent_block
+from server.timeline import Timeline
+from streaming_model.media import (
+    SAMPLES_PER_MOTION_FRAME,
+    AudioChunk,
+    MotionChunk,
+    VideoFrame,
+)
+
+_MOST_WAITING = 50  # blocks, two seconds of audio
+_KEPT = 25  # blocks whose state before them is remembered
+_SMOOTHING = 0.1
+
+
+class Animator:
+    """The model's side of one session.
+
+    Attributes:
+        avatar: the portrait that speaks.
+        draw_cost: smoothed time to draw a picture, in 16 kHz samples.
+    """
+
+    def __init__(
+        self,
+        *,
+        avatar: AvatarPort,
+        seed: int,
+        inference: Inference,
+        clock: Clock,
+        timeline: Timeline[VideoFrame],
+        is_watched: Callable[[], bool],
+        on_picture: Callable[[int], None],
+    ) -> None:
+        """Takes what it needs; `on_picture` is told the start of every picture placed in time."""
+        self.avatar = avatar
+        self.draw_cost = 0.0
+        self._seed = seed
+        self._inference = inference
+        self._clock = clock
+        self._timeline = timeline
+        self._is_watched = is_watched
+        self._on_picture = on_picture
+        self._state = avatar.start(seed=seed)
+        self._blocks: Channel[Block] = Channel(_MOST_WAITING, Overflow.REFUSE)
+        self._current: Block | None = None
+        self._heard: deque[tuple[Block, MotionState]] = deque(maxlen=_KEPT)  # with state before
+        self._has_gap = False
+        self._redrawn_from = 0
+        self._take = 0  # raised by every rewind: work begun before it is void
+
+    def offer(self, block: Block) -> bool:
+        """Queues the next block; returns False while two seconds wait already."""
+        return self._blocks.offer(block)
+
+    def change_avatar(self, avatar: AvatarPort) -> None:
+        """Lets another portrait go on from the next picture on."""
+        fresh = avatar.start(seed=self._seed)
+        if avatar.motion is self.avatar.motion:
+            fresh = dataclasses.replace(fresh, motion=self._state.motion)
+        else:
+            self._heard.clear()
+        self.avatar, self._state = avatar, fresh
+
+    def rewind(self, start: int, utterance: int) -> None:
+        """Makes the model hear silence, as `utterance`, from the block at `start` on."""
+        self._take += 1
+        again = [] if self._current is None else [self._current]
+        again += self._blocks.drain()
+        while self._heard and self._heard[-1][0].start >= start:
+            block, before = self._heard.pop()
+            again.insert(0, block)
+            self._state = dataclasses.replace(self._state, motion=before)
+        self._current = None
+        for block in again:
+            is_kept = block.start < start
+            self._blocks.offer(block if is_kept else silent_block(block.start, utterance))
+        self._redrawn_from = start
+        self._has_gap = True
+
+    async def run(self) -> None:
+        """Animates blocks until cancelled."""
+        async for block in self._blocks:
+            take, generator, before = self._take, self.avatar.motion, self._state.motion
+            self._current = block
+            chunk = AudioChunk(block.start, block.speech, block.utterance)
+            state, motion = await self._inference.step(generator, before, chunk)
+            if take != self._take:
+                continue
+            self._current = None
+            if generator is not self.avatar.motion:
+                continue  # a portrait with another generator took over meanwhile
+            self._heard.append((block, before))
+            self._state = dataclasses.replace(self._state, motion=state)
+            for frame in _frame_by_frame(motion):
+                if take == self._take:
+                    await self._draw(frame, take)
+
+    async def _draw(self, motion: MotionChunk, take: int) -> None:
+        if not self._is_worth_drawing(motion.start):
+            self._has_gap = True
+            return
+        avatar, state = self.avatar, self._state
+        if self._has_gap:
+            # Pictures were left out: the cadence counts them, so it begins anew from here.
+            state = dataclasses.replace(avatar.start(seed=self._seed), motion=state.motion)
+            self._has_gap = False
+        began = self._clock.now()
+        after, frames = await self._inference.draw(avatar, state, motion)
+        spent = to_samples(self._clock.now() - began)
+        self.draw_cost += _SMOOTHING * (spent - self.draw_cost)
+        if avatar is not self.avatar or take != self._take:
+            return
+        self._state = dataclasses.replace(after, motion=self._state.motion)
+        for frame in frames:
+            self._on_picture(frame.start)
+            self._timeline.add_frame(frame.start, frame)
+
+    def _is_worth_drawing(self, start: int) -> bool:
+        """Whether a picture drawn now would be seen, and in time."""
+        if not self._is_watched() or start < self._redrawn_from:
+            return False
+        expected = start - int(self.draw_cost)
+        if pace(media_time=expected, position=self._timeline.position) is Pace.DROP:
+            self._timeline.late_frames += 1
+            return False
+        return True
+
+
+def _frame_by_frame(chunks: Sequence[MotionChunk]) -> list[MotionChunk]:
+    return [
+        MotionChunk(
+            chunk.start + index * SAMPLES_PER_MOTION_FRAME,
+            chunk.motion[index : index + 1],
+            chunk.utterance[index : index + 1],
+        )
+        for chunk in chunks
+        for index in range(len(chunk.motion))
+    ]
