@@ -28,9 +28,8 @@ def complete_background(image: NDArray[np.uint8], matte: NDArray[np.float32]) ->
     height, width = matte.shape
     solid = np.asarray(matte > 0.5, np.uint8)
     reach = float(cv2.distanceTransform(solid, cv2.DIST_L2, 3).max())
-    margin = 2 + round(0.03 * reach)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
-    hole = cv2.dilate(np.asarray(matte > 0.02, np.uint8), kernel)
+    beyond = cv2.distanceTransform(np.asarray(matte <= 0.02, np.uint8), cv2.DIST_L2, 3)
+    hole = np.asarray(beyond <= 2 + 0.03 * reach, np.uint8)  # no hair may bleed into the plate
     if not hole.any():
         return image.copy()
     if hole.all():

@@ -24,6 +24,7 @@ _WINDOW: Final = 7.0  # face widths around the face that are cut with care
 _CLOSE_UPS: Final = (5.0, 3.2)  # face widths shown to the net beside the whole picture
 _CUT_SIDE: Final = 224  # pixels, of the colour cut
 _MIN_FACE_LIKELY: Final = 0.6  # below, the net has not understood the picture
+_SMALL_HOLE: Final = 0.25  # of the face's width
 _GUIDE_RADIUS: Final = 5  # pixels at the scale of the cut
 _GUIDE_NOISE: Final = 3e-4  # variance of colours (0..1) that the guided filter takes for flat
 # MediaPipe's face oval, clockwise from the top of the forehead.
@@ -60,11 +61,28 @@ def head_matte(image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> Plan
     likely = _likely_person(work, points, resize(whole_part, *work_size))
     likely = _one_person(_cut(work, likely, points), points)
     fine = _guided_upsample(likely, work, window, radius=_GUIDE_RADIUS)
-    if (x0, y0, x1, y1) == (0, 0, width, height):
-        return fine
-    matte = resize(whole, width, height)
-    matte[y0:y1, x0:x1] = fine
-    return matte
+    if (x0, y0, x1, y1) != (0, 0, width, height):
+        fine = _continued(fine, whole, landmarks, corner=(x0, y0), size=(width, height))
+    oval = _polygon(fine.shape, landmarks[list(FACE_OVAL), :2])
+    kernel = np.ones((3, 3), np.uint8)
+    return np.maximum(fine, cv2.erode(oval, kernel)).astype(np.float32)
+
+
+def _continued(
+    fine: Plane, whole: Plane, landmarks: Array, *, corner: tuple[int, int], size: tuple[int, int]
+) -> Plane:
+    """Returns the window's matte continued over the picture by what of `whole` hangs on to it."""
+    width, height = size
+    x0, y0 = corner
+    rough = resize(whole, width, height)
+    rough[y0 : y0 + fine.shape[0], x0 : x0 + fine.shape[1]] = fine
+    low = resize(rough, whole.shape[1], whole.shape[0])
+    scale = np.array([whole.shape[1] / width, whole.shape[0] / height])
+    own = _component(low, landmarks[:, :2] * scale)
+    near = cv2.dilate(own, np.ones((3, 3), np.uint8)).astype(np.float32)
+    matte = rough * resize(near, width, height)
+    matte[y0 : y0 + fine.shape[0], x0 : x0 + fine.shape[1]] = fine
+    return np.asarray(matte, np.float32)
 
 
 def _face_square(points: Array) -> tuple[float, float, float]:
@@ -174,22 +192,26 @@ def _geometric_prior(shape: tuple[int, ...], points: Array) -> Plane:
 
 
 def _one_person(likely: Plane, points: Array) -> Plane:
-    """Keeps what is connected to the face, and fills its holes."""
-    solid = np.asarray(likely > 0.4, np.uint8)
-    _, labels = cv2.connectedComponents(solid)
+    """Keeps what is connected to the face, and fills its small holes."""
+    own = _component(likely, points)
+    contours, _ = cv2.findContours(own, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = np.zeros_like(own)
+    cv2.drawContours(filled, contours, -1, (1,), -1)
+    holes = np.asarray(filled - own, np.uint8)
+    # What is wider is background seen through, for example under an arm.
+    side = max(round(_SMALL_HOLE * _face_square(points)[2]), 1)
+    wide = cv2.morphologyEx(holes, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+    near = cv2.dilate(own, np.ones((5, 5), np.uint8))
+    return np.asarray(np.maximum(likely * near, (holes - wide).astype(np.float32)), np.float32)
+
+
+def _component(likely: Plane, points: Array) -> NDArray[np.uint8]:
+    """Returns the connected part of the plane that holds the face: [h,w] of 0 and 1."""
+    _, labels = cv2.connectedComponents(np.asarray(likely > 0.4, np.uint8))
     x, y, _ = _face_square(points)
     row = int(np.clip(round(y), 0, likely.shape[0] - 1))
     column = int(np.clip(round(x), 0, likely.shape[1] - 1))
-    own = np.asarray(labels == labels[row, column], np.uint8)
-    contours, _ = cv2.findContours(own, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = np.zeros_like(own)
-    cv2.drawContours(filled, contours, -1, 1, -1)
-    small_holes = cv2.morphologyEx(
-        filled - own, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)
-    )  # what is left is wide enough to be background seen through, e.g. under an arm
-    filled = np.where(small_holes > 0, own, filled).astype(np.float32)
-    near = cv2.dilate(own, np.ones((5, 5), np.uint8)).astype(np.float32)
-    return np.asarray(np.maximum(likely * near, filled * (likely > 0.4)), np.float32)
+    return np.asarray(labels == labels[row, column], np.uint8)
 
 
 def _polygon(shape: tuple[int, ...], outline: Array) -> NDArray[np.uint8]:
