@@ -6,6 +6,7 @@ kept from passing through each other, and the head's turn. Knows nothing of pixe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,7 @@ Floats = NDArray[np.float32]
 
 NECK_PIVOT_CM: Final = (0.0, -8.0, 0.5)  # in the rig's space
 VIEWING_DISTANCE_CM: Final = 65.0
+UNTILT: Final = math.radians(-5.0)  # frontal faces come out about this much tilted
 MEETING_LINE: Final = 0.12  # where closed lids meet, as a share of the opening from below
 LID_SLIDE: Final = 0.30  # how far lid skin slides in from above, as a share of the opening
 SATURATION: Final = 0.6  # share of an expression that a portrait already showing it lacks
@@ -188,6 +190,11 @@ def rotation_matrix(pitch: float, yaw: float, roll: float) -> Floats:
     return np.asarray(about_y @ about_x @ about_z, np.float32)
 
 
+def upright_rotation(fit: Fit) -> Floats:
+    """Returns the fit's rotation without the downward tilt that landmark nets add, [3, 3]."""
+    return np.asarray(rotation_matrix(UNTILT, 0.0, 0.0) @ fit.rotation, np.float32)
+
+
 def closing_share(motion: Floats) -> float:
     """Returns how far a speaker means to bring the lips together, 0..1."""
     press = (motion[INDEX["mouthPressLeft"]] + motion[INDEX["mouthPressRight"]]) / 2
@@ -200,7 +207,7 @@ def closing_share(motion: Floats) -> float:
 
 def _camera_deltas(rig: Rig, fit: Fit) -> Floats:
     """Turns the rig's expressions into the picture's camera, scaled to the fitted mouth."""
-    deltas = rig.expressions @ fit.rotation.T
+    deltas = rig.expressions @ upright_rotation(fit).T
     left, right = rig.mouth.upper[0], rig.mouth.upper[-1]
     fitted = np.linalg.norm(fit.rest[right] - fit.rest[left])
     usual = np.linalg.norm(rig.neutral[right] - rig.neutral[left])

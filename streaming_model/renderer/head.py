@@ -20,8 +20,8 @@ Floats = NDArray[np.float32]
 
 NODES: Final = 49
 MARGIN: Final = 0.12  # of the side: the grid goes on beyond the border, so none turns black
-NECK_TOP_CM: Final = -9.5  # rig height where the head's motion begins to fade
-NECK_BOTTOM_CM: Final = -16.5  # and where nothing moves any more
+NECK_TOP_CM: Final = -8.5  # rig height where the head's motion begins to fade
+NECK_BOTTOM_CM: Final = -14.5  # and where nothing moves any more
 SHOULDER_CM: Final = 5.8  # farther from the middle and below the chin the fade comes sooner
 EXPRESSION_REACH_CM: Final = 2.2  # how far a face's motion goes on into hair and neck
 DEPTH_REACH_CM: Final = 5.0
@@ -66,7 +66,7 @@ class HeadLayer:
         upright = self.rest @ fit.rotation
         beside = np.clip(np.abs(upright[:, 0]) - SHOULDER_CM, 0.0, None)
         below = np.clip((-6.0 - upright[:, 1]) / 4.0, 0.0, 1.0)
-        height = upright[:, 1] - 0.7 * beside * below
+        height = upright[:, 1] - 0.5 * beside * below
         share = np.clip((height - NECK_BOTTOM_CM) / (NECK_TOP_CM - NECK_BOTTOM_CM), 0.0, 1.0)
         self.weight = (share * share * (3 - 2 * share)).astype(np.float32)[:, None]
         self.pixels = pixels

@@ -7,7 +7,6 @@ teeth keeps them, fixed to the skull, and hands over to the rig's where it had n
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import cv2
@@ -20,7 +19,7 @@ from streaming_model.renderer.geometry import (
     FaceGeometry,
     HeadMotion,
     closing_share,
-    rotation_matrix,
+    upright_rotation,
 )
 from streaming_model.renderer.palette import Palette
 from streaming_model.renderer.raster import cover_opening, draw_shaded
@@ -31,11 +30,12 @@ Floats = NDArray[np.float32]
 
 SUPERSAMPLING: Final = 2
 TEETH_BACK_CM: Final = 0.3
-UPPER_SHOW_CM: Final = 0.22  # the upper incisors end this far below where closed lips meet
-LOWER_RISE_CM: Final = 0.30  # and the lower ones begin this far above it, behind the upper
+UPPER_SHOW_CM: Final = 0.30  # the upper incisors end this far below where closed lips meet
+LOWER_RISE_CM: Final = 0.22  # and the lower ones begin this far above it, behind the upper
 TOUCH_CM: Final = 0.05  # lips nearer than this touch: they are soft
 GAPE_CM: Final = 1.6  # a picture's lips farther apart than this mean an open jaw, not a smile
-UNTILT: Final = math.radians(-5.0)  # landmark nets see faces tilted down by about this much
+CORNER_SHADE: Final = 0.5  # of the teeth towards the corners of the mouth
+SHADOW_HUE: Final = np.array([0.8, 1.05, 1.15], np.float32)
 FRONT_FALLOFF_CM: Final = 4.6  # how far behind the incisors the light still reaches
 LIGHT: Final = np.array([-0.15, 0.45, 0.88], np.float32)
 OWN_TEETH_HANDOVER_CM: Final = 0.5  # jaw travel over which the picture's own mouth lets go
@@ -56,7 +56,7 @@ class MouthLayer:
         self.stage = stage
         self.palette = palette
         self.geometry = geometry
-        rotation = rotation_matrix(UNTILT, 0.0, 0.0) @ portrait.fit.rotation
+        rotation = upright_rotation(portrait.fit)
         ring = rig.mouth.ring
         centre = rig.neutral[ring].mean(axis=0)
         fitted, usual = geometry.rest[rig.mouth.upper], rig.neutral[rig.mouth.upper]
@@ -158,7 +158,7 @@ class MouthLayer:
         lowered = np.zeros_like(open_near)
         drop = max(1, reach // 3)
         lowered[drop:] = open_near[:-drop]
-        shade = 0.5 + 0.5 * np.clip(np.minimum(open_near, lowered) * 1.6 - 0.2, 0, 1)
+        shade = 0.44 + 0.56 * np.clip(np.minimum(open_near, lowered) * 1.6 - 0.2, 0, 1)
         return np.asarray(shade, np.float32)
 
     def _own_mask(self) -> Floats:
@@ -212,15 +212,17 @@ def _vertex_colours(rig: Rig, points: Floats, palette: Palette) -> Floats:
     for corner in range(3):
         np.add.at(normals, rig.interior_triangles[:, corner], faces)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
-    facing = 0.70 + 0.34 * np.clip(normals @ (LIGHT / np.linalg.norm(LIGHT)), 0, 1)
+    facing = 0.66 + 0.42 * np.clip(normals @ (LIGHT / np.linalg.norm(LIGHT)), 0, 1)
     front = points[rig.interior_part == UPPER_TEETH, 2].max()
     depth = np.clip(1.0 - (front - points[:, 2]) / FRONT_FALLOFF_CM, 0.3, 1.0)
     tongue = rig.interior_part == TONGUE
     depth[tongue] = 0.2 + 0.8 * depth[tongue]
     across = np.clip((points[:, 0] + 2.5) / 5.0, 0, 1)
     side = palette.light[0] + (palette.light[1] - palette.light[0]) * across
-    shaded: Floats = base * (facing * depth * side)[:, None]
-    return np.ascontiguousarray(shaded, np.float32)
+    outer = np.clip((np.abs(points[:, 0]) - 0.9) / 1.5, 0, 1)
+    shade = facing * depth * side * (1.0 - CORNER_SHADE * outer * outer)
+    # What little light gets there has been through flesh: shadows turn red.
+    return np.ascontiguousarray(base * shade[:, None] ** SHADOW_HUE, np.float32)
 
 
 def _box(points: Floats, size: int, *, margin: int) -> tuple[int, int, int, int] | None:

@@ -28,7 +28,7 @@ UPPER_LIP: Final = (
     78,
 )
 # fmt: on
-TOOTH: Final = np.array([236, 228, 212], np.float32)  # under white light
+TOOTH: Final = np.array([240, 228, 208], np.float32)  # under white light
 FLESH: Final = np.array([176, 84, 82], np.float32)  # gums and tongue under white light
 
 
@@ -70,7 +70,7 @@ def read_palette(picture: NDArray[np.uint8], landmarks: Floats) -> Palette:
     return Palette(
         skin=skin.astype(np.float32),
         lip=lip.astype(np.float32),
-        tooth=np.clip(tooth * tint**0.65, 0, 250).astype(np.float32),
+        tooth=np.clip(tooth * tint**0.8, 0, 250).astype(np.float32),
         gum=np.clip(flesh * 0.95, 0, 255).astype(np.float32),
         tongue=np.clip(flesh * np.array([1.0, 0.92, 0.92]), 0, 255).astype(np.float32),
         cavity=np.clip(flesh * np.array([0.40, 0.24, 0.24]), 0, 255).astype(np.float32),
