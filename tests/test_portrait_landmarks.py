@@ -68,6 +68,34 @@ def test_mirrored_picture_gives_mirrored_landmarks(picture: Image, face: Detecte
         assert distance < 0.035 * face.width
 
 
+def test_steadied_landmarks_agree_better_with_the_mirror(
+    picture: Image, face: DetectedFace
+) -> None:
+    landmarker, width = shared_landmarker(), picture.shape[1]
+    turned = np.ascontiguousarray(picture[:, ::-1])
+    other = landmarker.detect(turned)[0]
+
+    def disagreement(first: DetectedFace, second: DetectedFace) -> float:
+        pairs = ((33, 263), (133, 362), (61, 291), (13, 13), (105, 334), (4, 4), (468, 473))
+        return float(
+            np.mean(
+                [
+                    np.linalg.norm(
+                        (width - first.landmarks[own, 0], first.landmarks[own, 1])
+                        - second.landmarks[mirror, :2]
+                    )
+                    for one, two in pairs
+                    for own, mirror in ((one, two), (two, one))
+                ]
+            )
+        )
+
+    steady, steady_other = landmarker.steadied(picture, face), landmarker.steadied(turned, other)
+    assert disagreement(steady, steady_other) < 0.5 * disagreement(face, other)
+    moved_by = np.linalg.norm(steady.landmarks[:, :2] - face.landmarks[:, :2], axis=1)
+    assert moved_by.mean() < 0.02 * face.width
+
+
 @pytest.mark.parametrize("angle", [-60, -30, 30, 60])
 def test_tilted_faces_are_found(picture: Image, face: DetectedFace, angle: float) -> None:
     height, width = picture.shape[:2]

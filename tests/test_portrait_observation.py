@@ -156,6 +156,7 @@ def test_turned_face(
     turned[:468] = (canonical_geometry() @ about_y.T) * (11, -11, -11) + (330, 230, 0)
     face = DetectedFace((240, 120, 420, 340), 0.95, turned, 1.0, real.blendshapes)
     monkeypatch.setattr(type(shared_landmarker()), "detect", lambda *_, **__: [face])
+    monkeypatch.setattr(type(shared_landmarker()), "steadied", lambda *_: face)
     refusal = examine(picture).refusal
     assert isinstance(refusal, FaceTurnedError) == is_refused
     if is_refused:

@@ -64,7 +64,10 @@ def _grain(
     weight = cv2.GaussianBlur(resize(known, *size), (3, 3), 0)
     blurred = cv2.GaussianBlur(resize(colours, *size), (3, 3), 0)
     smooth = np.asarray(blurred / np.maximum(weight, 1e-3)[:, :, None], np.float32)
-    return np.asarray((image - resize(smooth, width, height)) * known[:, :, None], np.float32)
+    grain = (image - resize(smooth, width, height)) * known[:, :, None]
+    # Grain is texture everywhere; what stands out of it are things, which must not be repeated.
+    limit = 4 * float(np.median(np.abs(grain[hole == 0]))) + 1
+    return np.asarray(np.clip(grain, -limit, limit), np.float32)
 
 
 def _push_pull(colours: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:

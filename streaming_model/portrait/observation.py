@@ -136,7 +136,9 @@ def examine(image: NDArray[np.uint8]) -> Findings:
     if not faces:
         refusal = NoFaceError("No face was found in the picture.")
         return Findings(image, (), None, 0.0, refusal, ())
-    face, pose = faces[0], head_pose(faces[0].landmarks)
+    face = shared_landmarker().steadied(image, faces[0])
+    faces = (face, *faces[1:])
+    pose = head_pose(face.landmarks)
     cover = cover_likelihood(image, face.landmarks)
     looks = _looks(image, face)
     verdict = _refusal(face, pose, cover=cover, looks=looks)
