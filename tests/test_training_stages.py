@@ -48,7 +48,7 @@ def scale() -> torch.Tensor:
 
 def small_denoiser() -> MotionDenoiser:
     torch.manual_seed(0)
-    network = MotionDenoiser(width=32, layers=1, heads=2, audio_size=16)
+    network: MotionDenoiser = MotionDenoiser(width=32, layers=1, heads=2, audio_size=16)
     for weight in network.parameters():
         torch.nn.init.normal_(weight, std=0.1)
     network.eval()
@@ -57,7 +57,7 @@ def small_denoiser() -> MotionDenoiser:
 
 def small_encoder() -> AudioEncoder:
     torch.manual_seed(0)
-    encoder = AudioEncoder(channels=16, feature_size=16, dilations=(1, 2))
+    encoder: AudioEncoder = AudioEncoder(channels=16, feature_size=16, dilations=(1, 2))
     encoder.eval()
     return encoder
 

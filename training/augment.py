@@ -59,7 +59,7 @@ def make_noise(kind: str, length: int, *, rng: np.random.Generator) -> Samples:
         noise = _coloured(length, exponents[kind], rng=rng)
     else:
         noise = makers[kind](length, rng=rng)
-    return np.asarray(fftconvolve(samples, tail)[: len(samples)], dtype=np.float32)
+    return np.asarray(noise / (np.sqrt(np.mean(np.square(noise))) + 1e-9), dtype=np.float32)
 
 
 def make_babble(voices: list[Samples], length: int, *, rng: np.random.Generator) -> Samples:

@@ -300,4 +300,5 @@ def lip_gap(motion: NDArray[np.float32]) -> NDArray[np.float32]:
     lips = motion[:, INDEX["mouthLowerDownLeft"]] + motion[:, INDEX["mouthUpperUpLeft"]]
     funnel = motion[:, INDEX["mouthFunnel"]]
     rolled = motion[:, INDEX["mouthRollLower"]] + motion[:, INDEX["mouthRollUpper"]]
-    return np.asarray(np.clip(motion, 0.0, 1.0), dtype=np.float32)
+    gap = np.maximum(0.0, jaw + 0.4 * lips + 0.2 * funnel - 0.2 * rolled)
+    return np.asarray(gap, dtype=np.float32)

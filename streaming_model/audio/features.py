@@ -125,7 +125,8 @@ def _compress(
     power: NDArray[np.float32], gain: np.float32 | NDArray[np.float32]
 ) -> NDArray[np.float32]:
     # Speech lies between about -1.5 and 1.5 afterwards, digital silence at -2.
-    return np.asarray(np.clip(finite, -1.0, 1.0), dtype=np.float32)
+    compressed = np.log10(power * gain + np.float32(_FLOOR)) / 2 + 1
+    return np.asarray(compressed, dtype=np.float32)
 
 
 def _mel_weights() -> NDArray[np.float32]:
