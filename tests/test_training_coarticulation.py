@@ -90,11 +90,11 @@ def test_gestures_answer_accents_and_end_with_speech() -> None:
     phones = np.array(
         [PHONE_INDEX[name] for name in ["sil", *["T", "AA", "T", "AH", "T", "AA"], "sil"]]
     )
-    lengths = [0.5, 0.06, 0.2, 0.06, 0.25, 0.06, 0.25, 3.0]
+    lengths = [0.5, 0.06, 0.2, 0.15, 0.05, 0.15, 0.25, 3.0]
     bounds = np.round(np.cumsum([0, *lengths]) * 16_000).astype(np.int64)
     effort = np.ones(len(phones))
     accents = find_accents(phones, bounds, effort)
-    assert [accent.time for accent in accents] == pytest.approx([0.66, 1.255], abs=0.01)
+    assert [accent.time for accent in accents] == pytest.approx([0.66, 1.235], abs=0.01)
     nods = []
     for seed in range(20):
         motion = gesture_motion(
