@@ -289,7 +289,7 @@ async def _send_events(websocket: WebSocket, session: Session) -> None:
 
 
 async def _receive(websocket: WebSocket, session: Session) -> None:
-    desk = Desk(session)
+    desk = Desk(session, takes_pcm=True)
     try:
         while True:
             message = await websocket.receive()

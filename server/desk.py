@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 class Desk:
-    """One connection's side of a session."""
+    """One connection's side of a session; only a WebSocket carries PCM."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, takes_pcm: bool) -> None:
         self._session = session
+        self._takes_pcm = takes_pcm
         self._audio: PushedAudio | None = None
 
     async def take_text(self, text: str) -> list[ServerEvent]:
@@ -56,6 +57,8 @@ class Desk:
             case protocol.Microphone(mode=mode):
                 session.switch_microphone(mode)
             case protocol.AudioStart(sample_rate=sample_rate, channels=channels):
+                if not self._takes_pcm:
+                    raise ProtocolError("bad_request", "PCM is taken on the WebSocket only.")
                 self.leave()
                 self._audio = session.open_audio(sample_rate=sample_rate, channels=channels)
             case protocol.AudioEnd():

@@ -339,7 +339,7 @@ class Session:
                 peer.send_event(event.to_json())
 
     async def _obey(self, peer: Peer) -> None:
-        desk = Desk(self)
+        desk = Desk(self, takes_pcm=False)
         async for text in peer.messages:
             for event in await desk.take_text(text):
                 peer.send_event(event.to_json())

@@ -7,6 +7,7 @@ viewer does comes out of channels, and what the viewer gets is handed to it enco
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ _BAD_SDP = (
     TypeError,
     AttributeError,
     AssertionError,
+    RuntimeError,  # "coroutine raised StopIteration"
     InternalError,
     InvalidAccessError,
     InvalidStateError,
@@ -96,6 +98,7 @@ class Peer:
         self.microphone: MediaStreamTrack | None = None
         self.events_open = asyncio.Event()
         self.connected = asyncio.Event()
+        self._is_ending = False
         self.closed = asyncio.Event()
 
     async def accept(self, offer: str, *, instant_of: Callable[[int], int], ntp: NtpClock) -> str:
@@ -132,11 +135,16 @@ class Peer:
             channel.send(text)
 
     async def close(self) -> None:
-        """Ends the connection; may be called again."""
+        """Ends the connection; later calls do nothing."""
+        if self._is_ending:
+            return
+        self._is_ending = True
         self.sound.stop()
         self.picture.stop()
         self.messages.close()
-        await self._connection.close()
+        # A description that was half applied can leave a transceiver without a transport.
+        with contextlib.suppress(AttributeError):
+            await self._connection.close()
         self.closed.set()
 
     async def _negotiate(
