@@ -60,15 +60,16 @@ class HeadLayer:
         motion = np.ascontiguousarray(values[:, 1:])
         _continue(motion, known, NODES, (spacing / EXPRESSION_REACH_CM) ** 2, 250)
         self.rest = np.concatenate([flat, depth + axis_depth], axis=1).astype(np.float32)
-        self._flat = np.ascontiguousarray(
-            motion.reshape(len(flat), -1, 3).transpose(1, 0, 2).reshape(len(geometry.deltas), -1)
-        )
         upright = self.rest @ fit.rotation
         beside = np.clip(np.abs(upright[:, 0]) - SHOULDER_CM, 0.0, None)
         below = np.clip((-6.0 - upright[:, 1]) / 4.0, 0.0, 1.0)
         height = upright[:, 1] - 0.5 * beside * below
         share = np.clip((height - NECK_BOTTOM_CM) / (NECK_TOP_CM - NECK_BOTTOM_CM), 0.0, 1.0)
         self.weight = (share * share * (3 - 2 * share)).astype(np.float32)[:, None]
+        motion *= np.clip(4 * self.weight, 0, 1)  # what stands still does so to the bit
+        self._flat = np.ascontiguousarray(
+            motion.reshape(len(flat), -1, 3).transpose(1, 0, 2).reshape(len(geometry.deltas), -1)
+        )
         self.pixels = pixels
         self.triangles = self._cells()
 

@@ -21,7 +21,7 @@ from streaming_model.renderer.geometry import (
     closing_share,
     upright_rotation,
 )
-from streaming_model.renderer.palette import Palette
+from streaming_model.renderer.palette import LEFT_CHEEK, LUMA, RIGHT_CHEEK, Palette
 from streaming_model.renderer.raster import cover_opening, draw_shaded
 from streaming_model.renderer.stage import Stage
 from streaming_model.rig import LOWER_GUM, LOWER_TEETH, TONGUE, UPPER_GUM, UPPER_TEETH, Rig
@@ -34,6 +34,9 @@ UPPER_SHOW_CM: Final = 0.30  # the upper incisors end this far below where close
 LOWER_RISE_CM: Final = 0.22  # and the lower ones begin this far above it, behind the upper
 TOUCH_CM: Final = 0.05  # lips nearer than this touch: they are soft
 GAPE_CM: Final = 1.6  # a picture's lips farther apart than this mean an open jaw, not a smile
+SOFTNESS: Final = 0.42  # blur of the inside per output pixel of one picture pixel
+GRAIN: Final = 0.7
+GRAIN_PATCH_CM: Final = 2.2
 CORNER_SHADE: Final = 0.5  # of the teeth towards the corners of the mouth
 SHADOW_HUE: Final = np.array([0.8, 1.05, 1.15], np.float32)
 FRONT_FALLOFF_CM: Final = 4.6  # how far behind the incisors the light still reaches
@@ -71,6 +74,8 @@ class MouthLayer:
         self.triangles = rig.interior_triangles.astype(np.int32)
         self.colours = _vertex_colours(rig, upright, palette)
         self.width = float(np.ptp(stage.project(fitted)[:, 0]))
+        self.softness = max(0.5, SOFTNESS * stage.size / len(portrait.picture))
+        self.grain = _grain(stage)
         self._own = None if portrait.fit.mouth_is_closed else self._own_mask()
 
     def draw(self, out: NDArray[np.uint8], face: Floats, motion: Floats, head: HeadMotion) -> None:
@@ -149,7 +154,13 @@ class MouthLayer:
             self.triangles,
         )
         small = cv2.resize(inside, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.GaussianBlur(small, (3, 3), 0.5), np.float32)
+        soft = np.asarray(cv2.GaussianBlur(small, (0, 0), self.softness), np.float32)
+        # The grain stays on the teeth: it travels with the head.
+        travel = self.stage.project(head.apply(self.rest[:1])) - self.stage.project(self.rest[:1])
+        to_here = np.array([[1, 0, travel[0, 0] - left], [0, 1, travel[0, 1] - top]], np.float32)
+        shape = (right - left, bottom - top)
+        grain = cv2.warpAffine(self.grain, to_here, shape, borderMode=cv2.BORDER_REFLECT_101)
+        return np.asarray(soft * grain[..., None], np.float32)
 
     def _contact_shade(self, cover: Floats) -> Floats:
         """Darkens what lies close behind the lips, more under the upper one."""
@@ -195,6 +206,31 @@ class MouthLayer:
         return np.asarray(inside + share * (own - inside), np.float32)
 
 
+def _grain(stage: Stage) -> Floats:
+    """Returns [size, size] factors around 1: the cheeks' fine texture, carried to the mouth.
+
+    The brighter cheek is mirrored over the whole stage, so that any place can be looked up.
+    """
+    scale = stage.scale
+    cheeks = [stage.landmarks[list(part)] for part in (LEFT_CHEEK, RIGHT_CHEEK)]
+    grey = (stage.picture @ LUMA).astype(np.float32)
+    best = np.ones((2, 2), np.float32)
+    brightest = 0.0
+    for cheek in cheeks:
+        x, y = np.round(cheek.mean(axis=0)).astype(int)
+        reach = max(int(GRAIN_PATCH_CM * scale / 2), 2)
+        patch = grey[max(y - reach, 0) : y + reach, max(x - reach, 0) : x + reach]
+        if min(patch.shape) >= 3 and float(patch.mean()) > brightest:
+            brightest = float(patch.mean())
+            smooth = cv2.GaussianBlur(patch, (0, 0), max(0.15 * scale, 1.0))
+            grain = np.clip(patch / np.maximum(smooth, 8.0), 0.8, 1.25)
+            best = np.asarray(1.0 + GRAIN * (grain - 1.0), np.float32)
+    repeats = [stage.size // side + 1 for side in best.shape]
+    tile = np.pad(best, [(0, side) for side in best.shape], mode="symmetric")
+    whole = np.tile(tile, [count // 2 + 1 for count in repeats])
+    return np.ascontiguousarray(whole[: stage.size, : stage.size], np.float32)
+
+
 def _vertex_colours(rig: Rig, points: Floats, palette: Palette) -> Floats:
     """Shades every interior vertex once: part, facing, depth, side of the light."""
     base = np.empty_like(points)
@@ -222,7 +258,8 @@ def _vertex_colours(rig: Rig, points: Floats, palette: Palette) -> Floats:
     outer = np.clip((np.abs(points[:, 0]) - 0.9) / 1.5, 0, 1)
     shade = facing * depth * side * (1.0 - CORNER_SHADE * outer * outer)
     # What little light gets there has been through flesh: shadows turn red.
-    return np.ascontiguousarray(base * shade[:, None] ** SHADOW_HUE, np.float32)
+    hue = 1.0 + palette.colourfulness * (SHADOW_HUE - 1.0)
+    return np.ascontiguousarray(base * shade[:, None] ** hue, np.float32)
 
 
 def _box(points: Floats, size: int, *, margin: int) -> tuple[int, int, int, int] | None:

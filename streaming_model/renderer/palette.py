@@ -38,17 +38,17 @@ class Palette:
 
     Attributes:
         skin: a well-lit part of the skin near the mouth.
-        lip: the lips' mean.
         tooth, gum, tongue, cavity: what the mouth shows when it opens.
+        colourfulness: 0 in a grey picture, 1 in a coloured one.
         light: [2] brightness at the picture's left and right cheek over the brighter one.
     """
 
     skin: Floats
-    lip: Floats
     tooth: Floats
     gum: Floats
     tongue: Floats
     cavity: Floats
+    colourfulness: float
     light: Floats
 
 
@@ -61,20 +61,26 @@ def read_palette(picture: NDArray[np.uint8], landmarks: Floats) -> Palette:
     brighter = left if brightness[0] > brightness[1] else right
     skin = _at_percentile(brighter, 75)
     lip = lips.mean(axis=0)
+    colourfulness = min(float(np.ptp(skin)) / max(float(skin.max()), 1.0) / 0.2, 1.0)
     light = np.clip(brightness / brightness.max(), 0.55, 1.0)
     # The skin's colour is the light's colour times a typical skin: use it, half way, as a tint.
     tint = skin / float(skin @ LUMA)
     level = float(skin @ LUMA)
     tooth = TOOTH / float(TOOTH @ LUMA) * level * 1.08
     flesh = 0.5 * lip + 0.5 * FLESH / float(FLESH @ LUMA) * level * 0.66 * tint**0.5
+
+    def painted(colour: Floats) -> Floats:
+        grey = np.full(3, float(colour @ LUMA))
+        return np.asarray(np.clip(grey + colourfulness * (colour - grey), 0, 250), np.float32)
+
     return Palette(
-        skin=skin.astype(np.float32),
-        lip=lip.astype(np.float32),
-        tooth=np.clip(tooth * tint**0.8, 0, 250).astype(np.float32),
-        gum=np.clip(flesh * 0.95, 0, 255).astype(np.float32),
-        tongue=np.clip(flesh * np.array([1.0, 0.92, 0.92]), 0, 255).astype(np.float32),
-        cavity=np.clip(flesh * np.array([0.40, 0.24, 0.24]), 0, 255).astype(np.float32),
-        light=light.astype(np.float32),
+        skin=np.asarray(skin, np.float32),
+        tooth=painted(tooth * tint**0.8),
+        gum=painted(flesh * 0.95),
+        tongue=painted(flesh * np.array([1.0, 0.92, 0.92])),
+        cavity=painted(flesh * np.array([0.40, 0.24, 0.24])),
+        colourfulness=colourfulness,
+        light=np.asarray(light, np.float32),
     )
 
 
