@@ -1,8 +1,9 @@
 """Blocks of audio in, pictures on the timeline; able to take back what was not seen yet.
 
-States are immutable values, so the last second's are kept: an interruption goes back to the
-block that leaves next, lets the model hear silence from there, and the mouth closes without
-the picture standing still. It knows nothing of when media leaves, beyond the timeline.
+States are immutable values, so the last second's are kept: to change what is about to leave
+(an interruption, a text that can begin early) is to go back to the state before it and hear
+something else from there. The picture never stands still. It knows nothing of when media
+leaves, beyond the timeline.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from server.channel import Channel, Overflow
 from server.clock import Clock
 from server.inference import AvatarPort, Inference, MotionState
 from server.pacing import Pace, pace, to_samples
-from server.speech import Block, silent_block
+from server.speech import BLOCK, Block
 from server.timeline import Timeline
 from streaming_model.media import (
     SAMPLES_PER_MOTION_FRAME,
@@ -35,6 +36,7 @@ class Animator:
     Attributes:
         avatar: the portrait that speaks.
         draw_cost: smoothed time to draw a picture, in 16 kHz samples.
+        end: media time up to which it was given audio.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Animator:
         """Takes what it needs; `on_picture` is told the start of every picture placed in time."""
         self.avatar = avatar
         self.draw_cost = 0.0
+        self.end = 0
         self._seed = seed
         self._inference = inference
         self._clock = clock
@@ -58,8 +61,9 @@ class Animator:
         self._is_watched = is_watched
         self._on_picture = on_picture
         self._state = avatar.start(seed=seed)
-        self._blocks: Channel[Block] = Channel(_MOST_WAITING, Overflow.REFUSE)
-        self._current: Block | None = None
+        self._blocks: Channel[Block] = Channel(_MOST_WAITING + 2 * _KEPT, Overflow.REFUSE)
+        self._current: Block | None = None  # being heard
+        self._next = 0  # start of the first block not heard yet
         self._heard: deque[tuple[Block, MotionState]] = deque(maxlen=_KEPT)  # with state before
         self._has_gap = False
         self._redrawn_from = 0
@@ -67,7 +71,10 @@ class Animator:
 
     def offer(self, block: Block) -> bool:
         """Queues the next block; returns False while two seconds wait already."""
-        return self._blocks.offer(block)
+        if len(self._blocks) >= _MOST_WAITING or not self._blocks.offer(block):
+            return False
+        self.end = block.start + BLOCK
+        return True
 
     def change_avatar(self, avatar: AvatarPort) -> None:
         """Lets another portrait go on from the next picture on."""
@@ -78,19 +85,24 @@ class Animator:
             self._heard.clear()
         self.avatar, self._state = avatar, fresh
 
-    def rewind(self, start: int, utterance: int) -> None:
-        """Makes the model hear silence, as `utterance`, from the block at `start` on."""
+    def rewind(self, blocks: Sequence[Block]) -> None:
+        """Makes the model hear these blocks instead of what it was given from there on."""
+        if not blocks:
+            return
+        start = blocks[0].start
         self._take += 1
-        again = [] if self._current is None else [self._current]
-        again += self._blocks.drain()
+        waiting = [] if self._current is None else [self._current]
+        waiting += self._blocks.drain()
+        self._current = None
         while self._heard and self._heard[-1][0].start >= start:
             block, before = self._heard.pop()
-            again.insert(0, block)
+            self._next = block.start
             self._state = dataclasses.replace(self._state, motion=before)
-        self._current = None
-        for block in again:
-            is_kept = block.start < start
-            self._blocks.offer(block if is_kept else silent_block(block.start, utterance))
+        before_start = [block for block in waiting if block.start < start]
+        for block in [*before_start, *blocks]:
+            if block.start >= self._next:
+                self._blocks.offer(block)
+        self.end = blocks[-1].start + BLOCK
         self._redrawn_from = start
         self._has_gap = True
 
@@ -102,8 +114,9 @@ class Animator:
             chunk = AudioChunk(block.start, block.speech, block.utterance)
             state, motion = await self._inference.step(generator, before, chunk)
             if take != self._take:
-                continue
+                continue  # rewound meanwhile: the block, or another in its place, waits again
             self._current = None
+            self._next = block.start + BLOCK
             if generator is not self.avatar.motion:
                 continue  # a portrait with another generator took over meanwhile
             self._heard.append((block, before))

@@ -37,6 +37,7 @@ from streaming_model.media import (
 _PICTURES = 4
 _STALL = 100 * MILLISECOND  # behind by more, the media clock pauses instead of bursting
 _RETRY = 5_000_000  # ns
+_LEAD = 40 * MILLISECOND  # for the model to hear the first blocks of a text anew
 _MARGIN = 60 * MILLISECOND  # first guess of what computing costs on top of the lookahead
 _MOST_MARGIN = 400 * MILLISECOND
 
@@ -87,7 +88,7 @@ class LiveLine:
             is_watched=lambda: len(audience) > 0,
             on_picture=self._note_need,
         )
-        self._floor = 0
+        self._composed = 0  # media time up to which audio was composed
         self._clock = engines.clock
         self._audience = audience
         self._on_audible = on_audible
@@ -122,10 +123,11 @@ class LiveLine:
         The sound stops at once; the model takes back what it heard of it, so that the face
         comes to rest with the next pictures.
         """
-        self._floor = self.utterance = floor
+        self.utterance = floor
         unheard = self.queue.drop_before(floor)
         self.timeline.interrupt(floor)
-        self.animator.rewind(-(-self.timeline.position // BLOCK) * BLOCK, floor)
+        starts = range(_next_block_start(self.timeline.position), self._composed, BLOCK)
+        self.animator.rewind([silent_block(start, floor) for start in starts])
         return unheard
 
     async def run(self) -> None:
@@ -138,21 +140,34 @@ class LiveLine:
             group.create_task(self._show(), name="show")
 
     async def _compose(self) -> None:
-        start = 0
         while True:
+            start = self._composed
             await self._clock.sleep_until(self._schedule.instant(start))
             self._pause_if_behind(self._schedule.media_time(self._clock.now()) - start)
+            self._begin_early()
             block = self._next_block(start)
             self.timeline.add_audio(block)
+            self._composed = start + BLOCK
             await self._animate(block)
-            start += BLOCK
+
+    def _begin_early(self) -> None:
+        """Lets speech that is there already begin in the silence that has not left yet.
+
+        Sound from a microphone must wait until the model has looked ahead; a text's does not:
+        what lies ahead of it is known.
+        """
+        head_start = _LEAD + 2 * int(self.animator.draw_cost)
+        first = _next_block_start(self.timeline.position + head_start)
+        is_silent = not self.timeline.holds_speech and not self.microphone.is_speech
+        if is_silent and self.queue.can_begin(self._composed - first):
+            blocks = [self._next_block(start) for start in range(first, self._composed, BLOCK)]
+            self.timeline.replace_audio(blocks)
+            self.animator.rewind(blocks)
 
     async def _animate(self, block: Block) -> None:
         """Hands a block to the animator; while the model is seconds behind, so is everything."""
-        while not self.animator.offer(block):
+        while self.animator.end <= block.start and not self.animator.offer(block):
             await self._clock.sleep_until(self._clock.now() + _RETRY)
-            if block.utterance < self._floor:
-                block = silent_block(block.start, self._floor)
 
     def _next_block(self, start: int) -> Block:
         block = self.queue.take(start)
@@ -189,6 +204,10 @@ class LiveLine:
     def _pause_if_behind(self, behind: int) -> None:
         if behind > _STALL:
             self._schedule = self._schedule.later(behind)
+
+
+def _next_block_start(media_time: int) -> int:
+    return -(-media_time // BLOCK) * BLOCK
 
 
 def _limits(chunk_frames: int, lookahead_frames: int) -> DelayLimits:

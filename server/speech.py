@@ -121,6 +121,14 @@ class SpeechQueue:
         self._utterances = deque(item for item in self._utterances if item.number >= number)
         return [utterance.number for utterance in dropped if utterance.taken == 0]
 
+    def can_begin(self, samples: int) -> bool:
+        """Whether the next utterance has not begun and has that much audio, or all of it."""
+        if not self._utterances or samples <= 0:
+            return False
+        utterance = self._utterances[0]
+        is_enough = utterance.waiting >= samples or utterance.is_complete
+        return utterance.taken == 0 and is_enough
+
     def take(self, start: int) -> Block | None:
         """Returns the next block of speech for media time `start`, or None when none is ready.
 

@@ -8,6 +8,7 @@ which all sound is silenced.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -107,6 +108,15 @@ class Timeline(Generic[FrameT]):
             if block.ends and index == count - 1:
                 packet.marks.append(Mark(block.utterance, ends=True))
             self._packets.append(packet)
+
+    def replace_audio(self, blocks: Sequence[Block]) -> None:
+        """Puts these blocks in the place of everything from the first one's start on."""
+        if not blocks:
+            return
+        while self._packets and self._packets[-1].start >= blocks[0].start:
+            self._packets.pop()
+        for block in blocks:
+            self.add_audio(block)
 
     def add_frame(self, start: int, frame: FrameT) -> Pace:
         """Places a finished frame; returns DROP when it is too late.

@@ -78,6 +78,10 @@ class Rig:
         self.line.queue.append(number, hum(seconds), "words")
         self.line.queue.complete(number)
 
+    def first_sound(self) -> int:
+        """Returns the instant at which the first speech left."""
+        return min(at for at, _, sound in self.audience.sounds if np.abs(sound).max() > 0.1)
+
     def loudness(self) -> dict[int, float]:
         return {start: float(np.abs(sound).max()) for _, start, sound in self.audience.sounds}
 
@@ -138,14 +142,34 @@ async def test_sound_and_picture_of_one_instant_leave_at_the_same_instant() -> N
         assert (height > 20) == (loud[start] > 0.1)
 
 
-async def test_what_is_said_leaves_within_lookahead_and_margin() -> None:
+async def test_live_sound_leaves_within_lookahead_and_margin() -> None:
     async with running() as rig:
         await rig.run(2)
         asked = rig.clock.now()
-        rig.say(1, 1.0)
+        rig.line.queue.open(1)
+        for piece in range(25):
+            rig.line.queue.append(1, hum(1.0)[piece * FRAME : (piece + 1) * FRAME])
+            await rig.run(0.04)
+        await rig.run(1)
+    assert 0.16 * SECOND < rig.first_sound() - asked <= 0.26 * SECOND
+
+
+async def test_a_text_need_not_wait_for_the_lookahead() -> None:
+    async with running(draw_cost=0.01) as rig:
         await rig.run(2)
-    first = min(instant for instant, _, sound in rig.audience.sounds if np.abs(sound).max() > 0.1)
-    assert first - asked <= 0.26 * SECOND
+        asked = rig.clock.now()
+        rig.say(1, 1.0)
+        await rig.run(3)
+    assert rig.first_sound() - asked <= 0.15 * SECOND
+    starts = [start for _, start, _ in rig.audience.sounds]
+    assert starts == list(range(0, len(starts) * TICK, TICK))
+    pictures = [start for _, start, _ in rig.audience.pictures]
+    assert pictures == list(range(0, len(pictures) * FRAME, FRAME))
+    loud = rig.loudness()
+    assert sum(level > 0.1 for level in loud.values()) == 50
+    for _, start, height in rig.audience.pictures:
+        assert (height > 20) == (loud[start] > 0.1)
+    assert rig.line.late_frames == 0
 
 
 async def test_utterances_are_announced_when_they_are_heard() -> None:
