@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from streaming_model.portrait.resample import resize
 
+_RIM: Final = 0.4  # depth of the grain inside the hole, of half the head's width
 _WASH_SIDE: Final = 384  # pixels, at which the background is continued
 
 Array = NDArray[Any]
@@ -34,78 +35,84 @@ def complete_background(image: NDArray[np.uint8], matte: NDArray[np.float32]) ->
         return image.copy()
     if hole.all():
         return np.asarray(cv2.GaussianBlur(image, (0, 0), max(width, height) / 20), np.uint8)
-    wash = _wash(image, hole)
-    filled = np.where(hole[:, :, None] > 0, wash, image)
-    grain = _grain(image, hole, sigma=max(0.04 * reach, 1.0))
-    completed = filled + _mirrored(grain, hole, reach=reach)
-    return np.clip(completed + 0.5, 0, 255).astype(np.uint8)
+    plate = np.where(hole[:, :, None] > 0, _wash(image, hole), image).astype(np.uint8)
+    _add_grain(plate, image, hole, reach=reach)
+    return plate
 
 
 def _wash(image: NDArray[np.uint8], hole: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Returns the colours around the hole carried smoothly over it: [h,w,3] uint8."""
     height, width = hole.shape
-    scale = min(1.0, _WASH_SIDE / max(hole.shape))
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    known = resize(1 - hole.astype(np.float32), *size)
-    colours = resize((image * (1 - hole[:, :, None])).astype(np.float32), *size)
-    colours = colours / np.maximum(known, 1e-3)[:, :, None]
-    wash = _push_pull(colours.astype(np.float32), np.asarray(known > 0.1, np.float32))
-    return np.clip(resize(wash, width, height) + 0.5, 0, 255).astype(np.uint8)
+    colours, known = _known_colours(image, hole, step=max(hole.shape) / _WASH_SIDE)
+    wash = _push_pull(colours, np.asarray(known > 0.1, np.float32))
+    rounded = np.clip(wash + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.resize(rounded, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def _grain(
-    image: NDArray[np.uint8], hole: NDArray[np.uint8], *, sigma: float
-) -> NDArray[np.float32]:
-    """Returns what a blur of about `sigma` pixels takes from the picture outside the hole."""
+def _known_colours(image: Array, hole: Array, *, step: float) -> tuple[Array, Array]:
+    """Returns the picture outside the hole and its share of each pixel, reduced by `step`."""
     height, width = hole.shape
-    size = (max(round(width / sigma), 1), max(round(height / sigma), 1))
-    known = 1 - hole.astype(np.float32)
-    colours = image * known[:, :, None]
-    weight = cv2.GaussianBlur(resize(known, *size), (3, 3), 0)
-    blurred = cv2.GaussianBlur(resize(colours, *size), (3, 3), 0)
-    smooth = np.asarray(blurred / np.maximum(weight, 1e-3)[:, :, None], np.float32)
-    grain = (image - resize(smooth, width, height)) * known[:, :, None]
-    # Grain is texture everywhere; what stands out of it are things, which must not be repeated.
-    limit = 4 * float(np.median(np.abs(grain[hole == 0]))) + 1
-    return np.asarray(np.clip(grain, -limit, limit), np.float32)
+    step = max(step, 1.0)
+    size = (max(round(width / step), 1), max(round(height / step), 1))
+    outside = np.asarray(hole == 0, np.uint8)
+    known = resize(outside * np.uint8(255), *size) / 255
+    colours = resize(cv2.bitwise_and(image, image, mask=outside), *size)
+    return colours / np.maximum(known, 0.05)[:, :, None], known
 
 
-def _push_pull(colours: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Fills the unknown with the colours around, smoothly, by an image pyramid."""
-    height, width = known.shape
-    if min(height, width) <= 2:
-        weight = max(float(known.sum()), 1e-6)
-        mean = (colours * known[:, :, None]).sum(axis=(0, 1)) / weight
-        return np.asarray(np.where(known[:, :, None] > 0, colours, mean), np.float32)
-    size = ((width + 1) // 2, (height + 1) // 2)
-    weight = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
-    weighted = cv2.resize(colours * known[:, :, None], size, interpolation=cv2.INTER_AREA)
-    coarse = np.asarray(weighted / np.maximum(weight, 1e-6)[:, :, None], np.float32)
-    coarse = _push_pull(coarse, np.minimum(weight * 4, 1).astype(np.float32))
-    pulled = cv2.GaussianBlur(coarse, (3, 3), 0)
-    up = resize(np.asarray(pulled, np.float32), width, height)
-    return np.asarray(known[:, :, None] * colours + (1 - known[:, :, None]) * up, np.float32)
-
-
-def _mirrored(
-    grain: NDArray[np.float32], hole: NDArray[np.uint8], *, reach: float
-) -> NDArray[np.float32]:
-    """Returns the grain outside the hole reflected into it, fading inwards: [h,w,3]."""
+def _add_grain(
+    plate: NDArray[np.uint8], image: NDArray[np.uint8], hole: NDArray[np.uint8], *, reach: float
+) -> None:
+    """Reflects the grain around the hole into its rim, fading inwards, in place."""
+    depth = _RIM * reach + 1
     distance, labels = cv2.distanceTransformWithLabels(
         hole, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    rows, columns = np.nonzero(hole == 0)
-    nearest = np.zeros((len(rows) + 1, 2), np.float32)
-    nearest[labels[rows, columns]] = np.stack([columns, rows], axis=1)
-    y, x = np.mgrid[: hole.shape[0], : hole.shape[1]].astype(np.float32)
-    edge = nearest[labels]
-    source = 2 * edge - np.stack([x, y], axis=2)
-    reflected = cv2.remap(
-        grain,
-        source[:, :, 0],
-        source[:, :, 1],
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REFLECT,
-    )
-    fade = np.clip(1 - distance / (0.4 * reach + 1), 0, 1) * hole
-    return np.asarray(reflected * fade[:, :, None], np.float32)
+    outside = np.flatnonzero(hole == 0)
+    nearest = np.zeros(len(outside) + 1, np.intp)
+    nearest[labels.ravel()[outside]] = outside
+    rows, columns = np.nonzero((distance > 0) & (distance < depth))
+    edge_rows, edge_columns = np.unravel_index(nearest[labels[rows, columns]], hole.shape)
+    height, width = hole.shape
+    from_rows, from_columns = 2 * edge_rows - rows, 2 * edge_columns - columns
+    is_inside = (from_rows >= 0) & (from_rows < height)
+    is_inside &= (from_columns >= 0) & (from_columns < width)
+    rows, columns = rows[is_inside], columns[is_inside]
+    grain = _grain(image, hole, from_rows[is_inside], from_columns[is_inside], sigma=0.04 * reach)
+    fade = 1 - distance[rows, columns, None] / depth
+    plate[rows, columns] = np.clip(plate[rows, columns] + grain * fade + 0.5, 0, 255)
+
+
+def _grain(image: Array, hole: Array, rows: Array, columns: Array, *, sigma: float) -> Array:
+    """Returns what a blur of about `sigma` pixels takes from these pixels outside the hole: [n,3].
+
+    Grain is texture everywhere; what stands out of it are things, which must not be repeated.
+    """
+    colours, known = _known_colours(image, hole, step=sigma)
+    weight = cv2.GaussianBlur(known, (3, 3), 0)
+    smooth = cv2.GaussianBlur(colours * known[:, :, None], (3, 3), 0)
+    smooth = smooth / np.maximum(weight, 0.05)[:, :, None]
+    half = (max(image.shape[1] // 2, 1), max(image.shape[0] // 2, 1))
+    smooth = cv2.resize(smooth.astype(np.float32), half, interpolation=cv2.INTER_LINEAR)
+    near_rows = np.minimum(rows // 2, half[1] - 1)
+    near_columns = np.minimum(columns // 2, half[0] - 1)
+    grain = image[rows, columns] - smooth[near_rows, near_columns]
+    grain[hole[rows, columns] > 0] = 0
+    limit = 4 * float(np.median(np.abs(grain))) + 1 if grain.size else 0.0
+    return np.asarray(np.clip(grain, -limit, limit))
+
+
+def _push_pull(colours: Array, known: Array) -> Array:
+    """Fills the unknown with the colours around, smoothly, by an image pyramid."""
+    height, width = known.shape
+    share = known[:, :, None]
+    if min(height, width) <= 2:
+        mean = (colours * share).sum(axis=(0, 1)) / max(float(known.sum()), 1e-6)
+        return np.asarray(np.where(share > 0, colours, mean), np.float32)
+    size = ((width + 1) // 2, (height + 1) // 2)
+    weight = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
+    weighted = cv2.resize(colours * share, size, interpolation=cv2.INTER_AREA)
+    coarse = weighted / np.maximum(weight, 1e-6)[:, :, None]
+    coarse = _push_pull(coarse, np.minimum(weight * 4, 1))
+    pulled = cv2.GaussianBlur(coarse, (3, 3), 0)
+    return np.asarray(share * colours + (1 - share) * resize(pulled, width, height), np.float32)

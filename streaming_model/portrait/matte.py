@@ -169,8 +169,8 @@ def _geometric_prior(shape: tuple[int, ...], points: Array) -> Plane:
     prior = np.zeros(shape[:2], np.uint8)
     x, y, face_width = _face_square(points)
     chin = points[152]
-    head = (round(x), round(y - 0.12 * face_width))
-    axes = (round(0.68 * face_width), round(0.9 * face_width))
+    head = (round(x), round(y - 0.2 * face_width))
+    axes = (round(0.8 * face_width), round(1.1 * face_width))
     cv2.ellipse(prior, head, axes, 0, 0, 360, 1, -1)
     below = shape[0] + face_width
     half_neck, half_shoulders = 0.4 * face_width, 1.4 * face_width
