@@ -63,6 +63,12 @@ class Pair:
         self.lower_share = _shares(rest[self.lower])
         self.active = np.flatnonzero(np.abs(opening.spread).max(axis=1) > 1e-4)
         self.spread = np.ascontiguousarray(opening.spread[self.active])
+        reach = np.abs(opening.spread)
+        from_upper = reach[:, : len(self.upper)].sum(axis=1)
+        from_lower = reach[:, len(self.upper) :].sum(axis=1)
+        skin = (from_upper + from_lower > 0.1) & ~np.isin(np.arange(len(rest)), self.ring)
+        self.above = np.flatnonzero(skin & (from_upper > from_lower))
+        self.below = np.flatnonzero(skin & (from_upper <= from_lower))
 
     def facing(self, points: Floats) -> tuple[Floats, Floats]:
         """Returns the point of the other side opposite each upper and each lower vertex."""
@@ -86,8 +92,17 @@ class Pair:
         below, above = self.facing(points)
         upper_over = np.minimum(points[self.upper, 1] - below[:, 1], 0.0)
         lower_over = np.minimum(above[:, 1] - points[self.lower, 1], 0.0)
-        if min(upper_over.min(), lower_over.min()) > -1e-4:
-            return
+        if min(upper_over.min(), lower_over.min()) < -1e-4:
+            self._meet(points, upper_over, lower_over)
+        # Skin next to an edge that rolls in does not hang over it.
+        for skin, edge, sign in ((self.above, self.upper, 1), (self.below, self.lower, -1)):
+            x, y = points[edge, 0], points[edge, 1]
+            line = np.interp(points[skin, 0], x, y)
+            beside = (points[skin, 0] < x[0]) | (points[skin, 0] > x[-1])
+            over = np.maximum(sign * (line - points[skin, 1]), 0.0)
+            points[skin, 1] += np.where(beside, 0.0, sign * over).astype(np.float32)
+
+    def _meet(self, points: Floats, upper_over: Floats, lower_over: Floats) -> None:
         correction = np.concatenate([-upper_over / 2, lower_over[1:-1] / 2])
         points[self.active, 1] += self.spread @ correction.astype(np.float32)
         # The spread acts on neighbours too: settle the ring itself exactly.

@@ -37,6 +37,7 @@ GAPE_CM: Final = 1.6  # a picture's lips farther apart than this mean an open ja
 SOFTNESS: Final = 0.42  # blur of the inside per output pixel of one picture pixel
 GRAIN: Final = 0.7
 GRAIN_PATCH_CM: Final = 2.2
+DARKEST: Final = 0.3
 CORNER_SHADE: Final = 0.5  # of the teeth towards the corners of the mouth
 SHADOW_HUE: Final = np.array([0.8, 1.05, 1.15], np.float32)
 FRONT_FALLOFF_CM: Final = 4.6  # how far behind the incisors the light still reaches
@@ -93,6 +94,7 @@ class MouthLayer:
         if float(cover.sum()) < 0.05:
             return
         inside = self._interior(motion, head, box)
+        inside *= self._light_let_in(upper, lower, motion)
         inside *= self._contact_shade(cover)[..., None]
         if self._own is not None:
             inside = self._keep_own(inside, motion, head, box)
@@ -161,6 +163,16 @@ class MouthLayer:
         shape = (right - left, bottom - top)
         grain = cv2.warpAffine(self.grain, to_here, shape, borderMode=cv2.BORDER_REFLECT_101)
         return np.asarray(soft * grain[..., None], np.float32)
+
+    def _light_let_in(self, upper: Floats, lower: Floats, motion: Floats) -> Floats:
+        """Returns how bright the inside is, [3]: barely parted lips show a dark line, no teeth."""
+        gap = float(np.ptp(np.concatenate([upper, lower])[:, 1]))
+        middle = lower[len(lower) // 2, 1] - upper[len(upper) // 2, 1]
+        share = min(max((min(gap, float(middle)) / self.width - 0.03) / 0.11, 0.0), 1.0)
+        bared = motion[INDEX["mouthUpperUpLeft"]] + motion[INDEX["mouthUpperUpRight"]]
+        share = min(max(share + float(bared), 0.0), 1.0)
+        darkest = DARKEST ** (1.0 + self.palette.colourfulness * (SHADOW_HUE - 1.0) * 2)
+        return np.asarray(darkest + (1.0 - darkest) * share, np.float32)
 
     def _contact_shade(self, cover: Floats) -> Floats:
         """Darkens what lies close behind the lips, more under the upper one."""
