@@ -166,7 +166,12 @@ def visit() -> Iterator[Callable[..., Page]]:
         expected: tuple[str, ...] = (),
         **context: Any,  # noqa: ANN401 - Playwright's options
     ) -> Page:
-        options = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark", **context}
+        options = {
+            "viewport": {"width": 1440, "height": 900},
+            "color_scheme": "dark",
+            "bypass_csp": True,  # Playwright evaluates strings, which the page forbids
+            **context,
+        }
         page = browser.new_context(**options).new_page()
         page.set_default_timeout(20_000)
         complaints: list[str] = []

@@ -231,4 +231,4 @@ def spoken_speech() -> NDArray[np.float32]:
     clauses = list(open_voice("joe").speak(f"{LINE}. {LINE}."))
     samples = np.concatenate([clause.samples for clause in clauses])
     wanted = np.arange(0, len(samples), clauses[0].sample_rate / MICROPHONE_RATE)
-    return np.interp(wanted, np.arange(len(samples)), samples).astype(np.float32)
+    return np.asarray(np.interp(wanted, np.arange(len(samples)), samples), np.float32)

@@ -55,7 +55,7 @@ def test_sound_and_picture_arrive_together(
     launch: Callable[..., Browser], visit: Visit, fake_server: ServerProcess
 ) -> None:
     browser = launch(SOUND_ALLOWED)
-    page = visit(browser, "about:blank", bypass_csp=True)
+    page = visit(browser, "about:blank")
     page.add_init_script(REMEMBER_PEER)
     with page.expect_response("**/v1/sessions") as opened:
         page.goto(fake_server.address)
