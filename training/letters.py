@@ -4,7 +4,7 @@ Letters are aligned to phonemes by hard EM, then a small convolutional tagger le
 phonemes (none, one or two) each letter stands for, in American and British at once. Words that
 share their first five letters stay on one side of the split, so that inflections do not leak.
 
-Run: python -m training.letters --epochs 8 --output server/voice/weights/letters.safetensors
+Run: python -m training.letters
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from torch import Tensor, nn
+
+from server.voice.letters import WEIGHTS, LetterReader
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 STRESS = "ˈˌ"
@@ -268,13 +270,50 @@ def _batches(
     return batches
 
 
+def evaluate(accent: int) -> None:
+    """Prints the errors of the shipped reader on held-out dictionary words."""
+    reader = LetterReader(british=bool(accent))
+    held_out = [
+        word
+        for word in read_dictionaries()
+        if word.accent == accent and word.is_gold and is_held_out(word.letters)
+    ]
+    errors = length = wrong = unstressed_errors = 0
+    for word in held_out:
+        read = units_of(reader.read(word.letters))
+        bare = [unit.strip(STRESS) for unit in word.units]
+        errors += edit_distance(list(word.units), list(read))
+        unstressed_errors += edit_distance(bare, [unit.strip(STRESS) for unit in read])
+        length += len(word.units)
+        wrong += read != word.units
+    print(
+        f"{'British' if accent else 'American'}: {len(held_out)} words, phone error "
+        f"{100 * unstressed_errors / length:.1f} % ({100 * errors / length:.1f} % with stress), "
+        f"words with any error {100 * wrong / len(held_out):.1f} %"
+    )
+
+
+def edit_distance(first: list[str], second: list[str]) -> int:
+    """Returns the least number of insertions, deletions and substitutions."""
+    row = list(range(len(second) + 1))
+    for i, left in enumerate(first, 1):
+        diagonal, row[0] = row[0], i
+        for j, right in enumerate(second, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (left != right))
+    return row[-1]
+
+
 def main() -> None:
-    """Reads the arguments and trains."""
+    """Reads the arguments and trains, or evaluates what is shipped."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--output", type=Path, default=WEIGHTS)
+    parser.add_argument("--evaluate", action="store_true", help="only print the errors")
     arguments = parser.parse_args()
-    train(arguments.epochs, arguments.output)
+    if not arguments.evaluate:
+        train(arguments.epochs, arguments.output)
+    for accent in (0, 1):
+        evaluate(accent)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from server.voice.letters import LetterReader
+from server.voice.names import name
 from server.voice.tokens import PAUSES, Token
 from server.voice.word_class import word_class
 
@@ -84,6 +85,9 @@ class EnglishPhonemes:
         """Reads a word that no dictionary holds, with its possessive and its Irish O'."""
         if word.endswith(("'s", "s'")):
             return self.add_s(self._unknown(word[:-2]))
+        known = name(word, british=self._british)
+        if known is not None:
+            return known
         if word.startswith("o'") and len(word) > 2:
             return ("Q" if self._british else "O") + self.word(word[2:].capitalize())
         return self._letters.read(word.replace("'", ""))
