@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import av
 import cv2
@@ -145,11 +145,13 @@ class FilmWriter:
             self._container = av.open(str(self._part), "w", options=_muxer_options(path))
         except (av.error.FFmpegError, OSError) as error:
             raise FilmError(f"'{path}' cannot be written: {error.strerror}.") from error
-        self._video = self._container.add_stream(codecs.video, rate=fps, options=codecs.options)
+        video = self._container.add_stream(codecs.video, rate=fps, options=codecs.options)
+        self._video = cast("av.VideoStream", video)
         self._video.width = self._video.height = size
         self._video.pix_fmt = "yuv420p"
         self._video.codec_context.time_base = Fraction(1, SAMPLE_RATE)
-        self._audio = self._container.add_stream(codecs.audio, rate=SOUND_RATE, layout="mono")
+        audio = self._container.add_stream(codecs.audio, rate=SOUND_RATE, layout="mono")
+        self._audio = cast("av.AudioStream", audio)
         self._audio.codec_context.bit_rate = 128_000
         self._heard = 0
 
@@ -173,7 +175,7 @@ class FilmWriter:
 
     def write_picture(self, frame: VideoFrame) -> None:
         """Adds a picture at `frame.start`."""
-        planes = cv2.cvtColor(frame.image, cv2.COLOR_RGB2YUV_I420)
+        planes = np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_RGB2YUV_I420), np.uint8)
         picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         picture.pts = frame.start
         picture.time_base = Fraction(1, SAMPLE_RATE)

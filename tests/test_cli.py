@@ -31,7 +31,7 @@ def speech(tmp_path: Path) -> Path:
     """Returns 1.2 s of a voice-like sound at 44.1 kHz stereo, with a pause in the middle."""
     rate = 44_100
     time = np.arange(int(1.2 * rate)) / rate
-    wave = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 20))
+    wave = np.sum([np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 20)], axis=0)
     wave = 0.2 * wave * ((time < 0.5) | (time > 0.8))
     path = tmp_path / "speech.wav"
     with av.open(str(path), "w") as container:
@@ -48,7 +48,7 @@ def film_facts(path: Path) -> tuple[list[float], tuple[int, int], float]:
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         frames = list(container.decode(video))
-        times = [float(frame.pts * video.time_base) for frame in frames]
+        times = [float(frame.time or 0) for frame in frames]
         size = (frames[0].width, frames[0].height)
     with av.open(str(path)) as container:
         rate = container.streams.audio[0].codec_context.sample_rate
