@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from server.voice.abbreviations import ABBREVIATIONS, NEVER_LAST
 
-LIMITS = (45, 90, 150, 220)  # characters of the first, second, third and every later clause
+LIMITS = (45, 70, 120, 220)  # characters of the first, second, third and every later clause
 TOLERANCE = 1.3  # a sentence this much over the limit is not cut unless at a comma
 LAST_RESORT = 1.8  # over this times the limit it is cut between any two words
+SHORTEST_FIRST = 15  # characters; while a shorter clause is heard the next is not yet made
 LEAST_WORDS = 2  # on each side of a cut
 
 PARAGRAPH, SENTENCE, LINE, SEMICOLON, COMMA, CONJUNCTION, NONE = range(7)
@@ -94,7 +95,8 @@ def _cut(sentence: Sequence[_Chunk], limit: int, *, shortest: bool) -> int:
     fitting = [count for count in candidates if sentence[count - 1].end - start <= limit]
     soft = [count for count in fitting if sentence[count - 1].rank <= COMMA]
     if soft:
-        return soft[0] if shortest else soft[-1]
+        long_enough = [n for n in soft if sentence[n - 1].end - start >= SHORTEST_FIRST]
+        return long_enough[0] if shortest and long_enough else soft[-1]
     if length <= limit * TOLERANCE:
         return len(sentence)
     conjunction = [count for count in fitting if sentence[count - 1].rank == CONJUNCTION]
