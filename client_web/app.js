@@ -109,8 +109,7 @@ function onMessage(message) {
       break;
     case "agent.speak_ended":
       captions.end({ isInterrupted: message.interrupted });
-      // cut off before a sound was heard: the state never changed
-      if (document.body.dataset["speech"] === "preparing") speech.setState("idle");
+      speech.giveUp();
       break;
     case "subtitle.delta":
       captions.add(message.utterance, message.text);
@@ -122,7 +121,7 @@ function onMessage(message) {
       notify(message.message);
       break;
     case "error":
-      speech.setState("idle");
+      speech.giveUp();
       notify(message.message, { isFault: true });
       break;
   }

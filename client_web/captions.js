@@ -1,12 +1,16 @@
 /**
- * The words being spoken, over the picture.
+ * The words being spoken, over the picture. The server names a clause when it begins to sound; a
+ * long one is shown in parts, at the pace of speech.
  */
 
 import { byId, setText } from "./dom.js";
 import { recall, remember } from "./preferences.js";
 
-/** About two lines on a phone. */
-const LONGEST = 90;
+/** Characters shown at once: two lines, three on a phone. */
+const LONGEST = 84;
+
+/** Characters spoken per second; the next clause puts right what this estimate gets wrong. */
+const PACE = 17;
 
 /** Milliseconds that the last words stay after the speech. */
 const STAY = 2_500;
@@ -18,49 +22,67 @@ export class Captions {
   /** @type {number | null} */
   #utterance = null;
   #text = "";
-  #leaving = 0;
+  #timer = 0;
 
   constructor() {
     this.#switch.addEventListener("click", () => this.#toggle());
-    this.#show();
+    this.#show("");
   }
 
   /**
    * @param {number} utterance
-   * @param {string} text what is being said next
+   * @param {string} text what is being said from now on
    */
   add(utterance, text) {
-    clearTimeout(this.#leaving);
-    if (utterance !== this.#utterance) this.#text = "";
+    const [first = "", ...rest] = parts(text);
+    const before = utterance === this.#utterance ? this.#text : "";
+    const together = join(before, first);
     this.#utterance = utterance;
-    this.#text = tail(join(this.#text, text));
-    this.#show();
+    this.#show(together.length <= LONGEST ? together : first);
+    this.#turn(first, rest);
   }
 
   /** Lets the last words go: soon after the speech, at once when it was cut off. */
   end({ isInterrupted = false } = {}) {
-    clearTimeout(this.#leaving);
+    clearTimeout(this.#timer);
     if (isInterrupted) this.clear();
-    else this.#leaving = setTimeout(() => this.clear(), STAY);
+    else this.#timer = setTimeout(() => this.clear(), STAY);
   }
 
   clear() {
-    this.#text = "";
+    clearTimeout(this.#timer);
     this.#utterance = null;
-    this.#show();
+    this.#show("");
+  }
+
+  /**
+   * Shows the parts that follow, each when the one before it should have been said.
+   * @param {string} shown
+   * @param {string[]} following
+   */
+  #turn(shown, [next, ...rest]) {
+    clearTimeout(this.#timer);
+    if (next === undefined) return;
+    const turn = () => {
+      this.#show(next);
+      this.#turn(next, rest);
+    };
+    this.#timer = setTimeout(turn, (shown.length / PACE) * 1000);
   }
 
   #toggle() {
     this.#isWanted = !this.#isWanted;
     remember("captions", this.#isWanted ? "on" : "off");
-    this.#show();
+    this.#show(this.#text);
   }
 
-  #show() {
+  /** @param {string} text */
+  #show(text) {
+    this.#text = text;
     this.#switch.setAttribute("aria-pressed", String(this.#isWanted));
     this.#switch.title = this.#isWanted ? "Captions are on" : "Captions are off";
-    setText(this.#line, this.#text.trim());
-    this.#line.hidden = !this.#isWanted || this.#text.trim() === "";
+    setText(this.#line, text.trim());
+    this.#line.hidden = !this.#isWanted || text.trim() === "";
   }
 }
 
@@ -71,18 +93,28 @@ export class Captions {
  * @returns {string}
  */
 export function join(before, after) {
-  const isGlued = /[\p{L}\p{N}\p{P}]$/u.test(before) && /^[\p{L}\p{N}]/u.test(after);
-  const isScriptWithoutSpaces = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u.test(after);
+  const isGlued = /[\p{L}\p{N}\p{P}]$/u.test(before) && /^[\p{L}\p{N}\p{P}]/u.test(after);
+  const isScriptWithoutSpaces = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u.test(after);
   return isGlued && !isScriptWithoutSpaces ? `${before} ${after}` : before + after;
 }
 
 /**
- * The end of a text, cut at a word.
+ * Cuts a text between words into parts of about the same length, none above the longest.
  * @param {string} text
- * @returns {string}
+ * @returns {string[]}
  */
-export function tail(text) {
-  if (text.length <= LONGEST) return text;
-  const end = text.slice(-LONGEST);
-  return `…${end.slice(end.indexOf(" ") + 1)}`;
+export function parts(text) {
+  const words = text.trim().split(/\s+/);
+  const count = Math.ceil(text.trim().length / LONGEST);
+  const wanted = Math.max(text.trim().length / count, 1);
+  /** @type {string[]} */
+  const found = [];
+  for (const word of words) {
+    const last = found.at(-1);
+    const longer = `${last} ${word}`;
+    const fits = last !== undefined && last.length < wanted && longer.length <= LONGEST;
+    if (fits) found[found.length - 1] = longer;
+    else found.push(word);
+  }
+  return found;
 }

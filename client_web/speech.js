@@ -20,7 +20,7 @@ const NEARLY_TOO_LONG = LONGEST_TEXT - 1_000;
 /** @type {Record<SpeechState | "preparing", string>} */
 const STATES = {
   idle: "At rest",
-  preparing: "Drawing breath",
+  preparing: "Drawing breath…",
   listening: "Listening",
   speaking: "Speaking",
 };
@@ -52,6 +52,11 @@ export class Speech {
     });
     byId("chips", HTMLElement).append(...LINES.map((line) => this.#chip(...line)));
     this.setState("idle");
+  }
+
+  /** Forgets that speech was asked for: it was cut off before it began, or refused. */
+  giveUp() {
+    if (document.body.dataset["speech"] === "preparing") this.setState("idle");
   }
 
   /** @param {SpeechState | "preparing"} state */

@@ -341,18 +341,21 @@ def test_pauses_between_attempts_grow_and_keep_the_servers_wish(page: Page) -> N
     assert delays == [0.5, 1, 2, 15, 5, 0.375]
 
 
-def test_caption_pieces_are_joined_and_cut_at_words(page: Page) -> None:
-    shown = page.evaluate(
+def test_captions_are_joined_and_cut_between_words(page: Page) -> None:
+    joined, cut = page.evaluate(
         """async () => {
-          const { join, tail } = await import("/captions.js");
-          return [join("To be,", "or not"), join("to ", "be"), join("", "to"), join("東京", "都"),
-            tail("short"), tail(`${"word ".repeat(40)}end`)];
+          const { join, parts } = await import("/captions.js");
+          const joined = [join("To be,", "or not"), join("to ", "be"), join("", "to"),
+            join("東京", "都"), join("die,", "“to sleep")];
+          return [joined, ["To be, or not to be", `${"word ".repeat(40)}end`, ""].map(parts)];
         }"""
     )
-    assert shown[:5] == ["To be, or not", "to be", "to", "東京都", "short"]
-    assert shown[5].startswith("…word")
-    assert shown[5].endswith("word end")
-    assert len(shown[5]) <= 91
+    assert joined == ["To be, or not", "to be", "to", "東京都", "die, “to sleep"]
+    assert cut[0] == ["To be, or not to be"]
+    assert " ".join(cut[1]) == "word " * 40 + "end"
+    assert len(cut[1]) == 3
+    assert max(len(part) for part in cut[1]) <= 84
+    assert cut[2] == [""]
 
 
 def accessibility_tree(page: Page) -> list[dict[str, Any]]:

@@ -64,6 +64,10 @@ def test_the_portrait_lives_as_soon_as_the_page_opens(
     page.wait_for_function("probe.frames.length > 20")
     page.wait_for_function("document.getElementById('brief').textContent.includes('fps')")
     photograph(page, "portrait-idle")
+    page.emulate_media(color_scheme="light")
+    photograph(page, "portrait-light")
+    page.set_viewport_size({"width": 360, "height": 740})
+    photograph(page, "portrait-phone")
     assert frames is not None
     changes = [frame["change"] for frame in page.evaluate("probe.frames")]
     assert max(changes) > 0, "an idle portrait breathes"
