@@ -107,10 +107,11 @@ def test_no_face(image: Image) -> None:
         observe_face(image)
 
 
-def test_cat_has_no_face() -> None:
-    data = pytest.importorskip("skimage.data", reason="needs scikit-image's cat")
-    with pytest.raises((NoFaceError, FaceTooSmallError)):
-        observe_face(np.asarray(data.chelsea(), np.uint8))
+@pytest.mark.parametrize("name", ["chelsea", "colorwheel", "clock", "coffee", "rocket", "page"])
+def test_cats_clocks_and_colour_wheels_are_no_faces(name: str) -> None:
+    data = pytest.importorskip("skimage.data", reason="needs scikit-image's pictures")
+    with pytest.raises(NoFaceError):
+        observe_face(load_image(getattr(data, name)()))
 
 
 def test_small_face_is_refused_with_its_width(picture: Image) -> None:
@@ -156,7 +157,7 @@ def test_turned_face(
     turned[:468] = (canonical_geometry() @ about_y.T) * (11, -11, -11) + (330, 230, 0)
     face = DetectedFace((240, 120, 420, 340), 0.95, turned, 1.0, real.blendshapes)
     monkeypatch.setattr(type(shared_landmarker()), "detect", lambda *_, **__: [face])
-    monkeypatch.setattr(type(shared_landmarker()), "steadied", lambda *_: face)
+    monkeypatch.setattr(type(shared_landmarker()), "steadied", lambda *_: (face, 0.0))
     refusal = examine(picture).refusal
     assert isinstance(refusal, FaceTurnedError) == is_refused
     if is_refused:

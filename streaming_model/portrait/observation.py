@@ -31,6 +31,7 @@ MAX_PITCH: Final = math.radians(45)
 MAX_ROLL: Final = math.radians(60)
 COVERED: Final = 0.82  # likelihood of a hidden mouth from which the picture is refused
 PERHAPS_COVERED: Final = 0.6  # and from which it is remarked on
+_MAX_SCATTER: Final = 0.04  # of the face's width, between looks at one face
 _CLEAR_SCORE: Final = 0.85  # of the detector: no need to look for an upside-down face
 _TRUSTED_SCORE: Final = 0.75  # that an upside-down face must reach
 _CLEARER: Final = 0.12  # and by how much it must be clearer than the upright one
@@ -129,16 +130,14 @@ def examine(image: NDArray[np.uint8]) -> Findings:
     Raises:
         ModelFileError: the landmark nets are missing or damaged.
     """
-    faces = tuple(shared_landmarker().detect(image))
+    faces = _steady_faces(image)
     if _is_upside_down(image, faces):
         upside_down = FaceTurnedError("The face is upside down; turn the picture upright.")
         return Findings(image, (), None, 0.0, upside_down, ())
     if not faces:
         refusal = NoFaceError("No face was found in the picture.")
         return Findings(image, (), None, 0.0, refusal, ())
-    face = shared_landmarker().steadied(image, faces[0])
-    faces = (face, *faces[1:])
-    pose = head_pose(face.landmarks)
+    face, pose = faces[0], head_pose(faces[0].landmarks)
     cover = cover_likelihood(image, face.landmarks)
     looks = _looks(image, face)
     verdict = _refusal(face, pose, cover=cover, looks=looks)
@@ -163,6 +162,20 @@ def eye_openness(landmarks: NDArray[np.float32]) -> tuple[float, float]:
 
 def _distance(landmarks: NDArray[np.float32], first: int, second: int) -> float:
     return float(np.linalg.norm(landmarks[first, :2] - landmarks[second, :2]))
+
+
+def _steady_faces(image: NDArray[np.uint8]) -> tuple[DetectedFace, ...]:
+    """Returns the faces, largest first, the largest with steadied landmarks.
+
+    What does not stand up to a second look from other sides (a clock, a colour wheel) is left out.
+    """
+    faces = shared_landmarker().detect(image)
+    while faces:
+        face, scatter = shared_landmarker().steadied(image, faces[0])
+        if scatter <= _MAX_SCATTER:
+            return (face, *faces[1:])
+        faces = faces[1:]
+    return ()
 
 
 def _is_upside_down(image: NDArray[np.uint8], faces: tuple[DetectedFace, ...]) -> bool:
