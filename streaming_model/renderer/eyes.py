@@ -21,7 +21,7 @@ from streaming_model.renderer.stage import Stage
 
 Floats = NDArray[np.float32]
 
-LID_EVENNESS: Final = 0.7  # how much of a lowered lid is painted, the rest is stretched skin
+LID_EVENNESS: Final = 0.78  # how much of a lowered lid is painted, the rest is stretched skin
 GAZE_TRAVEL_CM: Final = (0.42, 0.26)  # of the iris at coefficient 1, across and up
 IRIS: Final = {"Left": slice(473, 478), "Right": slice(468, 473)}
 OUTWARD: Final = {"Left": 1.0, "Right": -1.0}  # towards the picture's right for the left eye
@@ -151,7 +151,7 @@ class EyeLayer:
     def _lash_line(self, upper: Floats, shape: tuple[int, int]) -> Floats:
         mask = np.zeros(shape[::-1], np.uint8)
         thickness = max(1, round(0.045 * self.width))
-        points = np.round(upper * 16).astype(np.int32).reshape(-1, 1, 2)
+        points = np.round(upper[2:-2] * 16).astype(np.int32).reshape(-1, 1, 2)
         cv2.polylines(mask, [points], False, 255, thickness, cv2.LINE_AA, 4)
         strength = 0.75 if 0.045 * self.width >= 1 else 0.75 * 0.045 * self.width
         soft = cv2.GaussianBlur(mask.astype(np.float32), (3, 3), 0.6)

@@ -30,7 +30,7 @@ Floats = NDArray[np.float32]
 
 SUPERSAMPLING: Final = 2
 TEETH_BACK_CM: Final = 0.3
-UPPER_SHOW_CM: Final = 0.30  # the upper incisors end this far below where closed lips meet
+UPPER_SHOW_CM: Final = 0.40  # the upper incisors end this far below where closed lips meet
 LOWER_RISE_CM: Final = 0.22  # and the lower ones begin this far above it, behind the upper
 TOUCH_CM: Final = 0.05  # lips nearer than this touch: they are soft
 GAPE_CM: Final = 1.6  # a picture's lips farther apart than this mean an open jaw, not a smile
@@ -264,7 +264,7 @@ def _vertex_colours(rig: Rig, points: Floats, palette: Palette) -> Floats:
     front = points[rig.interior_part == UPPER_TEETH, 2].max()
     depth = np.clip(1.0 - (front - points[:, 2]) / FRONT_FALLOFF_CM, 0.3, 1.0)
     tongue = rig.interior_part == TONGUE
-    depth[tongue] = 0.2 + 0.8 * depth[tongue]
+    depth[tongue] = 0.1 + 0.95 * depth[tongue]
     across = np.clip((points[:, 0] + 2.5) / 5.0, 0, 1)
     side = palette.light[0] + (palette.light[1] - palette.light[0]) * across
     outer = np.clip((np.abs(points[:, 0]) - 0.9) / 1.5, 0, 1)

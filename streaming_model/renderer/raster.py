@@ -18,13 +18,13 @@ ONE = 65536  # fixed-point one, 16 fractional bits
 OUTSIDE = -1e9
 
 
-@njit(nogil=True, cache=True, fastmath=True, inline="always")
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy", inline="always")
 def _cut(xa: float, ya: float, xb: float, yb: float, y: float) -> float:
     """Returns where the edge a-b, a above b, crosses the row y."""
     return xa + (xb - xa) * ((y - ya) / (yb - ya))
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def draw_textured(
     out: NDArray[np.uint8],
     texture: NDArray[np.uint8],
@@ -63,7 +63,10 @@ def draw_textured(
         bottom = min(height - 1, int(np.ceil(yk)) - 1)
         if top > bottom:
             continue
-        inverse = 1.0 / ((xj - xi) * (yk - yi) - (xk - xi) * (yj - yi))
+        doubled = (xj - xi) * (yk - yi) - (xk - xi) * (yj - yi)
+        if abs(doubled) < 1e-6:  # rounding differs with the order of the corners
+            continue
+        inverse = 1.0 / doubled
         ex1, ey1, ex2, ey2 = xj - xi, yj - yi, xk - xi, yk - yi
         u1, u2 = sources[j, 0] - sources[i, 0], sources[k, 0] - sources[i, 0]
         v1, v2 = sources[j, 1] - sources[i, 1], sources[k, 1] - sources[i, 1]
@@ -139,7 +142,7 @@ def draw_textured(
                 v += step_v
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def draw_shaded(
     out: NDArray[np.float32],
     depth: NDArray[np.float32],
@@ -183,7 +186,7 @@ def draw_shaded(
                         )
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def cover_opening(
     out: NDArray[np.float32],
     upper: NDArray[np.float32],
@@ -213,7 +216,7 @@ def cover_opening(
                 out[y, x] += share * (min(end, y + 1.0) - max(start, float(y)))
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def _chain_height(chain: NDArray[np.float32], x: float) -> float:
     """Returns the row at which a left-to-right chain crosses column x; OUTSIDE beside it."""
     for index in range(chain.shape[0] - 1):

@@ -118,7 +118,7 @@ def _tongue() -> tuple[FloatArray, NDArray[np.int64], int]:
     x = half_width * np.sin(angle)
     groove = 0.12 * np.exp(-((across / 0.25) ** 2)) * (1 - along)
     tip = np.clip((along - 0.75) / 0.25, 0, 1)
-    y = -3.66 + 0.62 * np.cos(angle) - groove - 0.5 * tip**2 - 0.1 * along
+    y = -3.82 + 0.62 * np.cos(angle) - groove - 0.5 * tip**2 - 0.1 * along
     z = 5.6 + 3.9 * along + 0.15 * np.cos(angle)
     index = np.arange(TONGUE_ROWS * TONGUE_COLUMNS).reshape(TONGUE_ROWS, TONGUE_COLUMNS)
     a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
