@@ -20,6 +20,7 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from server.desk import Desk
@@ -41,7 +42,7 @@ _STATUS = {
     "capacity": 503,
 }
 _UNPROCESSABLE = 422
-_MULTIPART_SLACK = 64 * 1024  # bytes of boundaries and headers around an upload
+_MOST_BODY = MAX_UPLOAD + 64 * 1024  # bytes: an upload with its boundaries and headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.house = house
+    app.add_middleware(_BodyLimit)
     app.add_exception_handler(VivantError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_body)
     app.add_exception_handler(HTTPException, _refuse_http)
@@ -306,6 +308,38 @@ async def _receive(websocket: WebSocket, session: Session) -> None:
         return
     finally:
         desk.leave()
+
+
+class _BodyLimit:
+    """ASGI middleware: refuses a request body larger than any that can be meant."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        size = 0
+
+        async def receive_some() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > _MOST_BODY:
+                raise _too_large()
+            return message
+
+        async def send_unless_too_large(message: Message) -> None:
+            if size <= _MOST_BODY:
+                await send(message)
+
+        # FastAPI takes the error for a malformed body, so its answer is replaced.
+        await self._app(scope, receive_some, send_unless_too_large)
+        if size > _MOST_BODY:
+            error = _too_large()
+            answer = JSONResponse(error_body(error.code, str(error)), _STATUS[error.code])
+            await answer(scope, receive, send)
 
 
 def _house(request: Request) -> House:

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import uvicorn
 from fastapi import FastAPI
 
@@ -180,6 +181,7 @@ def serve(settings: Settings, parts: Parts | None = None) -> None:
             the model is missing.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL)
+    cv2.setNumThreads(1)  # colour conversion is too small a job to share
     listener = _bind(settings)
     with contextlib.closing(listener):
         asyncio.run(_serve(settings, parts or real_parts(settings), listener))

@@ -101,11 +101,12 @@ class Portraits:
             PortraitError: the picture cannot be used.
         """
         entry = self.check(portrait)
-        async with self._fitting:
-            if entry.id not in self._ready:
-                await self._fit(entry)
-            self._ready.move_to_end(entry.id)
-            return self._ready[entry.id]
+        if entry.id not in self._ready:
+            async with self._fitting:
+                if entry.id not in self._ready:  # another request may have fitted it meanwhile
+                    await self._fit(entry)
+        self._ready.move_to_end(entry.id)
+        return self._ready[entry.id]
 
     async def add(self, data: bytes, filename: str) -> PortraitEntry:
         """Fits and keeps an uploaded picture.

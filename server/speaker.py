@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from server.channel import Channel, Overflow
 from server.clock import Clock
 from server.ingest import AlignedAudio, convert
-from server.protocol import Failed, ProtocolError, ServerEvent, Warned
+from server.protocol import ProtocolError, ServerEvent, Warned
 from server.speech import SpeechQueue
 from streaming_model.errors import VivantError
 from streaming_model.media import SAMPLE_RATE
@@ -88,32 +88,30 @@ class Speaker:
                 self._queue.complete(request.number)
 
     async def _speak(self, request: SpeakRequest) -> None:
-        try:
-            voice = await self._open_voice(request.voice)
-        except VivantError as error:
-            self._publish([Failed(error.code, str(error))])
+        voice = await self._guarded(self._open_voice(request.voice))
+        if voice is None:
             return
         clauses = voice.speak(request.text)
+        loop = asyncio.get_running_loop()
         while self._queue.holds(request.number):
-            clause = await self._guarded(lambda: _next_clause(clauses))
+            work = loop.run_in_executor(self._worker, _next_clause, clauses)
+            clause = await self._guarded(work)
             if clause is None:
                 return
             self._warn_of(clause.skipped)
-            self._queue.append(request.number, clause.audio, clause.text)
+            text = clause.text if len(clause.audio) else None
+            self._queue.append(request.number, clause.audio, text)
             await self._wait_for_room(request.number)
 
-    async def _guarded(self, work: Callable[[], ResultT]) -> ResultT | None:
-        """Runs a voice's code on the worker; what it raises becomes a warning and None."""
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._worker, work)
-        await asyncio.wait([future])
-        error = future.exception()
-        if error is None:
-            return future.result()
-        if isinstance(error, VivantError):
-            self._publish([Warned(error.code, str(error))])
+    async def _guarded(self, work: Awaitable[ResultT]) -> ResultT | None:
+        """Awaits what a voice does; whatever it raises becomes a warning and None."""
+        (outcome,) = await asyncio.gather(work, return_exceptions=True)
+        if not isinstance(outcome, BaseException):
+            return outcome
+        if isinstance(outcome, VivantError):
+            self._publish([Warned(outcome.code, str(outcome))])
         else:
-            _LOG.error("the voice failed", exc_info=error)
+            _LOG.error("the voice failed", exc_info=outcome)
             self._publish([Warned("voice_failed", "The voice failed; the rest is not spoken.")])
         return None
 

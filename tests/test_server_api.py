@@ -204,6 +204,22 @@ async def test_an_upload_that_is_too_large_is_refused(client: httpx.AsyncClient)
     assert (answer.status_code, refusal(answer)) == (413, "image_too_large")
 
 
+async def test_an_endless_body_is_cut_off(client: httpx.AsyncClient) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        yield b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+        while sent < 10 * MAX_UPLOAD:
+            sent += 1024 * 1024
+            yield bytes(1024 * 1024)
+
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    answer = await client.post("/v1/portraits", content=endless(), headers=headers)
+    assert (answer.status_code, refusal(answer)) == (413, "image_too_large")
+    assert sent <= MAX_UPLOAD + 2 * 1024 * 1024
+
+
 async def test_an_upload_without_the_field_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v1/portraits", files={"photo": ("a.png", b"x")})
     assert (answer.status_code, refusal(answer)) == (400, "bad_request")

@@ -1,0 +1,85 @@
+"""The model's thread: sessions that wait together share a batch, and errors find their owner."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from server.inference import Inference
+from streaming_model.media import AudioChunk, MotionChunk
+from tests.live_fakes import FakeAvatar, FakeMotion, FakeMotionState
+
+
+def chunk(start: int = 0) -> AudioChunk:
+    return AudioChunk(start, np.zeros(640, np.float32))
+
+
+async def test_jobs_that_wait_together_make_one_batch() -> None:
+    motion, gate = FakeMotion(), threading.Event()
+    with ThreadPoolExecutor(1) as worker:
+        inference = Inference(worker)
+        worker.submit(gate.wait)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(inference.step(motion, motion.start(), chunk())) for _ in range(5)
+            ]
+            await asyncio.sleep(0)
+            gate.set()
+    assert motion.batches == [5]
+    assert all(state.start == 0 for state, _ in (task.result() for task in tasks))
+
+
+async def test_other_generators_make_other_batches() -> None:
+    first, second, gate = FakeMotion(), FakeMotion(), threading.Event()
+    with ThreadPoolExecutor(1) as worker:
+        inference = Inference(worker)
+        worker.submit(gate.wait)
+        async with asyncio.TaskGroup() as group:
+            for motion in (first, second, first):
+                group.create_task(inference.step(motion, motion.start(), chunk()))
+            await asyncio.sleep(0)
+            gate.set()
+    assert (first.batches, second.batches) == ([2], [1])
+
+
+class Picky(FakeMotion):
+    """Fails for audio that starts at 1."""
+
+    def step(
+        self, states: Sequence[FakeMotionState], inputs: Sequence[AudioChunk], /
+    ) -> tuple[list[FakeMotionState], list[list[MotionChunk]]]:
+        if any(audio.start == 1 for audio in inputs):
+            raise ValueError("not this one")
+        return super().step(states, inputs)
+
+
+async def test_an_error_reaches_who_asked() -> None:
+    motion = Picky()
+    with ThreadPoolExecutor(1) as worker:
+        inference = Inference(worker)
+        with pytest.raises(ValueError, match="not this one"):
+            await inference.step(motion, motion.start(), chunk(1))
+        await inference.step(motion, motion.start(), chunk())
+
+
+async def test_drawing_happens_on_the_worker() -> None:
+    names: list[str] = []
+
+    avatar = FakeAvatar(size=64)
+    render = avatar.render
+
+    def spy(state: object, chunks: object) -> object:
+        names.append(threading.current_thread().name)
+        return render(state, chunks)  # type: ignore[arg-type]
+
+    avatar.render = spy  # type: ignore[assignment,method-assign]
+    with ThreadPoolExecutor(1, thread_name_prefix="model") as worker:
+        motion = MotionChunk(0, np.zeros((1, 58), np.float32), np.zeros(1, np.int64))
+        _, frames = await Inference(worker).draw(avatar, avatar.start(), motion)
+    assert len(frames) == 1
+    assert names == ["model_0"]
