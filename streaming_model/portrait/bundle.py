@@ -7,10 +7,14 @@ knows nothing of pictures.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.resources
 import io
+import os
+import sys
 import zipfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -30,7 +34,8 @@ class Net:
     """One TFLite net on one thread. Not thread-safe: its owner serialises the calls."""
 
     def __init__(self, model: bytes) -> None:
-        self._interpreter = Interpreter(model_content=model, num_threads=1)
+        with _native_stderr_silenced():
+            self._interpreter = Interpreter(model_content=model, num_threads=1)
         self._interpreter.allocate_tensors()
         self._input = int(self._interpreter.get_input_details()[0]["index"])
         self._outputs = [int(output["index"]) for output in self._interpreter.get_output_details()]
@@ -40,6 +45,23 @@ class Net:
         self._interpreter.set_tensor(self._input, tensor)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+
+@contextlib.contextmanager
+def _native_stderr_silenced() -> Iterator[None]:
+    """Keeps LiteRT's "INFO: Created TensorFlow Lite XNNPACK delegate" from the user's terminal.
+
+    It comes from C++, has no switch, and says nothing a user could act on; failures raise.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @cache
