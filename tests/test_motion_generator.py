@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from streaming_model.errors import AudioError, ModelFileError
 from streaming_model.media import AudioChunk, MotionChunk
 from streaming_model.motion import Activity, MotionGenerator, MotionStyle, load_motion_generator
+from streaming_model.motion.networks import DEFAULT_FOLDER
 from streaming_model.motion_space import INDEX, MOTION_NAMES, MOTION_SIZE, POSE
 
 pytestmark = pytest.mark.model
@@ -177,6 +179,12 @@ def test_a_missing_and_a_damaged_file_are_named(tmp_path: Path) -> None:
         load_motion_generator(tmp_path)
     (tmp_path / "serving.json").write_text("{}")
     with pytest.raises(ModelFileError, match=r"serving\.json is damaged"):
+        load_motion_generator(tmp_path)
+    shutil.copy(DEFAULT_FOLDER / "serving.json", tmp_path)
+    with pytest.raises(ModelFileError, match=r"encoder\.onnx is missing"):
+        load_motion_generator(tmp_path)
+    (tmp_path / "encoder.onnx").write_bytes(b"not a graph")
+    with pytest.raises(ModelFileError, match=r"encoder\.onnx is damaged"):
         load_motion_generator(tmp_path)
 
 
