@@ -36,7 +36,7 @@ class Net:
     def __init__(self, model: bytes) -> None:
         with _native_stderr_silenced():
             self._interpreter = Interpreter(model_content=model, num_threads=1)
-        self._interpreter.allocate_tensors()
+            self._interpreter.allocate_tensors()
         self._input = int(self._interpreter.get_input_details()[0]["index"])
         self._outputs = [int(output["index"]) for output in self._interpreter.get_output_details()]
 
