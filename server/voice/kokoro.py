@@ -146,6 +146,8 @@ def _open_model(threads: int) -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     try:
         model = model_path().read_bytes() + graph_output_suffix(DURATIONS)
+        # The graph draws its noise by itself; seeded, the same text gives the same film again.
+        onnxruntime.set_seed(0)
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except VoiceError:
         raise

@@ -138,6 +138,8 @@ def _open_model(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     try:
         model = path.read_bytes() + graph_output_suffix(DURATIONS)
+        # The graph draws its noise by itself; seeded, the same text gives the same film again.
+        onnxruntime.set_seed(0)
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise VoiceError(f"The voice model {path.name} cannot be loaded: {error}.") from error
