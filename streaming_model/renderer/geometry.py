@@ -124,7 +124,7 @@ class FaceGeometry:
 
     def __init__(self, portrait: Portrait, rig: Rig) -> None:
         fit = portrait.fit
-        self.rest = fit.rest
+        self.rest = fit.rest.copy()
         self.pivot = (fit.rotation @ np.array(NECK_PIVOT_CM, np.float32)).astype(np.float32)
         self.mouth = Pair(rig.mouth, self.rest)
         self.left_eye = Pair(rig.left_eye, self.rest)
@@ -137,6 +137,12 @@ class FaceGeometry:
         )
         self._closing = self._rest_closing(fit)
         self._flat = self.deltas.reshape(len(self.deltas), -1)
+
+    def join(self, depth: Floats, deltas: Floats, opacity: Floats) -> None:
+        """Takes over the head layer's depth [V] and deltas [52, V, 3] where the face fades out."""
+        self.rest[:, 2] = depth + opacity * (self.rest[:, 2] - depth)
+        self.deltas = deltas + opacity[:, None] * (self.deltas - deltas)
+        self._flat = np.ascontiguousarray(self.deltas.reshape(len(self.deltas), -1), np.float32)
 
     def shape(self, motion: Floats) -> Floats:
         """Returns the face [V, 3] under the expression of `motion` [58], head unturned."""

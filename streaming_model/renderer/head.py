@@ -24,8 +24,9 @@ NECK_TOP_CM: Final = -8.5  # rig height where the head's motion begins to fade
 NECK_BOTTOM_CM: Final = -14.5  # and where nothing moves any more
 SHOULDER_CM: Final = 5.8  # farther from the middle and below the chin the fade comes sooner
 EXPRESSION_REACH_CM: Final = 2.2  # how far a face's motion goes on into hair and neck
-DEPTH_REACH_CM: Final = 5.0
-DOME: Final = 1.5  # how much faster hair cut by the top border closes than it opened
+MATTE_RISE: Final = 0.25
+DEPTH_REACH_CM: Final = 3.5
+DOME: Final = 1.3  # how much faster hair cut by the top border closes than it opened
 BEHIND_FACE_CM: Final = 1.0  # depth of the silhouette, in front of the neck's axis
 
 
@@ -34,6 +35,7 @@ class HeadLayer:
 
     Attributes:
         rest: [n, 3] nodes in camera space.
+        depth_at_face, deltas_at_face: [V], [52, V, 3] what the grid says at the face's vertices.
         weight: [n] share of the head's rigid motion.
         triangles: [T, 3] drawn cells, farthest first.
     """
@@ -60,6 +62,12 @@ class HeadLayer:
         motion = np.ascontiguousarray(values[:, 1:])
         _continue(motion, known, NODES, (spacing / EXPRESSION_REACH_CM) ** 2, 250)
         self.rest = np.concatenate([flat, depth + axis_depth], axis=1).astype(np.float32)
+        own = fit.origin + fit.scale * geometry.rest[:, :2] * np.array([1, -1], np.float32)
+        at_vertices = _between_nodes(
+            np.c_[self.rest[:, 2:], motion], (own - first) / (steps[1] - first)
+        )
+        self.depth_at_face = at_vertices[:, 0]
+        self.deltas_at_face = at_vertices[:, 1:].reshape(len(own), -1, 3).transpose(1, 0, 2)
         upright = self.rest @ fit.rotation
         beside = np.clip(np.abs(upright[:, 0]) - SHOULDER_CM, 0.0, None)
         below = np.clip((-6.0 - upright[:, 1]) / 4.0, 0.0, 1.0)
@@ -70,7 +78,6 @@ class HeadLayer:
         self._flat = np.ascontiguousarray(
             motion.reshape(len(flat), -1, 3).transpose(1, 0, 2).reshape(len(geometry.deltas), -1)
         )
-        self.pixels = pixels
         self.triangles = self._cells()
 
     def positions(self, motion: Floats, head: HeadMotion) -> Floats:
@@ -86,6 +93,17 @@ class HeadLayer:
         triangles = np.stack([a, c, b, b, c, d], axis=-1).reshape(-1, 3)
         order = np.argsort(self.rest[triangles, 2].mean(axis=1), kind="stable")
         return triangles[order].astype(np.int32)
+
+
+def _between_nodes(values: Floats, places: Floats) -> Floats:
+    """Interpolates `values` [NODES * NODES, c] at `places` [V, 2] in grid steps."""
+    places = np.clip(places, 0, NODES - 1.001)
+    column, row = places.astype(int).T
+    x, y = (places - np.floor(places)).T[..., None]
+    node = row * NODES + column
+    above = values[node] * (1 - x) + values[node + 1] * x
+    below = values[node + NODES] * (1 - x) + values[node + NODES + 1] * x
+    return np.asarray(above * (1 - y) + below * y, np.float32)
 
 
 def _values_inside(
@@ -153,13 +171,14 @@ def clear_foreground(
 ) -> NDArray[np.uint8]:
     """Returns RGBA whose blend over `background` is `picture`: F = (I - (1 - a) B) / a.
 
-    Where no colour F would do, the matte is too thin there and is raised until one does.
+    Where no colour F would do the matte is too thin, and is raised a little.
     """
     seen, behind = picture.astype(np.float32), background.astype(np.float32)
     room = np.where(seen > behind, 255 - behind, behind)
     least = (np.abs(seen - behind) / np.maximum(room, 1)).max(axis=2)
     share = matte.astype(np.float32) / 255
-    share = np.where(matte > 0, np.clip(np.maximum(share, least), 0, 1), 0)
+    raised = np.clip(least, share, np.minimum(share + MATTE_RISE, 1))
+    share = np.where(matte > 0, raised, 0)
     share = np.ceil(share * 255) / 255
     colour = behind + (seen - behind) / np.maximum(share, 1 / 255)[..., None]
     bounded = np.clip(np.where(share[..., None] > 0, colour, seen), 0, 255)

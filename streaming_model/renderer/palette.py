@@ -29,6 +29,7 @@ UPPER_LIP: Final = (
 )
 # fmt: on
 TOOTH: Final = np.array([240, 228, 208], np.float32)  # under white light
+TYPICAL_SKIN: Final = np.array([1.10, 0.98, 0.92], np.float32)  # over its own brightness
 FLESH: Final = np.array([176, 84, 82], np.float32)  # gums and tongue under white light
 
 
@@ -63,11 +64,11 @@ def read_palette(picture: NDArray[np.uint8], landmarks: Floats) -> Palette:
     lip = lips.mean(axis=0)
     colourfulness = min(float(np.ptp(skin)) / max(float(skin.max()), 1.0) / 0.2, 1.0)
     light = np.clip(brightness / brightness.max(), 0.55, 1.0)
-    # The skin's colour is the light's colour times a typical skin: use it, half way, as a tint.
-    tint = skin / float(skin @ LUMA)
+    # The skin's colour is the light's (and the varnish's) times that of a typical skin.
+    light_hue = skin / float(skin @ LUMA) / TYPICAL_SKIN
     level = float(skin @ LUMA)
     tooth = TOOTH / float(TOOTH @ LUMA) * level * 1.08
-    flesh = 0.5 * lip + 0.5 * FLESH / float(FLESH @ LUMA) * level * 0.66 * tint**0.5
+    flesh = 0.5 * lip + 0.5 * FLESH / float(FLESH @ LUMA) * level * 0.66 * light_hue**0.7
 
     def painted(colour: Floats) -> Floats:
         grey = np.full(3, float(colour @ LUMA))
@@ -75,7 +76,7 @@ def read_palette(picture: NDArray[np.uint8], landmarks: Floats) -> Palette:
 
     return Palette(
         skin=np.asarray(skin, np.float32),
-        tooth=painted(tooth * tint**0.8),
+        tooth=painted(tooth * light_hue**0.8),
         gum=painted(flesh * 0.95),
         tongue=painted(flesh * np.array([1.0, 0.92, 0.92])),
         cavity=painted(flesh * np.array([0.40, 0.24, 0.24])),

@@ -22,7 +22,7 @@ from streaming_model.renderer.mouth import MouthLayer
 from streaming_model.renderer.palette import read_palette
 from streaming_model.renderer.raster import draw_textured
 from streaming_model.renderer.stage import set_stage
-from streaming_model.rig import load_rig
+from streaming_model.rig import Opening, Rig, load_rig
 
 Floats = NDArray[np.float32]
 
@@ -32,6 +32,8 @@ FEATHER_CM: Final = (0.1, 1.2)  # inwards from the face's outline: where the sur
 FEATHER_FACING: Final = (0.12, 0.35)  # the same by how much the surface faces the viewer
 SKIRT_PIXELS: Final = 1.5  # lips and lids go on inwards, so that the opening's edge is covered
 SOLID: Final = 0.995
+USABLE_FACING: Final = 0.3  # the head layer continues what the face does inside this
+USABLE_WITHIN_CM: Final = 0.3
 # fmt: off
 FACE_OVAL: Final = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
@@ -69,14 +71,18 @@ class Renderer:
         self._geometry = geometry = FaceGeometry(portrait, rig)
         within = np.minimum(rig.edge_distance, _within_oval(portrait))
         facing = _facing(geometry.rest, rig.triangles)
+        near = sum(np.abs(opening.spread).sum(axis=1) for opening in openings(rig))
+        # Lips and lids curl away from the viewer but are never behind anything.
+        facing = np.maximum(facing, np.clip(4 * np.asarray(near, np.float32), 0, 1))
         opacity = _ramp(within, FEATHER_CM) * _ramp(facing, FEATHER_FACING)
         self._head = HeadLayer(
             geometry,
             portrait.fit,
             triangles=rig.triangles,
-            usable=(facing > FEATHER_FACING[0]) & (within > 0),
+            usable=(facing > USABLE_FACING) & (within > USABLE_WITHIN_CM),
             side=len(portrait.picture),
         )
+        geometry.join(self._head.depth_at_face, self._head.deltas_at_face, opacity)
         self._pairs = (geometry.mouth, geometry.left_eye, geometry.right_eye)
         self._face_triangles, self._opacity = self._surface(rig.triangles, opacity)
         self._face_sources = self._with_skirts(stage.project(geometry.rest))
@@ -218,6 +224,11 @@ class Renderer:
             np.ones(len(self._head_sources), np.float32),
             still,
         )
+
+
+def openings(rig: Rig) -> tuple[Opening, Opening, Opening]:
+    """Returns the rig's three openings."""
+    return rig.mouth, rig.left_eye, rig.right_eye
 
 
 def _within_oval(portrait: Portrait) -> Floats:
