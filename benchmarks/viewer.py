@@ -86,6 +86,7 @@ class Viewer:
         microphone: MediaStreamTrack | None = None,
         codec: str | None = None,
         keeps_pictures: bool = True,
+        offers_video_first: bool = False,
     ) -> None:
         self.received = Received()
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -94,6 +95,7 @@ class Viewer:
         self._microphone = microphone
         self._codec = codec
         self._keeps_pictures = keeps_pictures
+        self._offers_video_first = offers_video_first
         self._tasks: list[asyncio.Task[None]] = []
         self.channel: RTCDataChannel = self.connection.createDataChannel("events")
         self.connection.on("track", self._on_track)
@@ -102,16 +104,9 @@ class Viewer:
     async def connect(self) -> None:
         """Offers, applies the answer and returns; media follows by itself."""
         connection = self.connection
-        if self._microphone is not None:
-            connection.addTransceiver(self._microphone, direction="sendrecv")
-        else:
-            connection.addTransceiver("audio", direction="recvonly")
-        video = connection.addTransceiver("video", direction="recvonly")
-        if self._codec is not None:
-            codecs = RTCRtpSender.getCapabilities("video").codecs
-            video.setCodecPreferences(
-                [codec for codec in codecs if codec.mimeType == f"video/{self._codec}"]
-            )
+        parts = [self._offer_sound, self._offer_video]
+        for part in reversed(parts) if self._offers_video_first else parts:
+            part()
         await connection.setLocalDescription(await connection.createOffer())
         answer = await self._client.post(
             f"/v1/sessions/{self._session_id}/offer",
@@ -140,6 +135,20 @@ class Viewer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _offer_sound(self) -> None:
+        if self._microphone is not None:
+            self.connection.addTransceiver(self._microphone, direction="sendrecv")
+        else:
+            self.connection.addTransceiver("audio", direction="recvonly")
+
+    def _offer_video(self) -> None:
+        video = self.connection.addTransceiver("video", direction="recvonly")
+        if self._codec is not None:
+            codecs = RTCRtpSender.getCapabilities("video").codecs
+            video.setCodecPreferences(
+                [codec for codec in codecs if codec.mimeType == f"video/{self._codec}"]
+            )
 
     def _on_message(self, message: str) -> None:
         self.received.events.append(json.loads(message))

@@ -15,7 +15,6 @@ from typing import Any
 
 import av
 from aiortc import (
-    RTCBundlePolicy,
     RTCConfiguration,
     RTCDataChannel,
     RTCIceServer,
@@ -84,10 +83,10 @@ class Peer:
             RTCIceServer(urls=server.urls, username=server.username, credential=server.credential)
             for server in ice_servers
         ]
-        # An empty list, unlike None, asks no public STUN server and so never waits for one.
-        self._connection = RTCPeerConnection(
-            RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
-        )
+        # An empty list, unlike None, asks no public STUN server and so never waits for one. The
+        # bundle policy stays aiortc's own: with MAX_BUNDLE an offer whose first section is not
+        # ours makes it stop the one transport that all share.
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._preferred = list(codecs)
         self._want_keyframe = want_keyframe
         self._events: RTCDataChannel | None = None

@@ -47,9 +47,15 @@ class LiveServer:
         *,
         sound: NDArray[np.float32] | None = None,
         codec: str | None = None,
+        offers_video_first: bool = False,
     ) -> Viewer:
-        microphone = None if sound is None else VoiceTrack(sound)
-        viewer = Viewer(self.client, session_id, microphone=microphone, codec=codec)
+        viewer = Viewer(
+            self.client,
+            session_id,
+            microphone=None if sound is None else VoiceTrack(sound),
+            codec=codec,
+            offers_video_first=offers_video_first,
+        )
         self.viewers.append(viewer)
         await viewer.connect()
         await viewer.until(lambda got: got.pictures and got.sounds and got.events)
@@ -117,8 +123,11 @@ def loud(received: Received) -> list[tuple[float, float]]:
     return [(arrival, level) for arrival, _, level in received.sounds if level > 0.05]
 
 
-async def test_a_viewer_sees_and_hears_from_the_first_second_on(live: LiveServer) -> None:
-    viewer = await live.viewer(await live.session())
+@pytest.mark.parametrize("offers_video_first", [False, True])
+async def test_a_viewer_sees_and_hears_from_the_first_second_on(
+    live: LiveServer, offers_video_first: bool
+) -> None:
+    viewer = await live.viewer(await live.session(), offers_video_first=offers_video_first)
     await viewer.until(lambda got: len(got.pictures) > 30)
     received = viewer.received
     assert received.of_type("session.ready")[0]["size"] == SIZE
