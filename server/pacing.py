@@ -98,7 +98,8 @@ class PlayoutDelay:
     WINDOW = 250  # frames, ten seconds at 25 a second
     STEP = TICK
     GROW_AFTER = 3  # late frames in a window
-    SPARE = 3 * TICK  # samples of head-room above the slowest frame before it shrinks
+    HEAD_ROOM = 2 * TICK  # samples above the slowest frame that it keeps when it shrinks
+    MOST_SHRINKING = 3 * TICK  # at once: that much leaves in one burst
 
     def __init__(self, limits: DelayLimits) -> None:
         self.limits = limits
@@ -113,19 +114,19 @@ class PlayoutDelay:
             self._late += 1
 
     def correction(self, *, is_silent: bool) -> int:
-        """Returns by how many samples to move the release now: 0, `STEP` or `-STEP`.
+        """Returns by how many samples the delay has just changed; mostly 0.
 
-        The caller performs the move; growth is immediate, shrinking waits for silence.
+        Growth is immediate, by one step; shrinking waits for silence.
         """
         if self._late >= self.GROW_AFTER and self.samples + self.STEP <= self.limits.most:
             return self._move(self.STEP)
         if len(self._needs) < self.WINDOW:
             return 0
-        has_spare = max(self._needs) + self.SPARE <= self.samples
-        if is_silent and has_spare and self.samples - self.STEP >= self.limits.least:
-            return self._move(-self.STEP)
-        if len(self._needs) == self.WINDOW:
-            self._late = sum(need > self.samples for need in self._needs)
+        least = max(self.limits.least, max(self._needs) + self.HEAD_ROOM)
+        excess = min(self.samples - least, self.MOST_SHRINKING) // TICK * TICK
+        if is_silent and excess > 0:
+            return self._move(-excess)
+        self._late = sum(need > self.samples for need in self._needs)
         return 0
 
     def _move(self, step: int) -> int:

@@ -75,10 +75,18 @@ def test_repeated_lateness_grows_the_delay_up_to_its_limit() -> None:
 def test_head_room_is_given_back_in_silence_only() -> None:
     playout = delay()
     for _ in range(PlayoutDelay.WINDOW):
-        playout.observe(900)
+        playout.observe(100)
     assert playout.correction(is_silent=False) == 0
-    assert playout.correction(is_silent=True) == -TICK
+    assert playout.correction(is_silent=True) == -PlayoutDelay.MOST_SHRINKING
     for _ in range(100 * PlayoutDelay.WINDOW):
-        playout.observe(900)
+        playout.observe(100)
         playout.correction(is_silent=True)
-    assert playout.samples >= 1280
+    assert 1280 <= playout.samples < 1280 + TICK
+
+
+def test_head_room_above_the_slowest_frame_is_kept() -> None:
+    playout = delay()
+    for _ in range(100 * PlayoutDelay.WINDOW):
+        playout.observe(1500)
+        playout.correction(is_silent=True)
+    assert 1500 + PlayoutDelay.HEAD_ROOM <= playout.samples < 1500 + PlayoutDelay.HEAD_ROOM + TICK
