@@ -103,6 +103,7 @@ def stages(renderer: Renderer, moved: Motion) -> dict[str, float]:
                 nodes,
                 renderer._head_sources + border,
                 renderer._head_opacity,
+                renderer._head_opacity,
                 renderer._head_triangles,
             )
         ),
@@ -113,6 +114,7 @@ def stages(renderer: Renderer, moved: Motion) -> dict[str, float]:
                 pixels,
                 renderer._face_sources + border,
                 renderer._opacity,
+                renderer._lit(moved),
                 renderer._face_triangles,
             )
         ),

@@ -25,6 +25,10 @@ VIEWING_DISTANCE_CM: Final = 65.0
 UNTILT: Final = math.radians(-5.0)  # frontal faces come out about this much tilted
 MEETING_LINE: Final = 0.12  # where closed lids meet, as a share of the opening from below
 LID_SLIDE: Final = 0.30  # how far lid skin slides in from above, as a share of the opening
+RELIEF: Final = 0.55  # contrast of the light that moves with the skin
+RELIEF_SMOOTHING: Final = 4
+RELIEF_LIGHT: Final = np.array([0.0, 0.64, 0.77], np.float32)
+LIGHT_RANGE: Final = (0.72, 1.2)
 SATURATION: Final = 0.6  # share of an expression that a portrait already showing it lacks
 # fmt: off
 SATURATING: Final = (
@@ -136,6 +140,7 @@ class FaceGeometry:
             [self._blink(self.left_eye, "Left"), self._blink(self.right_eye, "Right")]
         )
         self._closing = self._rest_closing(fit)
+        self._relief = _relief(rig, self.rest, self.deltas)
         self._flat = self.deltas.reshape(len(self.deltas), -1)
 
     def join(self, depth: Floats, deltas: Floats, opacity: Floats) -> None:
@@ -143,6 +148,7 @@ class FaceGeometry:
         self.rest[:, 2] = depth + opacity * (self.rest[:, 2] - depth)
         self.deltas = deltas + opacity[:, None] * (self.deltas - deltas)
         self._flat = np.ascontiguousarray(self.deltas.reshape(len(self.deltas), -1), np.float32)
+        self._relief *= opacity
 
     def shape(self, motion: Floats) -> Floats:
         """Returns the face [V, 3] under the expression of `motion` [58], head unturned."""
@@ -153,6 +159,11 @@ class FaceGeometry:
         for pair in (self.mouth, self.left_eye, self.right_eye):
             pair.keep_apart(points)
         return points
+
+    def light(self, motion: Floats) -> Floats:
+        """Returns how much brighter each vertex [V] becomes by the skin's new slopes, 1 at rest."""
+        change = motion[: len(self._relief)] @ self._relief
+        return np.asarray(np.clip(1.0 + change, *LIGHT_RANGE), np.float32)
 
     def head(self, motion: Floats) -> HeadMotion:
         """Returns the head's motion, R = R_y(yaw) R_x(pitch) R_z(roll) about the neck."""
@@ -214,6 +225,40 @@ def rotation_matrix(pitch: float, yaw: float, roll: float) -> Floats:
 def upright_rotation(fit: Fit) -> Floats:
     """Returns the fit's rotation without the downward tilt that landmark nets add, [3, 3]."""
     return np.asarray(rotation_matrix(UNTILT, 0.0, 0.0) @ fit.rotation, np.float32)
+
+
+def _relief(rig: Rig, rest: Floats, deltas: Floats) -> Floats:
+    """Returns [52, V]: how much light each vertex gains at coefficient 1, lit from above.
+
+    The change of the surface's slope against the light, smoothed: the folds of a smile, the
+    cheek's swelling, the chin's turn. Lips and lids are left to their own textures.
+    """
+    neighbours = np.concatenate([rig.triangles[:, [a, b]] for a in range(3) for b in range(3)])
+    count = np.bincount(neighbours[:, 0], minlength=len(rest)).astype(np.float32)
+    edge = sum(np.abs(o.spread).sum(axis=1) for o in (rig.mouth, rig.left_eye, rig.right_eye))
+    skin = np.clip(1.0 - np.asarray(edge, np.float32), 0, 1) ** 2
+    still = vertex_normals(rest, rig.triangles) @ RELIEF_LIGHT
+    relief = np.zeros((len(deltas), len(rest)), np.float32)
+    for index, delta in enumerate(deltas):
+        if not np.abs(delta).max() > 0.05:
+            continue
+        gain = vertex_normals(rest + delta, rig.triangles) @ RELIEF_LIGHT - still
+        for _ in range(RELIEF_SMOOTHING):
+            total = np.bincount(neighbours[:, 0], gain[neighbours[:, 1]], minlength=len(rest))
+            gain = total / np.maximum(count, 1)
+        relief[index] = RELIEF * np.clip(gain, -0.5, 0.5) * skin
+    return relief
+
+
+def vertex_normals(points: Floats, triangles: NDArray[np.int64]) -> Floats:
+    """Returns unit normals [V, 3] of a surface."""
+    corners = points[triangles]
+    faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(points)
+    for corner in range(3):
+        np.add.at(normals, triangles[:, corner], faces)
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.asarray(normals / np.maximum(lengths, 1e-9), np.float32)
 
 
 def closing_share(motion: Floats) -> float:

@@ -31,11 +31,13 @@ def draw_textured(
     points: NDArray[np.float32],
     sources: NDArray[np.float32],
     opacity: NDArray[np.float32],
+    light: NDArray[np.float32],
     triangles: NDArray[np.int32],
 ) -> None:
     """Draws triangles [T, 3] of an RGBA `texture` [H, W, 4] over `out` [h, w, 3], in order.
 
-    `points` [V, 2] are pixels of `out`, `sources` [V, 2] pixels of `texture`, `opacity` [V].
+    `points` [V, 2] are pixels of `out`, `sources` [V, 2] pixels of `texture`, `opacity` and
+    `light` [V] factors of coverage and brightness.
     Triangles that run clockwise on the screen (turned away) are not drawn.
     """
     height, width = out.shape[0], out.shape[1]
@@ -74,6 +76,13 @@ def draw_textured(
         ux, uy = (u1 * ey2 - u2 * ey1) * inverse, (u2 * ex1 - u1 * ex2) * inverse
         vx, vy = (v1 * ey2 - v2 * ey1) * inverse, (v2 * ex1 - v1 * ex2) * inverse
         ax, ay = (a1 * ey2 - a2 * ey1) * inverse, (a2 * ex1 - a1 * ex2) * inverse
+        g1, g2 = light[j] - light[i], light[k] - light[i]
+        gx, gy = (g1 * ey2 - g2 * ey1) * inverse, (g2 * ex1 - g1 * ex2) * inverse
+        is_lit = (
+            abs(light[i] - 1.0) > 0.003
+            or abs(light[j] - 1.0) > 0.003
+            or abs(light[k] - 1.0) > 0.003
+        )
         step_u, step_v = int(ux * ONE), int(vx * ONE)
         is_solid = opacity[i] > 0.999 and opacity[j] > 0.999 and opacity[k] > 0.999
         for y in range(top, bottom + 1):
@@ -126,6 +135,11 @@ def draw_textured(
                     + q[column + 1, 3] * w11
                     + 32768
                 ) >> 16
+                if is_lit:
+                    gain = light[i] + gx * (x - xi) + gy * dy
+                    red = min(int(red * gain + 0.5), 255)
+                    green = min(int(green * gain + 0.5), 255)
+                    blue = min(int(blue * gain + 0.5), 255)
                 if not is_solid:
                     share = opacity[i] + ax * (x - xi) + ay * dy
                     cover = int(cover * min(max(share, 0.0), 1.0) + 0.5)

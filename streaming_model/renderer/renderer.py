@@ -16,7 +16,7 @@ from streaming_model.errors import VivantError
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.portrait import Portrait
 from streaming_model.renderer.eyes import EyeLayer
-from streaming_model.renderer.geometry import FaceGeometry
+from streaming_model.renderer.geometry import FaceGeometry, vertex_normals
 from streaming_model.renderer.head import HeadLayer
 from streaming_model.renderer.mouth import MouthLayer
 from streaming_model.renderer.palette import read_palette
@@ -70,7 +70,7 @@ class Renderer:
         self._stage = stage = set_stage(portrait, size)
         self._geometry = geometry = FaceGeometry(portrait, rig)
         within = np.minimum(rig.edge_distance, _within_oval(portrait))
-        facing = _facing(geometry.rest, rig.triangles)
+        facing = vertex_normals(geometry.rest, rig.triangles)[:, 2]
         near = sum(np.abs(opening.spread).sum(axis=1) for opening in openings(rig))
         # Lips and lids curl away from the viewer but are never behind anything.
         facing = np.maximum(facing, np.clip(4 * np.asarray(near, np.float32), 0, 1))
@@ -118,6 +118,7 @@ class Renderer:
             self._stage.project(self._head.positions(motion, head)),
             self._head_sources + np.float32(self._stage.border),
             self._head_opacity,
+            self._head_opacity,
             self._head_triangles,
         )
         face = head.apply(self._geometry.shape(motion))
@@ -127,12 +128,19 @@ class Renderer:
             self._with_skirts(self._stage.project(face)),
             self._slid_sources(motion) + np.float32(self._stage.border),
             self._opacity,
+            self._lit(motion),
             self._face_triangles,
         )
         for eye in self._eyes:
             eye.draw(out, face, motion, head)
         self._mouth.draw(out, face, motion, head)
         return out
+
+    def _lit(self, motion: Floats) -> Floats:
+        """Returns the brightness of the face's vertices and of the hems, which keep theirs."""
+        light = np.ones(len(self._opacity), np.float32)
+        light[: len(self._geometry.rest)] = self._geometry.light(motion)
+        return light
 
     def _slid_sources(self, motion: Floats) -> Floats:
         """Returns where each vertex takes its texture: lid skin slides in as the eye closes."""
@@ -194,6 +202,7 @@ class Renderer:
             self._face_sources,
             self._face_sources,
             np.where(self._opacity > SOLID, 1, 0).astype(np.float32),
+            np.ones_like(self._opacity),
             self._face_triangles,
         )
         for pair in self._pairs:
@@ -222,6 +231,7 @@ class Renderer:
             self._head_sources,
             self._head_sources,
             np.ones(len(self._head_sources), np.float32),
+            np.ones(len(self._head_sources), np.float32),
             still,
         )
 
@@ -238,17 +248,6 @@ def _within_oval(portrait: Portrait) -> Floats:
     pixels = fit.origin + fit.scale * fit.rest[:, :2] * np.array([1, -1], np.float32)
     inside = [cv2.pointPolygonTest(outline, (float(x), float(y)), True) for x, y in pixels]
     return np.asarray(inside, np.float32) / np.float32(fit.scale)
-
-
-def _facing(points: Floats, triangles: NDArray[np.int64]) -> Floats:
-    """Returns how much each vertex faces the viewer, the z of its unit normal."""
-    corners = points[triangles]
-    faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros_like(points)
-    for corner in range(3):
-        np.add.at(normals, triangles[:, corner], faces)
-    facing: Floats = normals[:, 2] / np.maximum(np.linalg.norm(normals, axis=1), 1e-9)
-    return facing
 
 
 def _ramp(values: Floats, span: tuple[float, float]) -> Floats:
