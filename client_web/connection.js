@@ -145,7 +145,10 @@ export class Connection {
     if (isOpen) {
       isLive();
       this.#listener.onPhase({ name: "live", stream: peer.stream });
-      return pauseFor(await ended, "The connection was lost.");
+      const reason = await ended;
+      // what the server itself has ended needs no giving back
+      if (reason !== null) this.#sessionId = null;
+      return pauseFor(reason, "The connection was lost.");
     }
     return pauseFor(null, "The picture did not arrive. A firewall may be in the way.");
   }

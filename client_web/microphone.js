@@ -79,6 +79,8 @@ export class Microphone {
    */
   #measure(stream) {
     const context = new AudioContext();
+    // the click on the button allows it, but permission may have taken longer than that counts
+    void context.resume();
     const analyser = new AnalyserNode(context, { fftSize: 1024 });
     context.createMediaStreamSource(stream).connect(analyser);
     const samples = new Float32Array(analyser.fftSize);

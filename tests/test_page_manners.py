@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -144,6 +145,22 @@ def test_a_full_house_says_so_and_lets_in_later(
     second.click("#veil-retry")
     second.wait_for_selector(LIVE)
     assert not second.locator("#veil").is_visible()
+
+
+def test_a_session_that_was_ended_can_be_woken(
+    browser: Browser, visit: Visit, photograph: Photograph, fake_server: ServerProcess
+) -> None:
+    page = visit(browser, "about:blank")
+    with page.expect_response("**/v1/sessions") as opened:
+        page.goto(fake_server.address)
+    page.wait_for_selector(LIVE)
+    session = opened.value.json()["session_id"]
+    httpx.delete(f"{fake_server.address}/v1/sessions/{session}").raise_for_status()
+    page.wait_for_selector("#veil:visible")
+    assert page.inner_text("#veil-title") == "At rest"
+    photograph(page, "at-rest")
+    page.click("text=Wake the portrait")
+    page.wait_for_selector(LIVE)
 
 
 def test_a_lost_server_is_found_again(
