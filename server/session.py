@@ -367,11 +367,11 @@ class Session:
             frame.pcm, sample_rate=frame.sample_rate, channels=frame.channels
         )
         for edge in edges:
+            self._publish(self._turns.heard(edge, self.line.timeline.position))
             if edge is Heard.STARTED:
                 self._begin_user_turn()
             else:
                 self.line.microphone.end()
-            self._publish(self._turns.heard(edge, self.line.timeline.position))
 
     def _begin_user_turn(self) -> None:
         """Lets the user barge in, and in `puppet` mode gives the live voice its number."""
