@@ -173,6 +173,8 @@ def _split_eye(
     known = (seen > 0) & (distance > 1.22 * radius)
     if known.sum() < 8:
         known = (seen > 0) & (distance > 0.9 * radius)
+    if known.sum() < 8:  # a closed or tiny eye: nothing to move
+        return still, still, np.zeros((*opening.shape, 4), np.float32)
     white = _fill(patch, known.astype(np.float32), max(radius * 0.5, 1.0))
     mirrored_x, mirrored_y = 2 * centre[0] - columns, 2 * centre[1] - rows
     mirrored = cv2.remap(patch, mirrored_x, mirrored_y, cv2.INTER_LINEAR)

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming_model.portrait.fit import CONTOURS
+
 Floats = NDArray[np.float32]
 
 LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
@@ -29,6 +31,7 @@ UPPER_LIP: Final = (
 )
 # fmt: on
 TOOTH: Final = np.array([240, 228, 208], np.float32)  # under white light
+SCLERA_SHARE: Final = 1.0  # teeth are about as bright as the white of the eyes
 TYPICAL_SKIN: Final = np.array([1.10, 0.98, 0.92], np.float32)  # over its own brightness
 FLESH: Final = np.array([176, 84, 82], np.float32)  # gums and tongue under white light
 
@@ -67,16 +70,21 @@ def read_palette(picture: NDArray[np.uint8], landmarks: Floats) -> Palette:
     # The skin's colour is the light's (and the varnish's) times that of a typical skin.
     light_hue = skin / float(skin @ LUMA) / TYPICAL_SKIN
     level = float(skin @ LUMA)
-    tooth = TOOTH / float(TOOTH @ LUMA) * level * 1.08
-    flesh = 0.5 * lip + 0.5 * FLESH / float(FLESH @ LUMA) * level * 0.66 * light_hue**0.7
+    # Dark skin says little of the light: the white of the eyes then says more.
+    white = max(level, SCLERA_SHARE * _sclera_brightness(picture, landmarks))
+    tooth = TOOTH / float(TOOTH @ LUMA) * white * 1.08
+    tooth = tooth * light_hue ** (0.8 * level / white)
+    pink = FLESH / float(FLESH @ LUMA) * max(level, 0.75 * white) * light_hue**0.7
+    flesh = 0.5 * lip + 0.33 * pink
 
     def painted(colour: Floats) -> Floats:
         grey = np.full(3, float(colour @ LUMA))
-        return np.asarray(np.clip(grey + colourfulness * (colour - grey), 0, 250), np.float32)
+        mixed = grey + colourfulness * (colour - grey)
+        return np.asarray(mixed * min(1.0, 245.0 / float(mixed.max())), np.float32)
 
     return Palette(
         skin=np.asarray(skin, np.float32),
-        tooth=painted(tooth * light_hue**0.8),
+        tooth=painted(tooth),
         gum=painted(flesh * 0.95),
         tongue=painted(flesh * np.array([1.0, 0.92, 0.92])),
         cavity=painted(flesh * np.array([0.40, 0.24, 0.24])),
@@ -91,7 +99,23 @@ def _patch(picture: NDArray[np.uint8], landmarks: Floats, outline: tuple[int, ..
     points = np.round(landmarks[list(outline), :2]).astype(np.int32)
     shape = points if len(outline) > 10 else cv2.convexHull(points)
     cv2.fillPoly(mask, [np.asarray(shape, np.int32)], 1)
+    if not mask.any():  # the picture ends before this part of the face
+        return picture.reshape(-1, 3).astype(np.float32)
     return picture[mask > 0].astype(np.float32)
+
+
+def _sclera_brightness(picture: NDArray[np.uint8], landmarks: Floats) -> float:
+    """Returns the brightness of the white of the eyes, 0 if none is seen."""
+    mask = np.zeros(picture.shape[:2], np.uint8)
+    for name in ("left_eye", "right_eye"):
+        upper, lower = CONTOURS[name]
+        outline = landmarks[[*upper, *lower[::-1]], :2]
+        cv2.fillPoly(mask, [np.round(outline).astype(np.int32)], 1)
+    for iris in (landmarks[468:473, :2], landmarks[473:478, :2]):
+        radius = 1.15 * float(np.linalg.norm(iris[1:] - iris[0], axis=1).mean())
+        cv2.circle(mask, np.round(iris[0]).astype(int).tolist(), round(radius), 0, -1)
+    seen = picture[mask > 0].astype(np.float32) @ LUMA
+    return float(np.percentile(seen, 75)) if len(seen) >= 12 else 0.0
 
 
 def _at_percentile(pixels: Floats, percentile: float) -> Floats:
