@@ -84,8 +84,9 @@ function onPhase(phase) {
     // a refused portrait or voice is gone from the server: ask what there is
     isStale = !isFull;
     const title = isFull ? "Every place is taken" : "No connection";
-    stage.showVeil({ title, message: phase.message, action: "Try now", seconds: phase.seconds });
-    announce(`${title}. ${phase.message}`);
+    const message = isFull ? "Others are with the portrait just now." : phase.message;
+    stage.showVeil({ title, message, action: "Try now", seconds: phase.seconds });
+    announce(`${title}. ${message}`);
   }
   if (phase.name === "closed") {
     stage.showVeil({ title: "At rest", message: phase.message, action: "Wake the portrait" });

@@ -138,7 +138,7 @@ def test_a_full_house_says_so_and_lets_in_later(
     second = visit(browser, small_server.address, expected=("503",))
     second.wait_for_selector("#veil:visible")
     assert second.inner_text("#veil-title") == "Every place is taken"
-    assert re.search(r"All 1 .* Trying again in \d s\.", second.inner_text("#veil-text"))
+    assert re.search(r"Others are .* Trying again in \d s\.", second.inner_text("#veil-text"))
     assert second.inner_text("#state") == "Waiting for a place"
     photograph(second, "full-house")
     first.goto("about:blank")
