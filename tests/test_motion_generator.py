@@ -80,6 +80,16 @@ def test_lips_stay_open_on_open_vowels() -> None:
     assert (gaps > 0.2).mean() >= 0.75
 
 
+@pytest.mark.parametrize("frames", [3, 4])
+def test_the_lips_follow_audio_that_comes_later(frames: int) -> None:
+    samples = speech()[0][: 100 * 640]
+    gap = opening(motion_of(samples))
+    shifted = np.concatenate([np.zeros(frames * 640, np.float32), samples])
+    late = opening(motion_of(shifted))
+    errors = [np.abs(late[shift : shift + 90] - gap[:90]).mean() for shift in range(8)]
+    assert int(np.argmin(errors)) == frames
+
+
 def test_the_mouth_rests_within_a_fifth_of_a_second_of_silence() -> None:
     samples = speech()[0][: 30 * 640].copy()
     gap = opening(motion_of(np.concatenate([samples, np.zeros(16_000, np.float32)])))

@@ -57,6 +57,21 @@ def test_the_head_moves_smoothly_and_stays_within_its_range() -> None:
     assert np.abs(np.diff(ordinary, axis=0)).max() < 1.0
 
 
+def test_brows_and_head_answer_wide_open_syllables() -> None:
+    style = MotionStyle(head_motion=1.0)
+    speaking = np.zeros((1_500, MOTION_SIZE), np.float32)
+    syllables = np.clip(np.sin(np.arange(1_500) / 3), 0, 1) * (1 + np.sin(np.arange(1_500) / 20))
+    speaking[:, INDEX["jawOpen"]] = 0.2 * syllables
+    _, motion = live(start_life(2, style), speaking, seed=2, style=style)
+    silent = lived(1_500, seed=2)
+    raised = motion[:, INDEX["browInnerUp"]] > 0.12
+    assert 8 <= (raised[1:] & ~raised[:-1]).sum() <= 40  # a minute
+    assert silent[:, INDEX["browInnerUp"]].max() < 0.12
+    nod = np.degrees(motion - silent)[:, INDEX["headPitch"]]
+    assert 1 < nod.max() < 4 and np.abs(np.diff(nod)).max() < 1
+    np.testing.assert_array_equal(motion[:, MOUTH], speaking[:, MOUTH])
+
+
 def test_it_begins_at_the_portraits_own_pose() -> None:
     np.testing.assert_allclose(lived(1)[0, POSE], 0.0, atol=1e-6)
 

@@ -1,7 +1,8 @@
 """What a living face does whether or not it speaks: blinks, glances, breath, sway.
 
 A seeded stochastic layer added to the generated motion, frame by frame. Its statistics are
-set here and not learned. It never touches the mouth.
+set here and not learned, because a small diffusion model starves rare events: blinks, brow
+raises, nods. Those that go with speech answer the mouth, which it never touches.
 """
 
 from __future__ import annotations
@@ -35,6 +36,18 @@ _GLANCE: Final = (7.0 * _DEGREE, 4.0 * _DEGREE)  # spread, sideways and up or do
 _MICROSACCADE: Final = 0.35 * _DEGREE
 _HELD_BY_EYES: Final = 0.8  # share of a head turn that the eyes undo to keep their target
 
+# Beats: brows and head answer some of the syllables for which the mouth opens wide.
+_BEAT_OPENING: Final = 0.08  # jaw opening that a beat needs at least
+_BEAT_PROMINENCE: Final = 1.2  # and how far above the mean of this speaker's open mouth
+_MEAN_SHARE: Final = 0.04  # share of the way per frame of that mean
+_BEAT_WAIT: Final = (0.7, 1.8)  # s between two beats
+_BEAT_RISE: Final = 0.16  # s to the beat's peak
+_RAISE_SHARE: Final = 0.5  # of the beats lift the brows
+_FROWN_SHARE: Final = 0.12  # and these draw them together
+_BROW_SIZE: Final = (0.14, 0.34)
+_NOD_SHARE: Final = 0.65
+_NOD_SIZE: Final = (0.9, 2.4)  # degrees
+
 # (period in seconds, yaw, pitch, roll in degrees): sums to a slow wander about zero.
 _SWAY: Final = ((9.0, 2.2, 1.1, 1.2), (3.7, 1.3, 0.8, 0.7), (1.6, 0.35, 0.3, 0.2))
 _BREATH_PERIOD: Final = 4.3  # s
@@ -56,6 +69,9 @@ class LifeState:
         glance: number of fixations begun.
         next_glance: frame at which the eyes jump next.
         eyes: [2] radians, where the eyes point to in the world: right, up.
+        opening: mean opening of the mouth while it is open.
+        beat: number of beats begun.
+        beat_frame: frame at which the latest one began.
     """
 
     frame: int
@@ -65,12 +81,16 @@ class LifeState:
     glance: int
     next_glance: int
     eyes: tuple[float, float]
+    opening: float
+    beat: int
+    beat_frame: int
 
 
 def start_life(seed: int, style: MotionStyle) -> LifeState:
     """Returns the state before the first frame: looking at the viewer, no blink under way."""
     first = _blink_wait(seed, style, 0)
-    return LifeState(0, 0, -1000, first, 0, _fixation(seed, style, 0), (0.0, 0.0))
+    fixation = _fixation(seed, style, 0)
+    return LifeState(0, 0, -1000, first, 0, fixation, (0.0, 0.0), 0.15, 0, -1000)
 
 
 def live(
@@ -80,6 +100,8 @@ def live(
     lively = motion.copy()
     for row in lively:
         state = _advance(state, seed=seed, style=style)
+        state = _hear_beat(state, row, seed=seed)
+        _add_beat(row, state, seed=seed, style=style)
         _add_sway(row, state.frame, seed=seed, style=style)
         _add_gaze(row, state, seed=seed)
         _add_blink(row, state, seed=seed)
@@ -103,6 +125,47 @@ def _advance(state: LifeState, *, seed: int, style: MotionStyle) -> LifeState:
             eyes=_glance_target(seed, style, number),
         )
     return state
+
+
+def _hear_beat(state: LifeState, row: NDArray[np.float32], *, seed: int) -> LifeState:
+    """Begins a beat when the mouth opens wider than it mostly does."""
+    opening = float(row[INDEX["jawOpen"]] - row[INDEX["mouthClose"]])
+    if opening < 0.02:
+        return state
+    shortest, longest = _BEAT_WAIT
+    draw = uniforms(seed, Purpose.BEAT, state.beat, 8)[0]
+    rested = state.frame - state.beat_frame >= MOTION_FPS * (shortest + (longest - shortest) * draw)
+    prominent = opening > max(_BEAT_OPENING, _BEAT_PROMINENCE * state.opening)
+    mean = state.opening + _MEAN_SHARE * (opening - state.opening)
+    if rested and prominent:
+        return replace(state, opening=mean, beat=state.beat + 1, beat_frame=state.frame)
+    return replace(state, opening=mean)
+
+
+def _add_beat(row: NDArray[np.float32], state: LifeState, *, seed: int, style: MotionStyle) -> None:
+    age = (state.frame - state.beat_frame) / MOTION_FPS / _BEAT_RISE
+    if not 0 < age < 8:
+        return
+    # Rises and falls without a jolt: value and velocity are zero where it begins.
+    shape = float((age * np.exp(1 - age)) ** 2)
+    kind, size, nods, nod, upward, yaw, roll = uniforms(seed, Purpose.BEAT, state.beat, 8)[1:]
+    least, most = _BROW_SIZE
+    brow = (least + (most - least) * size) * shape * style.expressiveness
+    if kind < _RAISE_SHARE:
+        row[INDEX["browInnerUp"]] += brow
+        for side in ("Left", "Right"):
+            row[INDEX[f"browOuterUp{side}"]] += 0.7 * brow
+            row[INDEX[f"eyeWide{side}"]] += 0.3 * brow
+    elif kind < _RAISE_SHARE + _FROWN_SHARE:
+        for side in ("Left", "Right"):
+            row[INDEX[f"browDown{side}"]] += 0.7 * brow
+            row[INDEX[f"eyeSquint{side}"]] += 0.5 * brow
+    if nods < _NOD_SHARE:
+        least, most = _NOD_SIZE
+        angle = (least + (most - least) * nod) * shape * style.head_motion * _DEGREE
+        row[_PITCH] += -0.6 * angle if upward < 0.2 else angle
+        row[_YAW] += 0.5 * angle * (2 * yaw - 1)
+        row[_ROLL] += 0.5 * angle * (2 * roll - 1)
 
 
 def _blink_wait(seed: int, style: MotionStyle, number: int) -> int:

@@ -24,6 +24,7 @@ class Purpose(IntEnum):
     GAZE = 2
     HEAD = 3
     BROW = 4
+    BEAT = 5
 
 
 def _generator(seed: int, purpose: Purpose, index: int) -> np.random.Generator:

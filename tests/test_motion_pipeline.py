@@ -1,0 +1,102 @@
+"""The shipped weights in diffusers' form: they load, save, and are the graphs that serve."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from streaming_model.audio.features import stream_features
+from streaming_model.motion.denoiser import DenoiserInputs
+from streaming_model.motion.networks import DEFAULT_FOLDER, Condition, MotionNetworks
+from streaming_model.motion.pipeline import MotionPipeline
+from streaming_model.motion.sampler import sample
+from streaming_model.motion_space import MOTION_SIZE
+
+pytestmark = pytest.mark.model
+
+
+@lru_cache(maxsize=1)
+def pipeline() -> MotionPipeline:
+    loaded: MotionPipeline = MotionPipeline.from_pretrained(DEFAULT_FOLDER, dtype=torch.float32)
+    return loaded
+
+
+def condition(batch: int, new: int, look: int) -> Condition:
+    rng, settings = np.random.default_rng(0), MotionNetworks().settings
+    history = settings.history_frames
+    return Condition(
+        history=rng.normal(0, 1, (batch, history, MOTION_SIZE)).astype(np.float32),
+        history_known=np.ones((batch, history), np.float32),
+        audio=rng.normal(0, 1, (batch, history + new + look, settings.audio_size)).astype("f4"),
+        style=np.zeros((batch, 4), np.float32),
+        activity=np.zeros(batch, np.int64),
+    )
+
+
+def torch_inputs(told: Condition) -> DenoiserInputs:
+    none = torch.zeros(len(told.style))
+    names = ("history", "history_known", "audio", "style", "activity")
+    given = {name: torch.from_numpy(getattr(told, name)) for name in names}
+    return DenoiserInputs(**given, history_noise=none, step_size=none, guidance=none)
+
+
+@pytest.mark.parametrize(("new", "look"), [(1, 1), (2, 2), (5, 8)])
+@torch.no_grad()
+def test_the_served_sampler_equals_the_pipelines(new: int, look: int) -> None:
+    networks, told = MotionNetworks(), condition(3, new, look)
+    noise = np.random.default_rng(1).normal(0, 1, (3, new, MOTION_SIZE)).astype(np.float32)
+    served = sample(
+        noise, lambda x, t, step: networks.denoise(x, t, step, told), steps=networks.settings.steps
+    )
+    steps = networks.settings.steps
+    reference = pipeline().denoise(torch.from_numpy(noise), torch_inputs(told), steps=steps)
+    np.testing.assert_allclose(served, reference.numpy(), atol=2e-4)
+
+
+@torch.no_grad()
+def test_the_served_encoder_equals_the_pipelines() -> None:
+    samples = np.random.default_rng(2).normal(0, 0.1, 20 * 640).astype(np.float32)
+    mel = stream_features(samples)
+    reference = pipeline().encoder.encode(torch.from_numpy(mel)[None])[0].numpy()
+    networks = MotionNetworks()
+    state, rows = np.zeros((1, networks.settings.encoder_state_size), np.float32), []
+    for frame in mel.reshape(-1, 4, mel.shape[1]):
+        features, state = networks.encode(frame[None], state)
+        rows.append(features[0])
+    np.testing.assert_allclose(np.stack(rows), reference, atol=2e-4)
+
+
+def test_it_saves_and_loads_again(tmp_path: Path) -> None:
+    pipeline().save_pretrained(tmp_path)
+    again = MotionPipeline.from_pretrained(tmp_path)
+    mel = torch.from_numpy(stream_features(np.zeros(6_400, np.float32)))[None]
+    one, two = (
+        each(mel, generator=torch.Generator().manual_seed(3)) for each in (pipeline(), again)
+    )
+    assert one.shape == (1, 10, MOTION_SIZE)
+    torch.testing.assert_close(one, two)
+
+
+def test_the_settings_are_the_configuration() -> None:
+    served = json.loads((DEFAULT_FOLDER / "serving.json").read_text(encoding="utf-8"))
+    config = pipeline().denoiser.config
+    for name in ("history_frames", "most_new_frames", "most_lookahead_frames", "audio_size"):
+        assert served[name] == config[name]
+    assert served["scale"] == list(config["scale"])
+
+
+def test_the_weights_are_small_enough_to_ship() -> None:
+    size = sum(path.stat().st_size for path in DEFAULT_FOLDER.rglob("*") if path.is_file())
+    assert size < 12_000_000
+
+
+def test_the_graphs_hold_their_weights_in_half_precision() -> None:
+    for name in ("encoder", "denoiser"):
+        assert (DEFAULT_FOLDER / f"{name}.onnx").stat().st_size < 3_500_000
+        onnxruntime.InferenceSession(str(DEFAULT_FOLDER / f"{name}.onnx"))
