@@ -93,7 +93,9 @@ def test_typed_words_are_spoken_in_step_and_the_mouth_rests_after(
     resting = frames[(frames[:, 0] < heard[0] - SETTLED) | (frames[:, 0] > heard[-1] + SETTLED), 1]
     assert len(speaking) > 15
     assert len(resting) > 15
-    assert np.median(speaking) > 2 * np.median(resting)
+    ratio = np.median(speaking) / np.median(resting)
+    print(f"the mouth changes {ratio:.1f} times as much in speech")  # noqa: T201 - shown by -s
+    assert ratio > 2
     page.wait_for_selector("#captions", state="hidden")
 
 
@@ -111,6 +113,7 @@ def test_an_interruption_is_heard_within_three_tenths_of_a_second(page: Page) ->
     before = levels[(levels[:, 0] > pressed - 1_000) & (levels[:, 0] < pressed), 1]
     assert before.max() > AUDIBLE, "it was speaking"
     last = levels[levels[:, 1] > AUDIBLE, 0].max()
+    print(f"heard for {last - pressed:.0f} ms after Escape")  # noqa: T201 - shown by -s
     assert last - pressed < 300
     assert page.locator("#interrupt").is_disabled()
 
