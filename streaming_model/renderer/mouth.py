@@ -202,7 +202,7 @@ class MouthLayer:
         assert self._own is not None
         left, top, right, bottom = box
         anchors = self.geometry.rest[self.geometry.mouth.upper[[0, 19, -1]]].copy()
-        anchors[:, 2] -= 0.6
+        anchors[:, 2] -= 0.3
         anchors[1, 1] += 2.0
         to_now = cv2.getAffineTransform(
             self.stage.project(anchors),
