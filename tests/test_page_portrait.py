@@ -105,6 +105,7 @@ def test_an_interruption_is_heard_within_three_tenths_of_a_second(page: Page) ->
     page.wait_for_function(f"probe.levels.some(({{level}}) => level > {AUDIBLE})")
     page.wait_for_timeout(1_200)
     page.evaluate("addEventListener('keydown', () => (probe.pressed = performance.now()), true)")
+    page.wait_for_function(f"probe.levels.slice(-8).every(({{level}}) => level > {AUDIBLE})")
     page.keyboard.press("Escape")
     page.wait_for_selector("body[data-speech=idle]")
     page.wait_for_timeout(1_500)
