@@ -154,14 +154,21 @@ class Peer:
             SOUND_RATE: connection.addTrack(self.sound),
             VIDEO_CLOCK: connection.addTrack(self.picture),
         }
-        # Preferences count only when they are set before the offer is applied.
-        for transceiver in connection.getTransceivers():
+        ours = connection.getTransceivers()
+        for transceiver in ours:
+            # Preferences count only when they are set before the offer is applied.
             _prefer(transceiver, self._preferred)
             if transceiver.kind == "audio":
                 # Four packets of 20 ms would wait in aiortc's jitter buffer; one is enough.
                 receiver: Any = transceiver.receiver
                 receiver._RTCRtpReceiver__jitter_buffer._prefetch = 1
+            else:
+                transceiver.direction = "sendonly"
         await connection.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
+        for transceiver in connection.getTransceivers():
+            if transceiver not in ours:
+                # What nobody reads would be decoded and pile up.
+                transceiver.direction = "inactive"
         await connection.setLocalDescription(await connection.createAnswer())
         self.codec = _agreed_codec(connection.getTransceivers(), self.codec)
         for rate, sender in senders.items():
@@ -195,7 +202,7 @@ class Peer:
         self.messages.offer(text)
 
     def _on_track(self, track: MediaStreamTrack) -> None:
-        if track.kind == "audio" and self.microphone is None:
+        if track.kind == "audio" and self.microphone is None:  # the first is our transceiver's
             self.microphone = track
 
     def _ask_for_keyframe(self) -> None:

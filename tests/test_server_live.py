@@ -266,6 +266,17 @@ async def test_sessions_do_not_hear_each_other(live: LiveServer) -> None:
     assert max(bar(image) for _, _, image in silent.received.pictures) == 0.0
 
 
+async def test_what_a_viewer_sends_beside_a_microphone_is_declined(live: LiveServer) -> None:
+    viewer = Viewer(live.client, await live.session())
+    live.viewers.append(viewer)
+    viewer.connection.addTransceiver("audio", direction="sendrecv")
+    viewer.connection.addTransceiver("video", direction="sendrecv")
+    await viewer.connect()
+    await viewer.until(lambda got: got.pictures and got.sounds)
+    directions = [item.currentDirection for item in viewer.connection.getTransceivers()]
+    assert directions == ["sendrecv", "recvonly", "inactive", "inactive"]
+
+
 async def test_two_viewers_of_a_session_see_the_same(live: LiveServer) -> None:
     session_id = await live.session()
     first = await live.viewer(session_id)
