@@ -61,11 +61,11 @@ def nearest_gaps(members: tuple[str, ...], slack: int) -> NDArray[np.float32]:
     middles = (np.arange(len(gap)) + 0.5) * 640
     spans = zip(phones, bounds[:-1], bounds[1:], strict=True)
     nearest = [
-        gap[(middles > start - slack) & (middles < end + slack)].min()
+        float(gap[(middles > start - slack) & (middles < end + slack)].min())
         for phone, start, end in spans
         if phone in members
     ]
-    return np.asarray(nearest / np.percentile(gap, 95), np.float32)
+    return np.array(nearest, np.float32) / np.float32(np.percentile(gap, 95))
 
 
 def test_lips_close_on_p_b_and_m_of_a_voice_never_heard() -> None:

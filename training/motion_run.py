@@ -36,7 +36,7 @@ from training.motion_stage import MotionLoss, encode_streams, train_endpoints, t
 from training.timebox import TimeBox
 
 _SHARES: Final = {"encoder": 0.4, "flow": 0.35, "endpoints": 0.25}  # of the training time
-_STEPS_SERVED: Final = 2
+_STEPS_SERVED: Final = 1
 _SMALLEST_SPREAD: Final = 1e-4  # a coefficient that moves less is left alone
 
 
