@@ -50,7 +50,7 @@ class MotionPipeline(DiffusionPipeline):
         self,
         mel: Tensor,
         *,
-        steps: int = 2,
+        steps: int = 1,
         chunk_frames: int = 2,
         lookahead_frames: int = 2,
         style: Tensor | None = None,
