@@ -32,7 +32,7 @@ _PACKET = 960  # samples, 20 ms
 
 
 class VoiceTrack(MediaStreamTrack):
-    """A microphone that plays [n] float32 of 48 kHz sound in real time, then silence."""
+    """A microphone: silence in real time, [n] float32 of 48 kHz sound once begun, then silence."""
 
     kind = "audio"
 
@@ -40,13 +40,21 @@ class VoiceTrack(MediaStreamTrack):
         super().__init__()
         self._sound = sound
         self._sent = 0
+        self._spoken: int | None = None
         self._began: float | None = None
+
+    def begin(self) -> None:
+        """Lets the sound follow now."""
+        self._spoken = 0
 
     async def recv(self) -> av.AudioFrame:
         """Returns the next 20 ms when they are due."""
         self._began = self._began or time.monotonic()
         await asyncio.sleep(max(0.0, self._began + self._sent / _SOUND_RATE - time.monotonic()))
-        piece = self._sound[self._sent : self._sent + _PACKET]
+        piece = self._sound[:0]
+        if self._spoken is not None:
+            piece = self._sound[self._spoken : self._spoken + _PACKET]
+            self._spoken += _PACKET
         piece = np.pad(piece, (0, _PACKET - len(piece)))
         pcm = (piece * 32767).astype(np.int16).reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="mono")

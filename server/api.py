@@ -15,34 +15,19 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI, File, Request, Response, UploadFile, WebSocket
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from server.desk import Desk
 from server.portraits import MAX_UPLOAD, PortraitEntry, Portraits
 from server.protocol import ProtocolError, ServerEvent, error_body
+from server.refusals import refuse_properly, too_large
 from server.session import Session, SessionOptions
-from server.sessions import RETRY_AFTER, Sessions
+from server.sessions import Sessions
 from server.voices import Voices
 from server.webrtc import IceServer
-from streaming_model.errors import ImageTooLargeError, VivantError
-
-_STATUS = {
-    "bad_request": 400,
-    "invalid_sdp": 400,
-    "not_found": 404,
-    "text_too_long": 413,
-    "image_too_large": 413,
-    "image_unreadable": 415,
-    "capacity": 503,
-}
-_UNPROCESSABLE = 422
-_MOST_BODY = MAX_UPLOAD + 64 * 1024  # bytes: an upload with its boundaries and headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +97,7 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.house = house
-    app.add_middleware(_BodyLimit)
-    app.add_exception_handler(VivantError, _refuse)
-    app.add_exception_handler(RequestValidationError, _refuse_body)
-    app.add_exception_handler(HTTPException, _refuse_http)
+    refuse_properly(app)
     app.include_router(_ROUTES)
     if page is not None:
         app.mount("/", StaticFiles(directory=page, html=True), name="page")
@@ -182,7 +164,7 @@ async def add_portrait(request: Request, image: Annotated[UploadFile, File()]) -
     """Makes a portrait of an uploaded picture."""
     data = await image.read(MAX_UPLOAD + 1)
     if len(data) > MAX_UPLOAD:
-        raise _too_large()
+        raise too_large()
     return _portrait(await _house(request).portraits.add(data, image.filename or "portrait"))
 
 
@@ -310,38 +292,6 @@ async def _receive(websocket: WebSocket, session: Session) -> None:
         desk.leave()
 
 
-class _BodyLimit:
-    """ASGI middleware: refuses a request body larger than any that can be meant."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        size = 0
-
-        async def receive_some() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > _MOST_BODY:
-                raise _too_large()
-            return message
-
-        async def send_unless_too_large(message: Message) -> None:
-            if size <= _MOST_BODY:
-                await send(message)
-
-        # FastAPI takes the error for a malformed body, so its answer is replaced.
-        await self._app(scope, receive_some, send_unless_too_large)
-        if size > _MOST_BODY:
-            error = _too_large()
-            answer = JSONResponse(error_body(error.code, str(error)), _STATUS[error.code])
-            await answer(scope, receive, send)
-
-
 def _house(request: Request) -> House:
     house: House = request.app.state.house
     return house
@@ -364,34 +314,7 @@ def _without_none(server: IceServer) -> dict[str, Any]:
     return {name: value for name, value in asdict(server).items() if value is not None}
 
 
-def _too_large() -> VivantError:
-    return ImageTooLargeError(f"The picture is larger than {MAX_UPLOAD // 2**20} MB.")
-
-
 def _same_origin(websocket: WebSocket) -> bool:
     """Whether no foreign web page speaks; programs send no Origin at all."""
     origin = websocket.headers.get("origin")
     return origin is None or urlsplit(origin).netloc == websocket.headers.get("host")
-
-
-async def _refuse(_: Request, error: Exception) -> Response:
-    code = error.code if isinstance(error, VivantError) else VivantError.code
-    headers = {"Retry-After": str(RETRY_AFTER)} if code == "capacity" else None
-    status = _STATUS.get(code, _UNPROCESSABLE)
-    return JSONResponse(error_body(code, str(error)), status, headers=headers)
-
-
-async def _refuse_body(_: Request, error: Exception) -> Response:
-    sentence = "The request cannot be read."
-    if isinstance(error, RequestValidationError):
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        sentence = f"In {where}: {first['msg']}."
-    return JSONResponse(error_body("bad_request", sentence), 400)
-
-
-async def _refuse_http(_: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    code = "not_found" if status == 404 else "bad_request"
-    detail = str(error.detail) if isinstance(error, HTTPException) else "The request failed."
-    return JSONResponse(error_body(code, f"{detail}."), status)

@@ -17,6 +17,7 @@ from server.audience import Audience
 from server.desk import Desk
 from server.encoder import VideoCodec
 from server.events import EventHub
+from server.hearing import Hearing, cut
 from server.inference import AvatarPort
 from server.ingest import Ingest
 from server.line import Engines, LiveLine
@@ -29,7 +30,7 @@ from server.speaker import Speaker, SpeakRequest
 from server.timeline import Mark
 from server.turns import Heard, Turns
 from server.voices import Voices
-from server.webrtc import IceServer, MicrophoneFrame, Peer, microphone_frame
+from server.webrtc import IceServer, Peer, microphone_frame
 from streaming_model.media import SAMPLE_RATE
 
 _LOG = logging.getLogger(__name__)
@@ -38,7 +39,6 @@ _CONNECT_SECONDS = 20  # for ICE and DTLS
 _MOST_AHEAD = 120 * SAMPLE_RATE  # samples of pushed PCM that may wait
 _LOOK_AGAIN = _SECOND // 20
 _GOODBYE_TIME = _SECOND // 20
-_FLOOR_TIME = _SECOND // 2  # without a packet from the microphone that is heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +122,9 @@ class Session:
         )
         self._pcm_worker = engines.sound_worker
         self._peers: set[Peer] = set()
-        self._heard_peer: Peer | None = None
-        self._heard_at = 0
+        self._hearing = Hearing(
+            line=self.line, turns=self._turns, publish=self._publish, clock=self._clock
+        )
         self._group = asyncio.TaskGroup()
         self._closing = asyncio.Event()
         self._reason: CloseReason = "client"
@@ -209,7 +210,8 @@ class Session:
         """Stops what is said and drops what waits; returns the utterance number from here on."""
         self.touch()
         self.line.microphone.interrupt()
-        return self._cut()
+        self._publish(cut(self.line, self._turns))
+        return self._turns.utterance
 
     async def update(self, *, portrait: str | None = None, voice: str | None = None) -> None:
         """Changes the portrait, the voice or both while running.
@@ -284,18 +286,6 @@ class Session:
         self._group.create_task(self._serve(peer), name="viewer")
         return answer
 
-    def _cut(self) -> int:
-        """Interrupts whatever is said; silence stays as it is."""
-        is_busy = (
-            self._turns.speaking is not None
-            or not self.line.queue.is_empty
-            or self.line.timeline.holds_speech
-        )
-        if is_busy:
-            unheard = self.line.interrupt(self._turns.open())
-            self._publish(self._turns.interrupted(unheard, self.line.timeline.position))
-        return self._turns.utterance
-
     async def _serve(self, peer: Peer) -> None:
         """Looks after one viewer until it goes or the session ends."""
         try:
@@ -348,37 +338,7 @@ class Session:
         if peer.microphone is None:
             return
         while (frame := await microphone_frame(peer.microphone)) is not None:
-            if self._has_the_floor(peer):
-                self._hear_frame(frame)
-
-    def _has_the_floor(self, peer: Peer) -> bool:
-        """A session has one live voice: the microphone that sends, until it pauses sending."""
-        now = self._clock.now()
-        if self._heard_peer is not peer:
-            if now - self._heard_at < _FLOOR_TIME:
-                return False
-            self._heard_peer = peer
-            self.line.microphone.reset()
-        self._heard_at = now
-        return True
-
-    def _hear_frame(self, frame: MicrophoneFrame) -> None:
-        edges = self.line.microphone.push(
-            frame.pcm, sample_rate=frame.sample_rate, channels=frame.channels
-        )
-        for edge in edges:
-            self._publish(self._turns.heard(edge, self.line.timeline.position))
-            if edge is Heard.STARTED:
-                self._begin_user_turn()
-            else:
-                self.line.microphone.end()
-
-    def _begin_user_turn(self) -> None:
-        """Lets the user barge in, and in `puppet` mode gives the live voice its number."""
-        self.touch()
-        self._cut()
-        if self.line.microphone.mode == "puppet":
-            self.line.microphone.begin(self._turns.open())
+            self._hearing.take(peer, frame)
 
     async def _say_goodbye(self, peer: Peer) -> None:
         peer.send_event(protocol.SessionClosed(self._reason).to_json())

@@ -45,14 +45,14 @@ class LiveServer:
         self,
         session_id: str,
         *,
-        sound: NDArray[np.float32] | None = None,
+        microphone: VoiceTrack | None = None,
         codec: str | None = None,
         offers_video_first: bool = False,
     ) -> Viewer:
         viewer = Viewer(
             self.client,
             session_id,
-            microphone=None if sound is None else VoiceTrack(sound),
+            microphone=microphone,
             codec=codec,
             offers_video_first=offers_video_first,
         )
@@ -177,9 +177,10 @@ async def test_an_interruption_is_heard_within_two_hundred_milliseconds(live: Li
 
 
 async def test_a_microphone_drives_the_portrait(live: LiveServer) -> None:
-    sound = after(1.0, vowel(2.0))
-    viewer = await live.viewer(await live.session(), sound=sound)
+    microphone = VoiceTrack(after(0.5, vowel(2.0)))
+    viewer = await live.viewer(await live.session(), microphone=microphone)
     viewer.send(type="microphone", mode="puppet")
+    microphone.begin()
     await viewer.until(lambda got: got.of_type("agent.speak_ended"))
     received = viewer.received
     assert max(bar(image) for _, _, image in received.pictures) > 0.1
@@ -190,10 +191,12 @@ async def test_a_microphone_drives_the_portrait(live: LiveServer) -> None:
 
 
 async def test_a_viewer_who_speaks_interrupts_the_portrait(live: LiveServer) -> None:
-    sound = after(1.0, vowel(1.0))
-    viewer = await live.viewer(await live.session(), sound=sound)
+    microphone = VoiceTrack(after(0.0, vowel(1.0)))
+    viewer = await live.viewer(await live.session(), microphone=microphone)
     viewer.send(type="microphone", mode="listen")
     viewer.send(type="speak", text="x" * 200)
+    await viewer.until(lambda got: got.of_type("agent.speak_started"))
+    microphone.begin()
     await viewer.until(lambda got: got.of_type("agent.speak_ended"))
     assert viewer.received.of_type("user.speech_started")
     assert viewer.received.of_type("agent.speak_ended")[0]["interrupted"] is True

@@ -1,0 +1,97 @@
+"""What a refused HTTP call gets: `{"error": {"code", "message"}}`, a status, one sentence.
+
+Every error that a route can raise passes here. It knows no route.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.portraits import MAX_UPLOAD
+from server.protocol import error_body
+from server.sessions import RETRY_AFTER
+from streaming_model.errors import ImageTooLargeError, VivantError
+
+_STATUS = {
+    "bad_request": 400,
+    "invalid_sdp": 400,
+    "not_found": 404,
+    "text_too_long": 413,
+    "image_too_large": 413,
+    "image_unreadable": 415,
+    "capacity": 503,
+}
+_UNPROCESSABLE = 422
+_MOST_BODY = MAX_UPLOAD + 64 * 1024  # bytes: an upload with its boundaries and headers
+
+
+def refuse_properly(app: FastAPI) -> None:
+    """Gives the application its error handlers and a bound on request bodies."""
+    app.add_exception_handler(VivantError, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_body)
+    app.add_exception_handler(HTTPException, _refuse_http)
+    app.add_middleware(_BodyLimit)
+
+
+def too_large() -> ImageTooLargeError:
+    """Returns the refusal of an upload beyond the limit."""
+    return ImageTooLargeError(f"The picture is larger than {MAX_UPLOAD // 2**20} MB.")
+
+
+class _BodyLimit:
+    """ASGI middleware: refuses a request body larger than any that can be meant."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        size = 0
+
+        async def receive_some() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > _MOST_BODY:
+                raise too_large()
+            return message
+
+        async def send_unless_too_large(message: Message) -> None:
+            if size <= _MOST_BODY:
+                await send(message)
+
+        # FastAPI takes the error for a malformed body, so its answer is replaced.
+        await self._app(scope, receive_some, send_unless_too_large)
+        if size > _MOST_BODY:
+            error = too_large()
+            answer = JSONResponse(error_body(error.code, str(error)), _STATUS[error.code])
+            await answer(scope, receive, send)
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    code = error.code if isinstance(error, VivantError) else VivantError.code
+    headers = {"Retry-After": str(RETRY_AFTER)} if code == "capacity" else None
+    status = _STATUS.get(code, _UNPROCESSABLE)
+    return JSONResponse(error_body(code, str(error)), status, headers=headers)
+
+
+async def _refuse_body(_: Request, error: Exception) -> Response:
+    sentence = "The request cannot be read."
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        sentence = f"In {where}: {first['msg']}."
+    return JSONResponse(error_body("bad_request", sentence), 400)
+
+
+async def _refuse_http(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    code = "not_found" if status == 404 else "bad_request"
+    detail = str(error.detail) if isinstance(error, HTTPException) else "The request failed."
+    return JSONResponse(error_body(code, f"{detail}."), status)
