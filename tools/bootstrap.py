@@ -8,6 +8,7 @@ this repository may name a foreign package index.
 from __future__ import annotations
 
 import argparse
+import ctypes.util
 import json
 import os
 import platform
@@ -105,20 +106,26 @@ def is_cpu_build_default() -> bool:
 
 
 def install_chromium() -> None:
-    """Installs Chromium from Debian for the browser tests, which skip where that is impossible."""
-    if shutil.which("chromium"):
+    """Installs Chromium from Debian, and the library that its driver's Node.js wants.
+
+    The browser tests skip where that is impossible.
+    """
+    found = {
+        "chromium": shutil.which("chromium"),
+        "libatomic1": ctypes.util.find_library("atomic"),
+    }
+    missing = [package for package, place in found.items() if not place]
+    if not missing:
         return
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
     if not shutil.which("apt-get") or (sudo and not shutil.which("sudo")):
-        say("Chromium is not installed and this is not Debian: the browser tests will be skipped")
+        say(f"{missing[0]} is missing and this is not Debian: the browser tests will be skipped")
         return
-    say("installing Chromium from Debian for the browser tests")
+    say(f"installing {' and '.join(missing)} from Debian for the browser tests")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["update", "-qq"], ["install", "-y", "-qq", "chromium"]):
-        done = subprocess.run(
-            [*sudo, "apt-get", *words], env=environment, stdout=subprocess.DEVNULL
-        )
-        if done.returncode != 0:
+    for words in (["update", "-qq"], ["install", "-y", "-qq", *missing]):
+        command = [*sudo, "apt-get", *words]
+        if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode != 0:
             say(f"apt-get {words[0]} failed: the browser tests will be skipped")
             return
 
