@@ -37,6 +37,7 @@ from server.webrtc import IceServer
 
 BUILTIN_PORTRAIT = "mona_lisa"
 _GRACE = 1  # seconds for open requests at shutdown
+_LAST_WORK = 0.3  # seconds for the worker threads to finish what they do
 # Threads and their niceness: speech is made ahead of time and must not take the processor from
 # pictures that are due now; fitting an uploaded picture even less so.
 _WORKERS = {"inference": 0, "pictures": 0, "sound": 0, "speech": 10, "portraits": 15}
@@ -87,6 +88,7 @@ class Server:
     Attributes:
         app: the ASGI application.
         house: what it serves from.
+        has_ended: whether its threads were done when it shut down.
     """
 
     def __init__(self, settings: Settings, parts: Parts, *, clock: Clock | None = None) -> None:
@@ -104,6 +106,7 @@ class Server:
             clock=self._clock,
         )
         self._is_warm = False
+        self.has_ended = False
         self._is_over = asyncio.Event()
         self.house = House(
             sessions=Sessions(
@@ -150,6 +153,10 @@ class Server:
                 yield
             finally:
                 self.end()
+        loop = asyncio.get_running_loop()
+        idle = [loop.run_in_executor(worker, int) for worker in self._workers.values()]
+        _done, busy = await asyncio.wait(idle, timeout=_LAST_WORK)
+        self.has_ended = not busy
         for worker in self._workers.values():
             worker.shutdown(wait=False, cancel_futures=True)
 
@@ -184,7 +191,13 @@ def serve(settings: Settings, parts: Parts | None = None) -> None:
     cv2.setNumThreads(1)  # colour conversion is too small a job to share
     listener = _bind(settings)
     with contextlib.closing(listener):
-        asyncio.run(_serve(settings, parts or real_parts(settings), listener))
+        has_ended = asyncio.run(_serve(settings, parts or real_parts(settings), listener))
+    if not has_ended:
+        # Everything is closed, but a voice is in the middle of a clause and cannot be stopped;
+        # an ordinary exit would wait for it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 class _Uvicorn(uvicorn.Server):
@@ -196,7 +209,8 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-async def _serve(settings: Settings, parts: Parts, listener: socket.socket) -> None:
+async def _serve(settings: Settings, parts: Parts, listener: socket.socket) -> bool:
+    """Serves until told to end; returns whether all threads have ended too."""
     server = Server(settings, parts)
     await server.warm_up()
     config = uvicorn.Config(
@@ -218,6 +232,7 @@ async def _serve(settings: Settings, parts: Parts, listener: socket.socket) -> N
     shown = f"[{host}]" if ":" in host else host
     print(f"Vivant is ready at http://{shown}:{port}/", flush=True)  # noqa: T201 - for people
     await http.serve(sockets=[listener])
+    return server.has_ended
 
 
 def _introduce_thread(name: str, niceness: int) -> None:
