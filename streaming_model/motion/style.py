@@ -13,6 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 STYLE_NAMES: Final = ("jaw", "lips", "head", "brows")
+# Asked for the ordinary spread of the mouth, the net gives 0.85 of it, as regression does where
+# it is unsure; asked for this much it gives the ordinary spread, with the same closures.
+_REGRESSION: Final = 1.15
 _TRAINED_RANGE: Final = {"jaw": 0.3, "lips": 0.3, "head": 0.7, "brows": 0.7}  # each side of 1
 
 
@@ -53,8 +56,8 @@ class MotionStyle:
     def vector(self) -> NDArray[np.float32]:
         """Returns [4] the network's style input, in the order of `STYLE_NAMES`."""
         values = {
-            "jaw": self.articulation,
-            "lips": self.articulation,
+            "jaw": self.articulation * _REGRESSION,
+            "lips": self.articulation * _REGRESSION,
             "head": self.head_motion,
             "brows": self.expressiveness,
         }
