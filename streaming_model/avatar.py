@@ -78,7 +78,7 @@ class Avatar:
             fps: pictures a second, 10 to 60.
             steps: sampler steps (1, 2 or 4); the model's own default if None.
             chunk_frames: motion frames made per call of the sampler.
-            lookahead_frames: motion frames of audio heard ahead, 0 to 4.
+            lookahead_frames: motion frames of audio heard ahead, 0 to 8.
             cache_dir: where fitted portraits are kept; None keeps none.
 
         Raises:
