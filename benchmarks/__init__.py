@@ -1,0 +1,1 @@
+"""Cost, punctuality and quality, measured; prints tables and needs nothing but the package."""
