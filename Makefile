@@ -27,7 +27,7 @@ bench: .venv/.dev
 	$(BIN)/python -m benchmarks $(ARGS)
 
 train: .venv/.dev
-	$(BIN)/python -m training $(ARGS)
+	$(BIN)/python -m training motion $(ARGS)
 
 requirements:
 	$(PYTHON) tools/requirements.py
