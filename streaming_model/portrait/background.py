@@ -1,7 +1,7 @@
 """The plate behind the head: what the matte hides, filled in so that it may be uncovered.
 
-Close behind the silhouette the background goes on with its own grain; further in it becomes
-a smooth wash of the colours around.
+The hole is the head with the soft fringe of its hair. It is filled with the colours around,
+carried over smoothly, and with the grain around, laid as overlapping patches.
 """
 
 from __future__ import annotations
@@ -14,95 +14,160 @@ from numpy.typing import NDArray
 
 from streaming_model.portrait.resample import resize
 
-_RIM: Final = 0.4  # depth of the grain inside the hole, of half the head's width
-_WASH_SIDE: Final = 384  # pixels, at which the background is continued
+# Lengths are in pixels plus a share of half the head's width.
+_RIM: Final = (2.0, 0.02)  # beyond the matte: always part of the hole
+_FRINGE: Final = (2.0, 0.10)  # the farthest that hair is looked for
+_SEAM: Final = (2.0, 0.02)  # over which the hole's border is blended
+_WASH: Final = (2.0, 0.05)  # what is finer is grain
+_HAIR: Final = 0.1  # of the person's contrast to the background, from which a pixel is hair
+_ALIKE: Final = 18.0  # levels: person and background closer than this cannot be told apart
+_THIN: Final = 0.25  # of the matte, below which the picture's grain is the background's
+_NEIGHBOURS: Final = 16  # patches of background that a patch of the hole chooses from
+_FLATTER: Final = 0.6  # of them, the flattest: what stands out are things, not grain
 
 Array = NDArray[Any]
+Plane = NDArray[np.float32]
 
 
 def complete_background(image: NDArray[np.uint8], matte: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Returns the picture with what the matte hides filled in: [h,w,3] uint8.
 
-    Close behind the silhouette the background goes on with its own grain; further in it becomes a
-    smooth wash of the colours around.
+    The hole is the matte and the fringe of hair beyond it; outside it the picture is kept.
     """
-    height, width = matte.shape
     solid = np.asarray(matte > 0.5, np.uint8)
     reach = float(cv2.distanceTransform(solid, cv2.DIST_L2, 3).max())
     beyond = cv2.distanceTransform(np.asarray(matte <= 0.02, np.uint8), cv2.DIST_L2, 3)
-    hole = np.asarray(beyond <= 2 + 0.03 * reach, np.uint8)  # no hair may bleed into the plate
-    if not hole.any():
+    if not (beyond <= 0).any():
         return image.copy()
+    hole = _with_fringe(image, matte, beyond, reach=reach)
     if hole.all():
-        return np.asarray(cv2.GaussianBlur(image, (0, 0), max(width, height) / 20), np.uint8)
-    plate = np.where(hole[:, :, None] > 0, _wash(image, hole), image).astype(np.uint8)
-    _add_grain(plate, image, hole, reach=reach)
-    return plate
+        blur = max(matte.shape) / 20
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), blur), np.uint8)
+    wash = _wash(image, hole, step=_length(_WASH, reach))
+    filled = wash + _grain(image, matte, wash, hole, reach=reach)
+    depth = cv2.distanceTransform(hole, cv2.DIST_L2, 3)
+    share = np.clip(depth / _length(_SEAM, reach), 0, 1)[:, :, None]
+    plate = image + share * (filled - image)
+    return np.asarray(np.clip(plate + 0.5, 0, 255), np.uint8)
 
 
-def _wash(image: NDArray[np.uint8], hole: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Returns the colours around the hole carried smoothly over it: [h,w,3] uint8."""
+def _length(pair: tuple[float, float], reach: float) -> float:
+    return pair[0] + pair[1] * reach
+
+
+def _with_fringe(image: Array, matte: Array, beyond: Array, *, reach: float) -> NDArray[np.uint8]:
+    """Returns the hole, [h,w] of 0 and 1: the matte, its rim, and hair that hangs on to it.
+
+    Hair is what lies between the background's colour farther out and the person's next to it,
+    and more so than the background does itself.
+    """
+    rim = np.asarray(beyond <= _length(_RIM, reach), np.uint8)
+    farthest = _length(_FRINGE, reach)
+    near = np.asarray(beyond <= farthest, np.uint8)
+    around = (beyond > farthest) & (beyond <= 2 * farthest)
+    if not around.any():
+        return rim
+    step = max(max(matte.shape) / 384, 1.0)
+    ground = _wash(image, near, step=step)
+    person = _wash(image, np.asarray(matte < 0.9, np.uint8), step=step)
+    seen = cv2.GaussianBlur(image, (0, 0), 0.7 + 0.004 * reach).astype(np.float32)
+    towards = np.asarray(person - ground)
+    contrast = np.asarray(np.square(towards).sum(axis=2) + 3 * _ALIKE**2)
+    likeness = np.asarray(((seen - ground) * towards).sum(axis=2)) / contrast
+    threshold = max(_HAIR, float(np.percentile(likeness[around], 90)))
+    hair = np.asarray((likeness > threshold) & (near > 0), np.uint8)
+    side = 2 * round(0.5 + 0.008 * reach) + 1
+    grown = np.asarray(cv2.dilate(hair, np.ones((side, side), np.uint8)), np.uint8)
+    _, labels = cv2.connectedComponents(grown | rim)
+    own = np.isin(labels, np.unique(labels[beyond <= 0]))
+    return np.asarray(own, np.uint8)
+
+
+def _wash(image: Array, hole: Array, *, step: float) -> Plane:
+    """Returns the colours outside the hole, smooth over `step` pixels, carried over it."""
     height, width = hole.shape
-    colours, known = _known_colours(image, hole, step=max(hole.shape) / _WASH_SIDE)
-    wash = _push_pull(colours, np.asarray(known > 0.1, np.float32))
-    rounded = np.clip(wash + 0.5, 0, 255).astype(np.uint8)
-    return np.asarray(cv2.resize(rounded, (width, height), interpolation=cv2.INTER_LINEAR))
-
-
-def _known_colours(image: Array, hole: Array, *, step: float) -> tuple[Array, Array]:
-    """Returns the picture outside the hole and its share of each pixel, reduced by `step`."""
-    height, width = hole.shape
-    step = max(step, 1.0)
     size = (max(round(width / step), 1), max(round(height / step), 1))
     outside = np.asarray(hole == 0, np.uint8)
     known = resize(outside * np.uint8(255), *size) / 255
-    colours = resize(cv2.bitwise_and(image, image, mask=outside), *size)
-    return colours / np.maximum(known, 0.05)[:, :, None], known
+    total = resize(cv2.bitwise_and(image, image, mask=outside), *size)
+    colours = total / np.maximum(known, 0.02)[:, :, None]
+    return resize(_push_pull(colours, np.clip(2 * known, 0, 1)), width, height)
 
 
-def _add_grain(
-    plate: NDArray[np.uint8], image: NDArray[np.uint8], hole: NDArray[np.uint8], *, reach: float
-) -> None:
-    """Reflects the grain around the hole into its rim, fading inwards, in place."""
-    depth = _RIM * reach + 1
-    distance, labels = cv2.distanceTransformWithLabels(
-        hole, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    outside = np.flatnonzero(hole == 0)
-    nearest = np.zeros(len(outside) + 1, np.intp)
-    nearest[labels.ravel()[outside]] = outside
-    rows, columns = np.nonzero((distance > 0) & (distance < depth))
-    edge_rows, edge_columns = np.unravel_index(nearest[labels[rows, columns]], hole.shape)
-    height, width = hole.shape
-    from_rows, from_columns = 2 * edge_rows - rows, 2 * edge_columns - columns
-    is_inside = (from_rows >= 0) & (from_rows < height)
-    is_inside &= (from_columns >= 0) & (from_columns < width)
-    rows, columns = rows[is_inside], columns[is_inside]
-    grain = _grain(image, hole, from_rows[is_inside], from_columns[is_inside], sigma=0.04 * reach)
-    fade = 1 - distance[rows, columns, None] / depth
-    plate[rows, columns] = np.clip(plate[rows, columns] + grain * fade + 0.5, 0, 255)
+def _grain(image: Array, matte: Array, wash: Plane, hole: Array, *, reach: float) -> Plane:
+    """Returns the hole's grain, [h,w,3]: like that around it, or its own where the matte is thin.
 
-
-def _grain(image: Array, hole: Array, rows: Array, columns: Array, *, sigma: float) -> Array:
-    """Returns what a blur of about `sigma` pixels takes from these pixels outside the hole: [n,3].
-
-    Grain is texture everywhere; what stands out of it are things, which must not be repeated.
+    What keeps its own grain differs from the picture smoothly, so that no noise is left for the
+    foreground to carry about.
     """
-    colours, known = _known_colours(image, hole, step=sigma)
-    weight = cv2.GaussianBlur(known, (3, 3), 0)
-    smooth = cv2.GaussianBlur(colours * known[:, :, None], (3, 3), 0)
-    smooth = smooth / np.maximum(weight, 0.05)[:, :, None]
-    half = (max(image.shape[1] // 2, 1), max(image.shape[0] // 2, 1))
-    smooth = cv2.resize(smooth.astype(np.float32), half, interpolation=cv2.INTER_LINEAR)
-    near_rows = np.minimum(rows // 2, half[1] - 1)
-    near_columns = np.minimum(columns // 2, half[0] - 1)
-    grain = image[rows, columns] - smooth[near_rows, near_columns]
-    grain[hole[rows, columns] > 0] = 0
-    limit = 4 * float(np.median(np.abs(grain))) + 1 if grain.size else 0.0
-    return np.asarray(np.clip(grain, -limit, limit))
+    grain = np.asarray(image - wash, np.float32)
+    median = float(np.median(np.abs(grain[hole == 0])))
+    laid = _laid_grain(np.clip(grain, -4 * median - 1, 4 * median + 1), hole, reach=reach)
+    clear = np.asarray(matte < _THIN, np.float32)
+    spread = (0, 0), _length(_WASH, reach) / 2
+    smooth = cv2.GaussianBlur(image * clear[:, :, None], *spread)
+    smooth = smooth / np.maximum(cv2.GaussianBlur(clear, *spread), 0.02)[:, :, None]
+    own = np.clip(image - smooth, -2 * median - 1, 2 * median + 1)
+    share = np.clip(1 - matte / _THIN, 0, 1)[:, :, None]
+    return np.asarray(laid + share * (own - laid), np.float32)
 
 
-def _push_pull(colours: Array, known: Array) -> Array:
+def _laid_grain(grain: Array, hole: Array, *, reach: float) -> Plane:
+    """Returns patches of the grain outside the hole, laid over it: [h,w,3].
+
+    They overlap by half under windows whose squares add up to one, so that the sum is as rough
+    as they are.
+    """
+    laid = np.zeros(grain.shape, np.float32)
+    side = 2 * max(round(0.1 * reach), 4)
+    sources = _clean_patches(hole, side)
+    if not len(sources):
+        return laid
+    energy = cv2.boxFilter(np.square(grain).sum(axis=2), -1, (side, side), anchor=(0, 0))
+    wave = np.sin(np.pi * (np.arange(side) + 0.5) / side).astype(np.float32)
+    window = np.outer(wave, wave)[:, :, None]
+    generator = np.random.default_rng(0)
+    height, width = hole.shape
+    half = side // 2
+    for top in range(-half, height, half):
+        for left in range(-half, width, half):
+            y0, x0 = max(top, 0), max(left, 0)
+            y1, x1 = min(top + side, height), min(left + side, width)
+            if not hole[y0:y1, x0:x1].any():
+                continue
+            y, x = _chosen(sources, energy, (top, left), generator)
+            patch = grain[y : y + side, x : x + side]
+            patch = patch[:: generator.choice((-1, 1)), :: generator.choice((-1, 1))] * window
+            laid[y0:y1, x0:x1] += patch[y0 - top : y1 - top, x0 - left : x1 - left]
+    return laid
+
+
+def _clean_patches(hole: Array, side: int) -> NDArray[np.intp]:
+    """Returns the top left corners [n,2] of squares that lie outside the hole."""
+    height, width = hole.shape
+    if min(height, width) < side:
+        return np.empty((0, 2), np.intp)
+    total = np.asarray(cv2.integral(hole), np.int64)
+    inside = total[side:, side:] - total[:-side, side:] - total[side:, :-side]
+    inside = inside + total[:-side, :-side]
+    stride = max(side // 6, 1)
+    return np.argwhere(inside[::stride, ::stride] == 0) * stride
+
+
+def _chosen(
+    sources: Array, energy: Array, place: tuple[int, int], generator: np.random.Generator
+) -> tuple[int, int]:
+    """Picks one of the patches nearest to `place` that are not the roughest."""
+    distance = np.square(sources - np.array(place)).sum(axis=1)
+    count = min(_NEIGHBOURS, len(sources))
+    nearest = sources[np.argpartition(distance, count - 1)[:count]]
+    rough = energy[nearest[:, 0], nearest[:, 1]]
+    flattest = nearest[np.argsort(rough, kind="stable")[: max(round(_FLATTER * count), 1)]]
+    y, x = flattest[generator.integers(len(flattest))]
+    return int(y), int(x)
+
+
+def _push_pull(colours: Array, known: Array) -> Plane:
     """Fills the unknown with the colours around, smoothly, by an image pyramid."""
     height, width = known.shape
     share = known[:, :, None]
@@ -112,7 +177,6 @@ def _push_pull(colours: Array, known: Array) -> Array:
     size = ((width + 1) // 2, (height + 1) // 2)
     weight = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
     weighted = cv2.resize(colours * share, size, interpolation=cv2.INTER_AREA)
-    coarse = weighted / np.maximum(weight, 1e-6)[:, :, None]
-    coarse = _push_pull(coarse, np.minimum(weight * 4, 1))
-    pulled = cv2.GaussianBlur(coarse, (3, 3), 0)
+    mean = weighted / np.maximum(weight, 1e-6)[:, :, None]
+    pulled = cv2.GaussianBlur(_push_pull(mean, np.minimum(weight * 4, 1)), (3, 3), 0)
     return np.asarray(share * colours + (1 - share) * resize(pulled, width, height), np.float32)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from streaming_model.portrait import Portrait
-from streaming_model.renderer.head import MARGIN, clear_foreground, continue_beyond
+from streaming_model.renderer.head import MARGIN, continue_beyond, layers
 
 Floats = NDArray[np.float32]
-
-THIN: Final = (0.04, 0.22)  # of the matte
 
 
 @dataclass(frozen=True)
@@ -61,15 +58,8 @@ def set_stage(portrait: Portrait, size: int) -> Stage:
 
     picture, background = scaled(portrait.picture), scaled(portrait.background)
     matte = scaled(portrait.matte)
-    # Where the person is all but absent the picture itself is the better background.
-    share = np.clip(
-        (matte.astype(np.float32)[..., None] / 255 - THIN[0]) / (THIN[1] - THIN[0]), 0, 1
-    )
-    background = np.round(picture + share * (background.astype(np.float32) - picture)).astype(
-        np.uint8
-    )
     border = round(size * MARGIN)
-    foreground = clear_foreground(picture, background, matte)
+    foreground, background = layers(picture, background, matte)
     # Pixel centres: (x + 1/2) scales, x does not.
     shift = (ratio - 1) / 2
     return Stage(
