@@ -21,7 +21,6 @@ _SEAM: Final = (2.0, 0.02)  # over which the hole's border is blended
 _WASH: Final = (2.0, 0.05)  # what is finer is grain
 _HAIR: Final = 0.1  # of the person's contrast to the background, from which a pixel is hair
 _ALIKE: Final = 18.0  # levels: person and background closer than this cannot be told apart
-_THIN: Final = 0.25  # of the matte, below which the picture's grain is the background's
 _NEIGHBOURS: Final = 16  # patches of background that a patch of the hole chooses from
 _FLATTER: Final = 0.6  # of them, the flattest: what stands out are things, not grain
 
@@ -44,7 +43,7 @@ def complete_background(image: NDArray[np.uint8], matte: NDArray[np.float32]) ->
         blur = max(matte.shape) / 20
         return np.asarray(cv2.GaussianBlur(image, (0, 0), blur), np.uint8)
     wash = _wash(image, hole, step=_length(_WASH, reach))
-    filled = wash + _grain(image, matte, wash, hole, reach=reach)
+    filled = wash + _grain(image, wash, beyond, hole, reach=reach)
     depth = cv2.distanceTransform(hole, cv2.DIST_L2, 3)
     share = np.clip(depth / _length(_SEAM, reach), 0, 1)[:, :, None]
     plate = image + share * (filled - image)
@@ -68,13 +67,13 @@ def _with_fringe(image: Array, matte: Array, beyond: Array, *, reach: float) -> 
     if not around.any():
         return rim
     step = max(max(matte.shape) / 384, 1.0)
-    ground = _wash(image, near, step=step)
+    ground = _wash(image, near, step=farthest)
     person = _wash(image, np.asarray(matte < 0.9, np.uint8), step=step)
     seen = cv2.GaussianBlur(image, (0, 0), 0.7 + 0.004 * reach).astype(np.float32)
     towards = np.asarray(person - ground)
     contrast = np.asarray(np.square(towards).sum(axis=2) + 3 * _ALIKE**2)
     likeness = np.asarray(((seen - ground) * towards).sum(axis=2)) / contrast
-    threshold = max(_HAIR, float(np.percentile(likeness[around], 90)))
+    threshold = max(_HAIR, float(np.percentile(likeness[around], 95)))
     hair = np.asarray((likeness > threshold) & (near > 0), np.uint8)
     side = 2 * round(0.5 + 0.008 * reach) + 1
     grown = np.asarray(cv2.dilate(hair, np.ones((side, side), np.uint8)), np.uint8)
@@ -94,8 +93,8 @@ def _wash(image: Array, hole: Array, *, step: float) -> Plane:
     return resize(_push_pull(colours, np.clip(2 * known, 0, 1)), width, height)
 
 
-def _grain(image: Array, matte: Array, wash: Plane, hole: Array, *, reach: float) -> Plane:
-    """Returns the hole's grain, [h,w,3]: like that around it, or its own where the matte is thin.
+def _grain(image: Array, wash: Plane, beyond: Array, hole: Array, *, reach: float) -> Plane:
+    """Returns the hole's grain, [h,w,3]: like that around it, or its own beyond the matte.
 
     What keeps its own grain differs from the picture smoothly, so that no noise is left for the
     foreground to carry about.
@@ -103,12 +102,12 @@ def _grain(image: Array, matte: Array, wash: Plane, hole: Array, *, reach: float
     grain = np.asarray(image - wash, np.float32)
     median = float(np.median(np.abs(grain[hole == 0])))
     laid = _laid_grain(np.clip(grain, -4 * median - 1, 4 * median + 1), hole, reach=reach)
-    clear = np.asarray(matte < _THIN, np.float32)
+    clear = np.asarray(beyond > 0, np.float32)
     spread = (0, 0), _length(_WASH, reach) / 2
     smooth = cv2.GaussianBlur(image * clear[:, :, None], *spread)
     smooth = smooth / np.maximum(cv2.GaussianBlur(clear, *spread), 0.02)[:, :, None]
     own = np.clip(image - smooth, -2 * median - 1, 2 * median + 1)
-    share = np.clip(1 - matte / _THIN, 0, 1)[:, :, None]
+    share = np.clip(beyond / _length(_RIM, reach), 0, 1)[:, :, None]
     return np.asarray(laid + share * (own - laid), np.float32)
 
 
