@@ -29,6 +29,7 @@ STRAND: Final = 128.0  # levels by which a strand of hair differs from what is b
 TOLERANCE: Final = 1.0  # levels by which the layers' blend may differ from the picture
 DEPTH_REACH_CM: Final = 3.5
 DOME: Final = 1.3  # how much faster hair cut by the top border closes than it opened
+WISP: Final = 0.4  # of the border: how soon what is thin at the top fades
 BEHIND_FACE_CM: Final = 1.0  # depth of the silhouette, in front of the neck's axis
 
 
@@ -211,7 +212,9 @@ def continue_beyond(foreground: NDArray[np.uint8], border: int) -> NDArray[np.ui
     growth = (_inward(foreground[below, :, 3]).max() - inward.max()) / below
     heights = np.arange(border, 0, -1)[:, None]
     shrunk = inward[None] - DOME * max(float(growth), 0.3) * heights
-    padded[:border, :, 3] = np.clip(shrunk * 128, 0, 255).astype(np.uint8)
+    wisps = np.where(padded[border, :, 3] < 128, padded[border, :, 3], 0)
+    faded = wisps * np.clip(1 - heights / (WISP * border), 0, 1)
+    padded[:border, :, 3] = np.maximum(np.clip(shrunk * 128, 0, 255), faded).astype(np.uint8)
     return np.asarray(padded, np.uint8)
 
 
