@@ -136,6 +136,34 @@ def test_background_is_kept_outside_and_filled_inside() -> None:
     assert plate[170, 200].min() > 60
 
 
+def test_soft_hair_beyond_the_matte_is_taken_out_of_the_plate() -> None:
+    away = _distance_from_an_ellipse((400, 400))
+    noise = np.random.default_rng(0).normal(0, 4, (400, 400, 1))
+    scene = np.clip(np.array([150, 140, 120]) + noise, 0, 255)
+    hair = np.clip(1 - away / 12, 0, 1)[:, :, None]  # seen to about 12 pixels from the head
+    picture = np.round(scene + hair * (25 - scene)).astype(np.uint8)
+    plate = complete_background(picture, (away <= 3).astype(np.float32))
+    np.testing.assert_array_equal(plate[away > 30], picture[away > 30])
+    for near, far in ((0, 4), (4, 8), (8, 12), (12, 16)):
+        ring = (away > near) & (away <= far)
+        assert np.abs(plate[ring].mean(axis=0) - (150, 140, 120)).max() < 10
+
+
+def test_grain_goes_on_to_the_middle_of_the_hole() -> None:
+    away = _distance_from_an_ellipse((400, 400))
+    noise = np.random.default_rng(0).normal(0, 6, (400, 400, 1))
+    scene = np.clip(np.array([110, 120, 130]) + noise, 0, 255).astype(np.uint8)
+    plate = complete_background(scene, (away <= 0).astype(np.float32)).astype(np.float32)
+    grain = plate - cv2.GaussianBlur(plate, (0, 0), 3)
+    assert 0.7 < grain[160:240, 160:240].std() / grain[away > 40].std() < 1.3
+
+
+def _distance_from_an_ellipse(shape: tuple[int, int]) -> NDArray[np.float32]:
+    head = np.ones(shape, np.uint8)
+    cv2.ellipse(head, (shape[1] // 2, shape[0] // 2), (90, 110), 0, 0, 360, (0,), -1)
+    return np.asarray(cv2.distanceTransform(head, cv2.DIST_L2, 5), np.float32)
+
+
 def test_mona_lisas_plate_shows_no_face(picture: Image, matte: NDArray[np.float32]) -> None:
     plate = complete_background(picture, matte)
     assert shared_landmarker().detect(plate) == []

@@ -17,6 +17,7 @@ from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.portrait import Portrait, make_portrait
 from streaming_model.renderer import Renderer, RendererError
 from streaming_model.renderer.geometry import rotation_matrix
+from streaming_model.renderer.head import continue_beyond, layers
 
 MONA_LISA = Path(streaming_model.__file__).parent / "assets" / "mona_lisa.jpg"
 SIZE = 256
@@ -71,6 +72,42 @@ def test_tiny_motion_hardly_changes_the_picture() -> None:
     moved = renderer().render(motion(headYaw=1e-5)).astype(float)
     error = np.mean((rest - moved) ** 2)
     assert 10 * np.log10(255**2 / max(error, 1e-9)) > 40
+
+
+def test_the_first_moving_frame_does_not_jump() -> None:
+    rest = renderer().render(motion()).astype(int)
+    first = renderer().render(motion(headYaw=1e-5)).astype(int)
+    assert np.percentile(np.abs(first - rest), 99.9) <= 2
+    assert np.abs(first - rest).max() <= 12
+
+
+def test_layers_blend_back_to_any_picture() -> None:
+    generator = np.random.default_rng(0)
+    picture, plate = generator.integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
+    matte = generator.choice(np.array([0, 3, 90, 200, 255], np.uint8), (64, 64))
+    foreground, background = layers(picture, plate, matte)
+    share = foreground[..., 3:] / 255
+    blend = share * foreground[..., :3] + (1 - share) * background
+    assert np.abs(blend - picture).max() < 3
+    assert (foreground[..., 3] >= matte).all()
+
+
+def test_layers_leave_the_picture_alone_where_the_plate_shows_it() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    foreground, background = layers(picture, picture, np.zeros((32, 32), np.uint8))
+    assert not foreground[..., 3].any()
+    np.testing.assert_array_equal(background, picture)
+
+
+def test_an_outline_that_leaves_at_a_side_goes_on_straight() -> None:
+    rows, columns = np.mgrid[:200, :200]
+    foreground = np.zeros((200, 200, 4), np.uint8)
+    foreground[..., 3] = np.where(rows > columns - 80, 255, 0)  # falls by one row a column
+    wider = continue_beyond(foreground, 24)[24:-24, ..., 3]
+    assert (wider[:115, 224:] == 0).all()  # no mirror image comes in
+    assert wider[125, 224] == 255
+    assert wider[135, 247] == 0
+    assert wider[150, 247] == 255
 
 
 def test_background_is_still_to_the_bit() -> None:

@@ -21,6 +21,7 @@ _SEAM: Final = (2.0, 0.02)  # over which the hole's border is blended
 _WASH: Final = (2.0, 0.05)  # what is finer is grain
 _HAIR: Final = 0.1  # of the person's contrast to the background, from which a pixel is hair
 _ALIKE: Final = 18.0  # levels: person and background closer than this cannot be told apart
+_FAINT: Final = 0.15  # of the matte: at most this where the grain is the background's own
 _NEIGHBOURS: Final = 16  # patches of background that a patch of the hole chooses from
 _FLATTER: Final = 0.6  # of them, the flattest: what stands out are things, not grain
 
@@ -43,7 +44,7 @@ def complete_background(image: NDArray[np.uint8], matte: NDArray[np.float32]) ->
         blur = max(matte.shape) / 20
         return np.asarray(cv2.GaussianBlur(image, (0, 0), blur), np.uint8)
     wash = _wash(image, hole, step=_length(_WASH, reach))
-    filled = wash + _grain(image, wash, beyond, hole, reach=reach)
+    filled = wash + _grain(image, matte, wash, hole, reach=reach)
     depth = cv2.distanceTransform(hole, cv2.DIST_L2, 3)
     share = np.clip(depth / _length(_SEAM, reach), 0, 1)[:, :, None]
     plate = image + share * (filled - image)
@@ -93,7 +94,7 @@ def _wash(image: Array, hole: Array, *, step: float) -> Plane:
     return resize(_push_pull(colours, np.clip(2 * known, 0, 1)), width, height)
 
 
-def _grain(image: Array, wash: Plane, beyond: Array, hole: Array, *, reach: float) -> Plane:
+def _grain(image: Array, matte: Array, wash: Plane, hole: Array, *, reach: float) -> Plane:
     """Returns the hole's grain, [h,w,3]: like that around it, or its own beyond the matte.
 
     What keeps its own grain differs from the picture smoothly, so that no noise is left for the
@@ -102,12 +103,14 @@ def _grain(image: Array, wash: Plane, beyond: Array, hole: Array, *, reach: floa
     grain = np.asarray(image - wash, np.float32)
     median = float(np.median(np.abs(grain[hole == 0])))
     laid = _laid_grain(np.clip(grain, -4 * median - 1, 4 * median + 1), hole, reach=reach)
-    clear = np.asarray(beyond > 0, np.float32)
+    rim = _length(_RIM, reach)
+    beyond = cv2.distanceTransform(np.asarray(matte <= _FAINT, np.uint8), cv2.DIST_L2, 3)
+    clear = np.asarray(beyond > rim / 2, np.float32)
     spread = (0, 0), _length(_WASH, reach) / 2
     smooth = cv2.GaussianBlur(image * clear[:, :, None], *spread)
     smooth = smooth / np.maximum(cv2.GaussianBlur(clear, *spread), 0.02)[:, :, None]
     own = np.clip(image - smooth, -2 * median - 1, 2 * median + 1)
-    share = np.clip(beyond / _length(_RIM, reach), 0, 1)[:, :, None]
+    share = np.clip(beyond / rim - 0.5, 0, 1)[:, :, None]
     return np.asarray(laid + share * (own - laid), np.float32)
 
 
