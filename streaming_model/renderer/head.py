@@ -22,7 +22,7 @@ NODES: Final = 49
 MARGIN: Final = 0.12  # of the side: the grid goes on beyond the border, so none turns black
 NECK_TOP_CM: Final = -8.5  # rig height where the head's motion begins to fade
 NECK_BOTTOM_CM: Final = -14.5  # and where nothing moves any more
-SHOULDER_CM: Final = 5.8  # farther from the middle and below the chin the fade comes sooner
+SHOULDER_CM: Final = 5.8  # farther from the middle, the lower the sooner, the fade comes earlier
 EXPRESSION_REACH_CM: Final = 2.2  # how far a face's motion goes on into hair and neck
 MATTE_RISE: Final = 0.25
 STRAND: Final = 128.0  # levels by which a strand of hair differs from what is behind it
@@ -73,7 +73,7 @@ class HeadLayer:
         self.deltas_at_face = at_vertices[:, 1:].reshape(len(own), -1, 3).transpose(1, 0, 2)
         upright = self.rest @ fit.rotation
         beside = np.clip(np.abs(upright[:, 0]) - SHOULDER_CM, 0.0, None)
-        below = np.clip((-6.0 - upright[:, 1]) / 4.0, 0.0, 1.0)
+        below = np.clip(-upright[:, 1] / 10.0, 0.0, 1.0)
         height = upright[:, 1] - 0.5 * beside * below
         share = np.clip((height - NECK_BOTTOM_CM) / (NECK_TOP_CM - NECK_BOTTOM_CM), 0.0, 1.0)
         self.weight = (share * share * (3 - 2 * share)).astype(np.float32)[:, None]
