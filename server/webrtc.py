@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -164,7 +165,9 @@ class Peer:
                 receiver._RTCRtpReceiver__jitter_buffer._prefetch = 1
             else:
                 transceiver.direction = "sendonly"
-        await connection.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
+        await connection.setRemoteDescription(
+            RTCSessionDescription(sdp=_open_ended(offer), type="offer")
+        )
         for transceiver in connection.getTransceivers():
             if transceiver not in ours:
                 # What nobody reads would be decoded and pile up.
@@ -228,6 +231,15 @@ async def microphone_frame(track: MediaStreamTrack) -> MicrophoneFrame | None:
         return None
     pcm = frame.to_ndarray().tobytes()
     return MicrophoneFrame(pcm, frame.sample_rate, frame.layout.nb_channels)
+
+
+def _open_ended(offer: str) -> str:
+    """Returns the offer without its ends of candidates.
+
+    aioice gives up at once when candidates have ended and none can be resolved, as with a browser
+    that hides its addresses behind mDNS names; the browser's own checks would still reach us.
+    """
+    return re.sub(r"(?m)^a=end-of-candidates\r?\n?", "", offer)
 
 
 def _in_rate(instant_of: Callable[[int], int], rate: int) -> Callable[[int], int]:

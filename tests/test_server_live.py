@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aioice.ice
 import httpx
@@ -368,3 +369,33 @@ async def test_opening_and_closing_leaves_nothing_behind(live: LiveServer) -> No
         await once()
     assert count() == before
     assert len(live.server.house.sessions) == 0
+
+
+async def test_an_offer_whose_candidates_cannot_be_resolved_still_connects(
+    live: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Firefox offers: its addresses hidden behind mDNS names, and the end of them told."""
+    post = live.client.post
+
+    async def hide_addresses(address: str, **body: Any) -> httpx.Response:  # noqa: ANN401
+        if "offer" in address:
+            body["json"]["sdp"] = _with_hidden_addresses(body["json"]["sdp"])
+        return await post(address, **body)
+
+    monkeypatch.setattr(live.client, "post", hide_addresses)
+    viewer = await live.viewer(await live.session())
+    assert viewer.connection.connectionState == "connected"
+
+
+def _with_hidden_addresses(sdp: str) -> str:
+    lines = sdp.replace("127.0.0.1", "0b1c2d3e-0000-4000-8000-123456789abc.local").splitlines()
+    assert any(".local" in line for line in lines if line.startswith("a=candidate"))
+    hidden = ["c=IN IP4 0.0.0.0" if line.startswith("c=") else line for line in lines]
+    sections = "\r\n".join(hidden).split("\r\nm=")
+    ended = [
+        section
+        if index == 0 or "a=end-of-candidates" in section
+        else section + "\r\na=end-of-candidates"
+        for index, section in enumerate(sections)
+    ]
+    return "\r\nm=".join(ended) + "\r\n"
