@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI, File, Request, Response, UploadFile, WebSocket
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.websockets import WebSocketDisconnect
@@ -23,6 +23,7 @@ from starlette.websockets import WebSocketDisconnect
 from server.desk import Desk
 from server.portraits import MAX_UPLOAD, PortraitEntry, Portraits
 from server.protocol import ProtocolError, ServerEvent, error_body
+from server.reference import reference_page
 from server.refusals import refuse_properly, too_large
 from server.session import Session, SessionOptions
 from server.sessions import Sessions
@@ -95,6 +96,8 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
         version=importlib.metadata.version("vivant"),
         description="A portrait that speaks, live. See docs/protocol.md.",
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's own pages load their scripts from a foreign host
+        redoc_url=None,
     )
     app.state.house = house
     refuse_properly(app)
@@ -119,6 +122,12 @@ async def readyz(request: Request) -> Response:
     if _house(request).is_ready():
         return JSONResponse({"status": "ready"})
     return JSONResponse(error_body("not_ready", "The server is still warming up."), 503)
+
+
+@_ROUTES.get("/docs", include_in_schema=False)
+async def reference(request: Request) -> HTMLResponse:
+    """The calls on one page for people."""
+    return HTMLResponse(reference_page(request.app.openapi()))
 
 
 @_ROUTES.get("/v1/info")

@@ -54,6 +54,15 @@ async def test_health_and_readiness(client: httpx.AsyncClient) -> None:
     assert (await client.get("/readyz")).status_code == 200
 
 
+async def test_the_reference_page_lists_every_call_and_loads_nothing_foreign(
+    client: httpx.AsyncClient,
+) -> None:
+    page = (await client.get("/docs")).text
+    for path in (await client.get("/openapi.json")).json()["paths"]:
+        assert path in page
+    assert "//" not in page
+
+
 async def test_the_server_describes_itself(client: httpx.AsyncClient) -> None:
     await open_session(client)
     info = (await client.get("/v1/info")).json()
