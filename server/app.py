@@ -176,12 +176,18 @@ class Server:
         )
 
 
-def serve(settings: Settings, parts: Parts | None = None) -> None:
+def serve(
+    settings: Settings,
+    parts: Parts | None = None,
+    *,
+    make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> None:
     """Serves until SIGINT or SIGTERM.
 
     Args:
         settings: everything that can be set.
         parts: the model and the voices; those that ship if not given.
+        make_loop: makes the event loop; asyncio's own if not given.
 
     Raises:
         VivantError: the port is taken, the portrait or the voice cannot be used, or a file of
@@ -190,8 +196,8 @@ def serve(settings: Settings, parts: Parts | None = None) -> None:
     sys.setswitchinterval(_SWITCH_INTERVAL)
     cv2.setNumThreads(1)  # colour conversion is too small a job to share
     listener = _bind(settings)
-    with contextlib.closing(listener):
-        has_ended = asyncio.run(_serve(settings, parts or real_parts(settings), listener))
+    with contextlib.closing(listener), asyncio.Runner(loop_factory=make_loop) as runner:
+        has_ended = runner.run(_serve(settings, parts or real_parts(settings), listener))
     if not has_ended:
         # Everything is closed, but a voice is in the middle of a clause and cannot be stopped;
         # an ordinary exit would wait for it.
@@ -293,6 +299,7 @@ def _portraits(
         entries,
         default=default,
         folder=settings.cache_dir / "uploads",
+        size=settings.size,
         make_avatar=parts.make_avatar,
         inference=inference,
         worker=worker,

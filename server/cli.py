@@ -64,17 +64,19 @@ def run_serve(options: argparse.Namespace) -> int:
     from server.config import Settings
 
     settings = Settings.load(options)
+    make_loop = None
     with contextlib.suppress(ImportError):  # there is no uvloop on Windows
         import uvloop
 
-        uvloop.install()
-    serve(settings)
+        make_loop = uvloop.new_event_loop
+    serve(settings, make_loop=make_loop)
     return 0
 
 
 def run_render(options: argparse.Namespace) -> int:
     """Renders a film from speech or ready-made motion."""
     from server.media_files import CONTAINERS, FilmError
+    from server.voice.cache import cache_folder
     from streaming_model.avatar import Avatar
 
     out: Path = options.output
@@ -136,13 +138,6 @@ def run_voices(options: argparse.Namespace) -> int:
     for voice in voices:
         print(f"{voice.name:14} {voice.engine:8} {voice.language:6} {voice.label}")
     return 0
-
-
-def cache_folder() -> Path:
-    """Returns where fitted portraits and joined models are kept: `$VIVANT_CACHE` or the usual."""
-    if folder := os.environ.get("VIVANT_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vivant"
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
+from server.voice.cache import cache_folder
 from streaming_model.errors import VivantError
 
 PREFIX = "VIVANT_"
@@ -24,13 +25,6 @@ class SettingsError(VivantError):
     """A setting is unknown or has an impossible value."""
 
     code = "settings_invalid"
-
-
-def default_cache_dir() -> Path:
-    """Returns where fitted portraits and uploads are kept: `$VIVANT_CACHE` or the usual."""
-    if folder := os.environ.get("VIVANT_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vivant"
 
 
 def _whole(low: int, high: int, *, even: bool = False) -> Callable[[Any], int]:
@@ -116,7 +110,7 @@ class Settings:
     codec: str = _setting("auto", _choice(*CODECS), "video codec to prefer")
     bitrate: int = _setting(1_500, _whole(100, 20_000), "video bit rate in kbit/s")
     cache_dir: Path = field(
-        default_factory=default_cache_dir,
+        default_factory=cache_folder,
         metadata={"convert": Path, "help": "where uploads and fitted portraits are kept"},
     )
 

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from server.inference import AvatarPort, Inference
 from server.protocol import ProtocolError
+from server.voice.cache import write_atomically
+from streaming_model.errors import PortraitError
 from streaming_model.media import MotionChunk
 from streaming_model.motion_space import MOTION_SIZE
 
@@ -65,6 +67,7 @@ class Portraits:
         *,
         default: str,
         folder: Path,
+        size: int,
         make_avatar: MakeAvatar,
         inference: Inference,
         worker: Executor,
@@ -72,6 +75,7 @@ class Portraits:
         self.default = default
         self._inference = inference
         self._folder = folder
+        self._size = size
         self._make_avatar = make_avatar
         self._worker = worker
         self._entries = {entry.id: entry for entry in [*builtin, *_uploads_in(folder)]}
@@ -124,6 +128,10 @@ class Portraits:
         try:
             async with self._fitting:
                 entry = await self._fit(entry)
+        except PortraitError as error:
+            path.unlink(missing_ok=True)
+            # The client knows its picture by its own name, not by ours.
+            raise type(error)(str(error).replace(path.name, "The picture")) from error
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -131,12 +139,23 @@ class Portraits:
         return entry
 
     async def image(self, portrait: str) -> bytes:
-        """Returns the framed picture at rest, as JPEG.
+        """Returns the framed picture at rest, as JPEG; that of an upload is drawn once and kept.
 
         Raises:
             ProtocolError: `not_found`.
             PortraitError: the picture cannot be used.
         """
+        entry = self.check(portrait)
+        kept = self._folder / f"rest-{entry.id}-{self._size}.jpg"
+        loop = asyncio.get_running_loop()
+        if not entry.builtin and kept.is_file():
+            return await loop.run_in_executor(self._worker, kept.read_bytes)
+        data = await self._draw(portrait)
+        if not entry.builtin and entry.id in self._entries:
+            await loop.run_in_executor(self._worker, write_atomically, kept, [data])
+        return data
+
+    async def _draw(self, portrait: str) -> bytes:
         avatar = await self.avatar(portrait)
         rest = MotionChunk(0, np.zeros((1, MOTION_SIZE), np.float32), np.zeros(1, np.int64))
         _, frames = await self._inference.draw(avatar, avatar.start(), rest)
@@ -159,6 +178,8 @@ class Portraits:
             del self._entries[entry.id]
             self._ready.pop(entry.id, None)
             entry.path.unlink(missing_ok=True)
+            for kept in self._folder.glob(f"rest-{entry.id}-*"):
+                kept.unlink(missing_ok=True)
 
 
 def _uploads_in(folder: Path) -> list[PortraitEntry]:

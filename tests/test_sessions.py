@@ -52,6 +52,7 @@ class House:
                 [],
                 default="fake",
                 folder=self.folder,
+                size=64,
                 make_avatar=lambda _: (FakeAvatar(size=64), ()),
                 inference=inference,
                 worker=worker,
