@@ -16,7 +16,7 @@ from server.ingest import AlignedAudio, Ingest, convert
 from server.media_files import AudioFile, FilmWriter
 from server.voice.base import Voice
 from streaming_model.avatar import Avatar
-from streaming_model.errors import AudioError
+from streaming_model.errors import AudioError, MotionFileError
 from streaming_model.media import MOTION_FPS, SAMPLE_RATE, AudioChunk
 from streaming_model.motion import MotionGenerator
 from streaming_model.motion_files import as_chunks, write_live_link_csv, write_npz
@@ -123,14 +123,24 @@ def write_motion(
     """Writes the motion of speech as `.csv` or `.npz`; returns the number of frames."""
     rows = _motion_rows(generator, blocks, seed=seed, progress=progress)
     if out.suffix.lower() == ".csv":
-        part = out.with_name(f".{out.name}.part")
-        with part.open("w", newline="", encoding="utf-8") as file:
-            count = write_live_link_csv(file, rows)
-        part.replace(out)
-        return count
+        return _write_csv(out, rows)
     motion = np.stack(list(rows))
     write_npz(out, motion)
     return len(motion)
+
+
+def _write_csv(out: Path, rows: Iterator[NDArray[np.float32]]) -> int:
+    """Writes beside `out` and renames, so that an interrupted run leaves no half file."""
+    part = out.with_name(f".{out.name}.part")
+    try:
+        with part.open("w", newline="", encoding="utf-8") as file:
+            count = write_live_link_csv(file, rows)
+        part.replace(out)
+    except OSError as error:
+        raise MotionFileError(f"'{out}' cannot be written: {error.strerror}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return count
 
 
 def _motion_rows(

@@ -77,7 +77,7 @@ class Ping(_Message):
     """Answered by `Pong` with the same `t`."""
 
     type: Literal["ping"] = "ping"
-    t: float | int | str
+    t: Annotated[float, Field(allow_inf_nan=False)] | int | str  # JSON has no NaN to answer with
 
 
 ClientMessage = Speak | Interrupt | Microphone | AudioStart | AudioEnd | SessionUpdate | Ping
@@ -130,7 +130,7 @@ def _as_protocol_error(kind: object, error: ValidationError) -> ProtocolError:
     if first["type"].startswith("union_tag"):
         shown = str(kind)[:60]
         return ProtocolError("unknown_message", f"There is no message of type {shown!r}.")
-    field_name = str(first["loc"][-1])
+    field_name = str(first["loc"][1])  # after the message's type
     reason = first["msg"]
     return ProtocolError("bad_request", f"In {str(kind)!r}, field {field_name!r}: {reason}.")
 

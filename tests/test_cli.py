@@ -157,6 +157,20 @@ def test_bad_input_exits_2_with_one_sentence_and_no_file(
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_motion_that_fails_halfway_leaves_nothing_behind(
+    tmp_path: Path, speech: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silent = tmp_path / "empty.wav"
+    silent.write_bytes(speech.read_bytes()[:44])
+    before = set(tmp_path.iterdir())
+    assert main(["motion", str(silent), "-o", str(tmp_path / "take.csv")]) == 2
+    assert set(tmp_path.iterdir()) == before
+    (tmp_path / "folder.csv").mkdir()
+    assert main(["motion", str(speech), "-o", str(tmp_path / "folder.csv")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_the_installed_command_tells_its_version() -> None:
     command = Path(sys.executable).parent / "vivant"
     done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)

@@ -56,6 +56,8 @@ def test_messages_are_understood(text: str, expected: protocol.ClientMessage) ->
         ('{"type":"microphone","mode":"loud"}', "bad_request"),
         ('{"type":"audio.start","sample_rate":"fast"}', "bad_request"),
         ('{"type":"ping"}', "bad_request"),
+        ('{"type":"ping","t":NaN}', "bad_request"),
+        ('{"type":"ping","t":1e999}', "bad_request"),
         (json.dumps({"type": "speak", "text": "x" * 10_001}), "text_too_long"),
         (json.dumps({"type": "speak", "text": "x" * 300_000}), "bad_request"),
     ],
