@@ -8,12 +8,6 @@ import { wait } from "./retry.js";
 /** How long to gather network candidates before offering with what there is, in milliseconds. */
 const GATHERING = 2_000;
 
-/**
- * What to ask of the browser's buffers, in milliseconds; both then wait about 60. Left alone, a
- * browser begins with much less for the picture and takes half a minute to bring it to the sound.
- */
-const BUFFERS = { audio: 40, video: 80 };
-
 /** How long a broken network path may take to heal, in milliseconds. */
 const HEALING = 5_000;
 
@@ -37,10 +31,7 @@ export class Peer {
     const audio = this.#connection.addTransceiver("audio", { direction: "sendrecv" });
     this.#connection.addTransceiver("video", { direction: "recvonly" });
     this.#microphone = audio.sender;
-    this.#connection.addEventListener("track", ({ track, receiver }) => {
-      receiver.jitterBufferTarget = track.kind === "video" ? BUFFERS.video : BUFFERS.audio;
-      this.stream.addTrack(track);
-    });
+    this.#connection.addEventListener("track", ({ track }) => this.stream.addTrack(track));
     this.ended = new Promise((resolve) => this.#watch(resolve));
   }
 

@@ -93,6 +93,7 @@ class LiveLine:
         self._audience = audience
         self._on_audible = on_audible
         self._schedule = Schedule(0)
+        self._unbroken = Schedule(0)  # as if the media clock had never paused
         self._delay = PlayoutDelay(_limits(chunk_frames, lookahead_frames))
         self._begun = asyncio.Event()
         self._pictures: Channel[VideoFrame] = Channel(_PICTURES, Overflow.DROP_OLDEST)
@@ -110,12 +111,21 @@ class LiveLine:
     def begin(self) -> None:
         """Starts the media clock; later calls change nothing."""
         if not self._begun.is_set():
-            self._schedule = Schedule(self._clock.now())
+            self._schedule = self._unbroken = Schedule(self._clock.now())
             self._begun.set()
 
     def instant(self, media_time: int) -> int:
         """Returns the instant, in nanoseconds, at which `media_time` is due to leave."""
         return self._schedule.instant(media_time + self._delay.samples)
+
+    def report_instant(self, media_time: int) -> int:
+        """Returns the instant, in nanoseconds, that sender reports give for `media_time`.
+
+        Pauses and a growing delay are left out of it: a receiver fits one straight line through
+        many reports (WebRTC's RtpToNtpEstimator), and a step that only one of the two tracks has
+        reported yet would put sound and picture apart for as long as the fit remembers it.
+        """
+        return self._unbroken.instant(media_time)
 
     def interrupt(self, floor: int) -> list[int]:
         """Drops all speech below utterance `floor`; returns what had not been heard at all.

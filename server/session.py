@@ -278,7 +278,7 @@ class Session:
             ice_servers=self._options.ice_servers,
             want_keyframe=self._audience.want_keyframe,
         )
-        answer = await peer.accept(offer, instant_of=self.line.instant, ntp=self._ntp)
+        answer = await peer.accept(offer, instant_of=self.line.report_instant, ntp=self._ntp)
         if self.is_closing:
             await peer.close()
             raise ProtocolError("not_found", "The session has ended.")

@@ -240,6 +240,16 @@ async def test_after_a_standstill_nothing_bursts() -> None:
     assert min(np.diff(after)) >= 0.019 * SECOND
 
 
+async def test_sender_reports_stay_on_one_line_through_a_standstill() -> None:
+    async with running() as rig:
+        await rig.run(1)
+        before = [rig.line.report_instant(start) for start in (0, 16_000)]
+        rig.clock.jump(SECOND // 2)
+        await rig.run(1)
+    assert [rig.line.report_instant(start) for start in (0, 16_000)] == before
+    assert before[1] - before[0] == SECOND
+
+
 async def test_another_portrait_goes_on_in_mid_sentence() -> None:
     async with running() as rig:
         rig.say(1, 3.0)
