@@ -33,6 +33,12 @@ _MOST_REQUESTS = 100
 _MOST_NAMED = 5  # unpronounceable pieces quoted in a warning
 
 
+class UnpronounceableError(VivantError):
+    """Nothing in a text can be said."""
+
+    code = "text_unpronounceable"
+
+
 @dataclass(frozen=True, slots=True)
 class SpeakRequest:
     """Text to say as utterance `number`, by the voice of that name."""
@@ -91,7 +97,7 @@ class Speaker:
         voice = await self._guarded(self._open_voice(request.voice))
         if voice is None:
             return
-        clauses = voice.speak(request.text)
+        clauses = _told(voice.speak(request.text), request.text)
         loop = asyncio.get_running_loop()
         while self._queue.holds(request.number):
             work = loop.run_in_executor(self._worker, _next_clause, clauses)
@@ -124,6 +130,20 @@ class Speaker:
     async def _wait_for_room(self, number: int) -> None:
         while self._queue.samples > MOST_AHEAD and self._queue.holds(number):
             await self._clock.sleep_until(self._clock.now() + _LOOK_AGAIN)
+
+
+def _told(clauses: Iterator[SpeechClause], text: str) -> Iterator[SpeechClause]:
+    """Yields the clauses; refuses a text of which nothing was said and nothing named.
+
+    Raises:
+        UnpronounceableError: it is only emoji, marks or the like, which voices pass over.
+    """
+    is_told = False
+    for clause in clauses:
+        is_told = is_told or len(clause.samples) > 0 or bool(clause.skipped)
+        yield clause
+    if not is_told:
+        raise UnpronounceableError(f"There is nothing to pronounce in {text[:40]!r}.")
 
 
 def _next_clause(clauses: Iterator[SpeechClause]) -> _Clause | None:
