@@ -171,7 +171,11 @@ class FilmWriter:
         self._mux(self._video.encode(None))
         self._mux(self._audio.encode(None))
         self._container.close()
-        self._part.replace(self._path)
+        try:
+            self._part.replace(self._path)
+        except OSError as reason:
+            self._part.unlink(missing_ok=True)
+            raise FilmError(f"'{self._path}' cannot be written: {reason.strerror}.") from reason
 
     def write_picture(self, frame: VideoFrame) -> None:
         """Adds a picture at `frame.start`."""

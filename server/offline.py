@@ -6,6 +6,7 @@ media.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -123,24 +124,29 @@ def write_motion(
     """Writes the motion of speech as `.csv` or `.npz`; returns the number of frames."""
     rows = _motion_rows(generator, blocks, seed=seed, progress=progress)
     if out.suffix.lower() == ".csv":
-        return _write_csv(out, rows)
+        with _part_of(out) as part, part.open("w", newline="", encoding="utf-8") as file:
+            return write_live_link_csv(file, rows)
     motion = np.stack(list(rows))
-    write_npz(out, motion)
+    with _part_of(out) as part:
+        write_npz(part, motion)
     return len(motion)
 
 
-def _write_csv(out: Path, rows: Iterator[NDArray[np.float32]]) -> int:
-    """Writes beside `out` and renames, so that an interrupted run leaves no half file."""
+@contextlib.contextmanager
+def _part_of(out: Path) -> Iterator[Path]:
+    """Yields a file beside `out` that takes its name at the end: a broken run leaves no half file.
+
+    Raises:
+        MotionFileError: it cannot be written.
+    """
     part = out.with_name(f".{out.name}.part")
     try:
-        with part.open("w", newline="", encoding="utf-8") as file:
-            count = write_live_link_csv(file, rows)
+        yield part
         part.replace(out)
     except OSError as error:
         raise MotionFileError(f"'{out}' cannot be written: {error.strerror}.") from error
     finally:
         part.unlink(missing_ok=True)
-    return count
 
 
 def _motion_rows(

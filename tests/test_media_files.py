@@ -144,6 +144,14 @@ def test_a_failed_film_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_film_that_cannot_take_its_name_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").mkdir()
+    film = FilmWriter(tmp_path / "a.mp4", size=256, fps=25)
+    with pytest.raises(FilmError, match=r"a\.mp4' cannot be written"), film:
+        film.write_picture(VideoFrame(0, np.zeros((256, 256, 3), np.uint8)))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
 def test_unknown_containers_are_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(FilmError, match=r"\.mp4.*'film\.gif'"):
         FilmWriter(tmp_path / "film.gif", size=256, fps=25)
