@@ -37,6 +37,7 @@ _LOG = logging.getLogger(__name__)
 _SECOND = 1_000_000_000  # ns
 _CONNECT_SECONDS = 20  # for ICE and DTLS
 _MOST_AHEAD = 120 * SAMPLE_RATE  # samples of pushed PCM that may wait
+_PIECE = 8_000  # frames of pushed PCM converted at a time
 _LOOK_AGAIN = _SECOND // 20
 _GOODBYE_TIME = _SECOND // 20
 
@@ -255,11 +256,12 @@ class Session:
         """
         self.touch()
         loop = asyncio.get_running_loop()
-        aligned = await loop.run_in_executor(self._pcm_worker, audio.ingest.push_pcm16, pcm)
         queue = self.line.queue
-        while queue.samples > _MOST_AHEAD and queue.holds(audio.utterance):
-            await self._clock.sleep_until(self._clock.now() + _LOOK_AGAIN)
-        queue.append(audio.utterance, aligned)
+        for piece in _pieces(pcm, frame=2 * audio.ingest.channels):
+            aligned = await loop.run_in_executor(self._pcm_worker, audio.ingest.push_pcm16, piece)
+            while queue.samples > _MOST_AHEAD and queue.holds(audio.utterance):
+                await self._clock.sleep_until(self._clock.now() + _LOOK_AGAIN)
+            queue.append(audio.utterance, aligned)
 
     def end_audio(self, audio: PushedAudio) -> None:
         """Completes the utterance."""
@@ -366,3 +368,15 @@ class Session:
 
     def _publish(self, events: Sequence[ServerEvent]) -> None:
         self.events.publish(events)
+
+
+def _pieces(pcm: bytes, *, frame: int) -> list[bytes]:
+    """Returns the message in pieces of at most `_PIECE` frames; whole where frames are broken.
+
+    Converting a minute at once holds the interpreter for a quarter of a second, in which no
+    session's sound leaves, and a browser remembers that pause in its buffer for ten.
+    """
+    if len(pcm) % frame:
+        return [pcm]
+    step = _PIECE * frame
+    return [pcm[start : start + step] for start in range(0, len(pcm), step)]
