@@ -16,8 +16,8 @@ import streaming_model
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.portrait import Portrait, make_portrait
 from streaming_model.renderer import Renderer, RendererError
-from streaming_model.renderer.geometry import rotation_matrix
 from streaming_model.renderer.head import continue_beyond, layers
+from streaming_model.renderer.surface import rotation_matrix
 
 MONA_LISA = Path(streaming_model.__file__).parent / "assets" / "mona_lisa.jpg"
 SIZE = 256

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from streaming_model.motion_space import INDEX
 from streaming_model.portrait import Portrait
-from streaming_model.renderer.geometry import FaceGeometry, HeadMotion, Pair
+from streaming_model.renderer.geometry import FaceGeometry, HeadMotion
+from streaming_model.renderer.openings import Pair
 from streaming_model.renderer.palette import LUMA
 from streaming_model.renderer.raster import cover_opening
 from streaming_model.renderer.stage import Stage

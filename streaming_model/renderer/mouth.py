@@ -15,12 +15,8 @@ from numpy.typing import NDArray
 
 from streaming_model.motion_space import INDEX
 from streaming_model.portrait import Portrait
-from streaming_model.renderer.geometry import (
-    FaceGeometry,
-    HeadMotion,
-    closing_share,
-    upright_rotation,
-)
+from streaming_model.renderer.expression import closing_share, upright_rotation
+from streaming_model.renderer.geometry import FaceGeometry, HeadMotion
 from streaming_model.renderer.palette import LEFT_CHEEK, LUMA, RIGHT_CHEEK, Palette
 from streaming_model.renderer.raster import cover_opening, draw_shaded
 from streaming_model.renderer.stage import Stage

@@ -16,12 +16,13 @@ from streaming_model.errors import VivantError
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.portrait import Portrait
 from streaming_model.renderer.eyes import EyeLayer
-from streaming_model.renderer.geometry import FaceGeometry, vertex_normals
+from streaming_model.renderer.geometry import FaceGeometry
 from streaming_model.renderer.head import HeadLayer
 from streaming_model.renderer.mouth import MouthLayer
 from streaming_model.renderer.palette import read_palette
 from streaming_model.renderer.raster import draw_textured
 from streaming_model.renderer.stage import set_stage
+from streaming_model.renderer.surface import vertex_normals
 from streaming_model.rig import Opening, Rig, load_rig
 
 Floats = NDArray[np.float32]
