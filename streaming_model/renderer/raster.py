@@ -34,13 +34,15 @@ def draw_textured(
     light: NDArray[np.float32],
     triangles: NDArray[np.int32],
 ) -> None:
-    """Draws triangles [T, 3] of an RGBA `texture` [H, W, 4] over `out` [h, w, 3], in order.
+    """Draws triangles [T, 3] of an RGBA `texture` [H, W, 4] over `out` [h, w, 3 or 4], in order.
 
+    Four channels are premultiplied RGBA: the fourth gathers what is covered.
     `points` [V, 2] are pixels of `out`, `sources` [V, 2] pixels of `texture`, `opacity` and
     `light` [V] factors of coverage and brightness.
     Triangles that run clockwise on the screen (turned away) are not drawn.
     """
     height, width = out.shape[0], out.shape[1]
+    has_matte = out.shape[2] == 4
     last_u = (texture.shape[1] - 1) * ONE - 1
     last_v = (texture.shape[0] - 1) * ONE - 1
     for t in range(triangles.shape[0]):
@@ -147,11 +149,15 @@ def draw_textured(
                     out[y, x, 0] = red
                     out[y, x, 1] = green
                     out[y, x, 2] = blue
+                    if has_matte:
+                        out[y, x, 3] = 255
                 elif cover > 0:
                     rest = 255 - cover
                     out[y, x, 0] = (red * cover + out[y, x, 0] * rest + 127) // 255
                     out[y, x, 1] = (green * cover + out[y, x, 1] * rest + 127) // 255
                     out[y, x, 2] = (blue * cover + out[y, x, 2] * rest + 127) // 255
+                    if has_matte:
+                        out[y, x, 3] = cover + (out[y, x, 3] * rest + 127) // 255
                 u += step_u
                 v += step_v
 

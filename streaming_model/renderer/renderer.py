@@ -1,12 +1,13 @@
 """Draws a portrait under motion: a pure function from 58 numbers to a picture.
 
-Back to front: still background, head layer, face with its lids and lips, eyes, mouth. The
+Back to front: still backdrop, head layer, face with its lids and lips, eyes, mouth. The
 object is immutable after construction and may be shared by threads.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import copy
+from typing import Final, Self
 
 import cv2
 import numpy as np
@@ -15,13 +16,14 @@ from numpy.typing import NDArray
 from streaming_model.errors import VivantError
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.portrait import Portrait
+from streaming_model.renderer.backdrop import KEEP, Backdrop, straighten
 from streaming_model.renderer.eyes import EyeLayer
 from streaming_model.renderer.geometry import FaceGeometry
 from streaming_model.renderer.head import HeadLayer
 from streaming_model.renderer.mouth import MouthLayer
 from streaming_model.renderer.palette import read_palette
 from streaming_model.renderer.raster import draw_textured
-from streaming_model.renderer.stage import set_stage
+from streaming_model.renderer.stage import Stage, set_stage
 from streaming_model.renderer.surface import vertex_normals
 from streaming_model.rig import Opening, Rig, load_rig
 
@@ -55,18 +57,20 @@ class Renderer:
     Args:
         portrait: from `make_portrait`.
         size: side of the square frames in pixels, 256 to 1024.
+        backdrop: what is behind the person.
 
     Raises:
         RendererError: `size` is out of range.
         ModelFileError: the rig is missing or damaged.
     """
 
-    def __init__(self, portrait: Portrait, *, size: int = 512) -> None:
+    def __init__(self, portrait: Portrait, *, size: int = 512, backdrop: Backdrop = KEEP) -> None:
         if not MIN_SIZE <= size <= MAX_SIZE:
             raise RendererError(
                 f"The size must be {MIN_SIZE} to {MAX_SIZE} pixels, but {size} was asked for."
             )
         self.size = size
+        self._portrait = portrait
         rig = load_rig()
         self._stage = stage = set_stage(portrait, size)
         self._geometry = geometry = FaceGeometry(portrait, rig)
@@ -85,10 +89,11 @@ class Renderer:
         )
         geometry.join(self._head.depth_at_face, self._head.deltas_at_face, opacity)
         self._pairs = (geometry.mouth, geometry.left_eye, geometry.right_eye)
+        self._seams = [_seam(stage, geometry.rest[pair.ring]) for pair in self._pairs]
         self._face_triangles, self._opacity = self._surface(rig.triangles, opacity)
         self._face_sources = self._with_skirts(stage.project(geometry.rest))
         self._head_sources = stage.project(self._head.rest)
-        self._head_triangles = self._uncovered(self._head.triangles)
+        self._still, self._head_triangles = self._parted(self._head.triangles)
         self._head_opacity = np.ones(len(self._head.rest), np.float32)
         palette = read_palette(portrait.picture, portrait.landmarks)
         self._eyes = tuple(
@@ -96,12 +101,41 @@ class Renderer:
             for side in ("Left", "Right")
         )
         self._mouth = MouthLayer(portrait, rig, geometry=geometry, stage=stage, palette=palette)
+        self._set_before(KEEP, stage)
+        if backdrop != KEEP:
+            self._set_before(backdrop, set_stage(portrait, size, backdrop))
         self.render(np.full(MOTION_SIZE, 0.1, np.float32))  # compiles what is not compiled yet
 
-    def render(self, motion: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Returns the frame [size, size, 3] uint8 RGB for `motion` [58] of `motion_space`.
+    def with_backdrop(self, backdrop: Backdrop) -> Self:
+        """Returns a renderer of the same portrait before `backdrop`; what is heavy is shared."""
+        other = copy.copy(self)
+        other._set_before(backdrop, set_stage(self._portrait, self.size, backdrop))
+        return other
 
-        Zeros give back the portrait's picture.
+    def _set_before(self, backdrop: Backdrop, stage: Stage) -> None:
+        """Takes the stage, and draws the person on its background where nothing ever moves."""
+        self.backdrop = backdrop
+        self._stage = stage
+        texture, inset = stage.foreground, stage.border
+        if backdrop == KEEP:  # exactly the picture
+            texture, inset = np.dstack([stage.picture, np.full_like(stage.picture[..., 0], 255)]), 0
+        unchanged = np.ones(len(self._head_sources), np.float32)
+        draw_textured(
+            stage.background,
+            texture,
+            self._head_sources,
+            self._head_sources + np.float32(inset),
+            unchanged,
+            unchanged,
+            self._still,
+        )
+
+    def render(self, motion: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Returns the frame for `motion` [58] of `motion_space`.
+
+        It is [size, size, 3] uint8 RGB, or [size, size, 4] uint8 straight RGBA before a transparent
+        backdrop. Zeros give back the portrait's picture, before another backdrop than its own the
+        person cut out of it.
 
         Raises:
             RendererError: `motion` has another shape or holds a value that is not finite.
@@ -110,7 +144,7 @@ class Renderer:
         if motion.shape != (MOTION_SIZE,) or not np.isfinite(motion).all():
             raise RendererError(f"Motion must be {MOTION_SIZE} finite numbers.")
         if not motion.any():
-            return self._stage.picture.copy()
+            return self._stage.rest.copy()
         out = self._stage.background.copy()
         head = self._geometry.head(motion)
         draw_textured(
@@ -123,6 +157,7 @@ class Renderer:
             self._head_triangles,
         )
         face = head.apply(self._geometry.shape(motion))
+        self._fill_openings(out, face)
         draw_textured(
             out,
             self._stage.foreground,
@@ -132,10 +167,23 @@ class Renderer:
             self._lit(motion),
             self._face_triangles,
         )
+        colours = out[..., :3]
         for eye in self._eyes:
-            eye.draw(out, face, motion, head)
-        self._mouth.draw(out, face, motion, head)
+            eye.draw(colours, face, motion, head)
+        self._mouth.draw(colours, face, motion, head)
+        if out.shape[2] == 4:
+            straighten(out)
         return out
+
+    def _fill_openings(self, out: NDArray[np.uint8], face: Floats) -> None:
+        """Puts the dark between lips and lids under the face, so that no backdrop shines through.
+
+        Eyes and mouth are drawn over it; what they leave free is as wide as a pixel.
+        """
+        for pair, colour in zip(self._pairs, self._seams, strict=True):
+            ring = np.concatenate([pair.upper, pair.lower[::-1]])
+            outline = np.round(16 * self._stage.project(face[ring])).astype(np.int32)
+            cv2.fillPoly(out, [outline], colour, cv2.LINE_8, 4)
 
     def _lit(self, motion: Floats) -> Floats:
         """Returns the brightness of the face's vertices and of the hems, which keep theirs."""
@@ -192,8 +240,11 @@ class Renderer:
         full = np.concatenate([opacity, np.ones(start - len(rest), np.float32)])
         return np.concatenate(pieces).astype(np.int32), full.astype(np.float32)
 
-    def _uncovered(self, cells: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Drops head cells that nobody can see: outside the person, still, or under the face."""
+    def _parted(self, cells: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Returns the head cells that never move, and those of the rest that can be seen.
+
+        Nobody sees what is outside the person or under the face.
+        """
         size = self.size
         covered = np.zeros((size, size, 3), np.uint8)
         white = np.full((size, size, 4), 255, np.uint8)
@@ -221,25 +272,18 @@ class Renderer:
             block = slice(low[1], max(high[1], low[1] + 1)), slice(low[0], max(high[0], low[0] + 1))
             if matte[block].max() > 0 and covered[block].min() < 255:
                 keep.append(index)
-        self._restore_still(cells[np.setdiff1d(np.arange(len(cells)), np.flatnonzero(moves))])
-        return cells[keep]
-
-    def _restore_still(self, still: NDArray[np.int32]) -> None:
-        """Puts the person back into the background where nothing ever moves."""
-        draw_textured(
-            self._stage.background,
-            np.dstack([self._stage.picture, np.full((self.size, self.size), 255, np.uint8)]),
-            self._head_sources,
-            self._head_sources,
-            np.ones(len(self._head_sources), np.float32),
-            np.ones(len(self._head_sources), np.float32),
-            still,
-        )
+        return cells[~moves], cells[keep]
 
 
 def openings(rig: Rig) -> tuple[Opening, Opening, Opening]:
     """Returns the rig's three openings."""
     return rig.mouth, rig.left_eye, rig.right_eye
+
+
+def _seam(stage: Stage, ring: Floats) -> tuple[float, ...]:
+    """Returns the dark of the picture along an opening's edge, opaque RGBA."""
+    x, y = np.clip(np.round(stage.project(ring)), 0, stage.size - 1).astype(int).T
+    return (*np.percentile(stage.picture[y, x], 25, axis=0).tolist(), 255.0)
 
 
 def _within_oval(portrait: Portrait) -> Floats:

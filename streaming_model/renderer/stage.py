@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming_model.portrait import Portrait
+from streaming_model.renderer.backdrop import KEEP, Backdrop, blend
 from streaming_model.renderer.head import MARGIN, continue_beyond, layers
 
 Floats = NDArray[np.float32]
@@ -16,15 +17,18 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Stage:
-    """Everything that depends on the output's size.
+    """Everything that depends on the output's size and on the backdrop.
 
     Attributes:
         size: side of the output in pixels.
         scale: output pixels per centimetre.
         origin: [2] output pixel of camera (0, 0).
-        picture, background: [size, size, 3] uint8.
-        foreground: [size + 2 border, size + 2 border, 4] uint8; over `background` its middle
-            gives `picture`. Beyond the picture it is mirrored.
+        picture: [size, size, 3] uint8.
+        rest: what is seen at rest: `picture`, or the person before the backdrop; straight RGBA
+            where that is transparent.
+        background: [size, size, 3] uint8, or [size, size, 4] of zeros to draw a cut-out on.
+        foreground: [size + 2 border, size + 2 border, 4] uint8; over the picture's own background
+            its middle gives `picture`. Beyond the picture it is mirrored.
         border: pixels around the picture in `foreground`.
         landmarks: [478, 2] output pixels.
     """
@@ -33,6 +37,7 @@ class Stage:
     scale: float
     origin: Floats
     picture: NDArray[np.uint8]
+    rest: NDArray[np.uint8]
     background: NDArray[np.uint8]
     foreground: NDArray[np.uint8]
     border: int
@@ -45,8 +50,8 @@ class Stage:
         return pixels
 
 
-def set_stage(portrait: Portrait, size: int) -> Stage:
-    """Scales a portrait to `size` output pixels a side."""
+def set_stage(portrait: Portrait, size: int, backdrop: Backdrop = KEEP) -> Stage:
+    """Scales a portrait to `size` output pixels a side and sets it before a backdrop."""
     side = len(portrait.picture)
     ratio = size / side
     smooth = cv2.INTER_AREA if ratio < 1 else cv2.INTER_CUBIC
@@ -59,7 +64,11 @@ def set_stage(portrait: Portrait, size: int) -> Stage:
     picture, background = scaled(portrait.picture), scaled(portrait.background)
     matte = scaled(portrait.matte)
     border = round(size * MARGIN)
+    plate = backdrop.plate(background)
     foreground, background = layers(picture, background, matte)
+    rest = picture
+    if plate is not None:
+        rest, background = blend(foreground, plate), plate
     # Pixel centres: (x + 1/2) scales, x does not.
     shift = (ratio - 1) / 2
     return Stage(
@@ -67,6 +76,7 @@ def set_stage(portrait: Portrait, size: int) -> Stage:
         scale=portrait.fit.scale * ratio,
         origin=(portrait.fit.origin * ratio + shift).astype(np.float32),
         picture=picture,
+        rest=rest,
         background=background,
         foreground=continue_beyond(foreground, border),
         border=border,

@@ -1,0 +1,139 @@
+"""Backdrops: what people may write, and a person cut out without a hole or a jump."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import streaming_model
+from streaming_model.errors import ImageUnreadableError
+from streaming_model.motion_space import INDEX, MOTION_SIZE
+from streaming_model.portrait import make_portrait
+from streaming_model.renderer import Renderer
+from streaming_model.renderer.backdrop import KEEP, Backdrop, BackdropError
+
+MONA_LISA = Path(streaming_model.__file__).parent / "assets" / "mona_lisa.jpg"
+SIZE = 256
+MAGENTA = Backdrop.parse("#ff00ff")
+
+
+@cache
+def renderer() -> Renderer:
+    return Renderer(make_portrait(MONA_LISA), size=SIZE)
+
+
+@cache
+def before(name: str) -> Renderer:
+    return renderer().with_backdrop(Backdrop.parse(name))
+
+
+def motion(**values: float) -> NDArray[np.float32]:
+    """Names without a side set both sides."""
+    result = np.zeros(MOTION_SIZE, np.float32)
+    for name, value in values.items():
+        for full in [name] if name in INDEX else [f"{name}Left", f"{name}Right"]:
+            result[INDEX[full]] = value
+    return result
+
+
+MOTIONS = (
+    motion(headYaw=0.2, jawOpen=0.6, eyeBlink=0.5),
+    motion(headYaw=-0.25, mouthSmile=1.0, eyeBlink=1.0),
+    motion(headRoll=0.15, headPitch=-0.1, jawOpen=0.3, mouthClose=0.3),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "colour"),
+    [
+        ("green", (0, 177, 64)),
+        ("#336699", (51, 102, 153)),
+        (" #F0a ", (255, 0, 170)),
+        ("Navy", (0, 0, 128)),
+    ],
+)
+def test_colours_are_read_as_people_write_them(text: str, colour: tuple[int, int, int]) -> None:
+    backdrop = Backdrop.parse(text)
+    assert (backdrop.kind, backdrop.colour) == ("colour", colour)
+
+
+@pytest.mark.parametrize("text", ["", "grün", "#12345", "rgb(1,2,3)", "#12345678", "image"])
+def test_what_is_no_background_is_refused_in_one_sentence_with_the_value(text: str) -> None:
+    with pytest.raises(BackdropError, match="keep, blur, green, transparent") as refusal:
+        Backdrop.parse(text)
+    assert f"'{text}'" in str(refusal.value)
+    assert str(refusal.value).count(".") == 1
+
+
+def test_a_picture_file_covers_the_square_by_its_middle(tmp_path: Path) -> None:
+    image = np.zeros((100, 300, 3), np.uint8)
+    image[:, 100:200] = (10, 20, 200)  # BGR
+    cv2.imwrite(str(tmp_path / "wide.png"), image)
+    backdrop = Backdrop.read(str(tmp_path / "wide.png"))
+    plate = backdrop.plate(np.zeros((256, 256, 3), np.uint8))
+    assert plate is not None
+    assert (plate == (200, 20, 10)).all()
+    assert backdrop == Backdrop.from_image((tmp_path / "wide.png").read_bytes())
+    assert backdrop != KEEP
+
+
+def test_a_file_that_is_no_picture_says_so(tmp_path: Path) -> None:
+    (tmp_path / "notes.png").write_text("hello")
+    with pytest.raises(ImageUnreadableError, match=r"notes\.png"):
+        Backdrop.read(str(tmp_path / "notes.png"))
+    with pytest.raises(BackdropError, match=r"missing\.png.*or a picture file"):
+        Backdrop.read(str(tmp_path / "missing.png"))
+
+
+@pytest.mark.model
+def test_another_backdrop_leaves_the_renderer_it_came_from_alone() -> None:
+    moved = MOTIONS[0]
+    kept = renderer().render(moved)
+    green = renderer().with_backdrop(Backdrop.parse("green")).render(moved)
+    assert tuple(green[2, 2]) == (0, 177, 64)
+    np.testing.assert_array_equal(renderer().render(moved), kept)
+    back = before("green").with_backdrop(KEEP)
+    np.testing.assert_array_equal(back.render(moved), kept)
+    np.testing.assert_array_equal(back.render(motion()), renderer().render(motion()))
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("moved", MOTIONS)
+def test_the_cut_out_over_a_colour_is_the_picture_before_that_colour(
+    moved: NDArray[np.float32],
+) -> None:
+    opaque = before("#ff00ff").render(moved).astype(float)
+    cut_out = before("transparent").render(moved)
+    assert cut_out.shape == (SIZE, SIZE, 4)
+    share = cut_out[..., 3:] / 255
+    laid = share * cut_out[..., :3] + (1 - share) * MAGENTA.colour
+    assert np.abs(laid - opaque).max() <= 2
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("moved", MOTIONS)
+def test_no_backdrop_shines_through_the_face(moved: NDArray[np.float32]) -> None:
+    drawn = renderer()
+    head = drawn._geometry.head(moved)
+    face = drawn._stage.project(head.apply(drawn._geometry.shape(moved)))
+    inside = np.zeros((SIZE, SIZE), np.uint8)
+    hull = cv2.convexHull(face[drawn._opacity[: len(face)] > 0.9])
+    cv2.fillConvexPoly(inside, np.round(hull).astype(np.int32), 1)
+    within = cv2.erode(inside, np.ones((5, 5), np.uint8)) > 0
+    assert (before("transparent").render(moved)[..., 3][within] == 255).all()
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("name", ["#ff00ff", "transparent", "blur"])
+def test_the_first_moving_frame_does_not_jump(name: str) -> None:
+    rest = before(name).render(motion()).astype(int)
+    first = before(name).render(motion(headYaw=1e-5)).astype(int)
+    if name == "transparent":
+        rest, first = (frame[..., :3] * frame[..., 3:] // 255 for frame in (rest, first))
+    assert np.percentile(np.abs(first - rest), 99.9) <= 2
+    assert np.abs(first - rest).max() <= 12
