@@ -16,6 +16,7 @@ from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.portrait import make_portrait
 from streaming_model.renderer import Renderer
 from streaming_model.renderer.backdrop import KEEP, Backdrop, BackdropError
+from streaming_model.renderer.cutout import cut_out
 
 MONA_LISA = Path(streaming_model.__file__).parent / "assets" / "mona_lisa.jpg"
 SIZE = 256
@@ -137,3 +138,33 @@ def test_the_first_moving_frame_does_not_jump(name: str) -> None:
         rest, first = (frame[..., :3] * frame[..., 3:] // 255 for frame in (rest, first))
     assert np.percentile(np.abs(first - rest), 99.9) <= 2
     assert np.abs(first - rest).max() <= 12
+
+
+def test_a_cut_out_carries_nothing_of_its_old_background() -> None:
+    rows, columns = np.mgrid[:256, :256]
+    distance = np.hypot(rows - 140, columns - 128) + 6 * np.sin(
+        np.arctan2(rows - 140, columns - 128) * 9
+    )
+    share = np.clip((90 - distance) / 14, 0, 1)[..., None]
+    person, sky = np.array([60, 35, 20]), np.array([230, 240, 250])
+    picture = np.round(share * person + (1 - share) * sky).astype(np.uint8)
+    matte = np.round(255 * share[..., 0]).astype(np.uint8)
+    cut = cut_out(picture, matte).astype(float)
+    on_black = cut[..., 3:] / 255 * cut[..., :3]
+    naive = share * picture
+    band = (matte > 0) & (matte < 255)
+    bright = (on_black - person).max(axis=2)  # brighter than the person ever is: a fringe
+    assert (naive - person).max() > 20
+    assert bright[band].max() < 4
+    assert np.abs(cut[..., :3] - picture)[matte == 255].max() == 0
+
+
+def test_a_cut_out_has_no_specks_and_no_half_transparent_body() -> None:
+    picture = np.full((256, 256, 3), 128, np.uint8)
+    matte = np.zeros((256, 256), np.uint8)
+    matte[100:, 60:200] = 255
+    matte[150:170, 100:150] = 210  # unsure inside the person
+    matte[40:42, 40:42] = 120  # a speck far away
+    solid = cut_out(picture, matte)[..., 3]
+    assert (solid[104:, 64:196] == 255).all()
+    assert not solid[:90].any()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from streaming_model.portrait import Portrait
 from streaming_model.renderer.backdrop import KEEP, Backdrop, blend
+from streaming_model.renderer.cutout import cut_out
 from streaming_model.renderer.head import MARGIN, continue_beyond, layers
 
 Floats = NDArray[np.float32]
@@ -65,10 +66,15 @@ def set_stage(portrait: Portrait, size: int, backdrop: Backdrop = KEEP) -> Stage
     matte = scaled(portrait.matte)
     border = round(size * MARGIN)
     plate = backdrop.plate(background)
-    foreground, background = layers(picture, background, matte)
-    rest = picture
-    if plate is not None:
-        rest, background = blend(foreground, plate), plate
+    if plate is None:
+        foreground, background = layers(picture, background, matte)
+        rest = picture
+    else:
+        foreground, background = cut_out(picture, matte), plate
+        rest = blend(foreground, background)
+    wider = continue_beyond(foreground, border)
+    if plate is not None:  # before a plain backdrop, hair that goes on straight up is a grey line
+        wider[:border, wider[border, :, 3] < 128, 3] = 0
     # Pixel centres: (x + 1/2) scales, x does not.
     shift = (ratio - 1) / 2
     return Stage(
@@ -78,7 +84,7 @@ def set_stage(portrait: Portrait, size: int, backdrop: Backdrop = KEEP) -> Stage
         picture=picture,
         rest=rest,
         background=background,
-        foreground=continue_beyond(foreground, border),
+        foreground=wider,
         border=border,
         landmarks=(portrait.landmarks[:, :2] * ratio + shift).astype(np.float32),
     )
