@@ -75,14 +75,14 @@ def run_serve(options: argparse.Namespace) -> int:
 
 def run_render(options: argparse.Namespace) -> int:
     """Renders a film from speech or ready-made motion."""
-    from server.media_files import CONTAINERS, FilmError
+    from server.media_files import codecs_for
     from server.voice.cache import cache_folder
     from streaming_model.avatar import Avatar
+    from streaming_model.renderer.backdrop import Backdrop
 
     out: Path = options.output
-    if out.suffix.lower() not in CONTAINERS:
-        known = ", ".join(CONTAINERS)
-        raise FilmError(f"A film ends in one of {known}; '{out.name}' does not.")
+    backdrop = Backdrop.read(options.background)
+    codecs_for(out, is_transparent=backdrop.is_transparent)
     _require_folder(out)
     _check_sources(options)
     film = _film_from_motion if options.motion else _film_from_speech
@@ -91,6 +91,7 @@ def run_render(options: argparse.Namespace) -> int:
         size=options.size,
         fps=options.fps,
         steps=options.steps,
+        backdrop=backdrop,
         cache_dir=cache_folder() / "portraits",
     )
     for warning in avatar.portrait.warnings:
@@ -175,6 +176,12 @@ def _add_render(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     render.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.mp4")
     render.add_argument("--size", type=_whole(256, 1024, even=True), default=512, help="pixels")
     render.add_argument("--fps", type=_whole(10, 60), default=25, help="pictures a second")
+    render.add_argument(
+        "--background",
+        default="keep",
+        metavar="VALUE",
+        help="keep, blur, green, transparent (.webm), a colour (#336699, navy) or a picture file",
+    )
     render.set_defaults(run=run_render)
 
 

@@ -42,6 +42,24 @@ VP9 = Codecs(
     "libvpx-vp9", "libopus", {"deadline": "realtime", "cpu-used": "6", "crf": "24", "b": "0"}
 )
 CONTAINERS = {".mp4": H264, ".mov": H264, ".mkv": H264, ".webm": VP9}
+TRANSPARENT = (".webm",)  # whose codec has a matte that browsers show
+_COARSE = 4  # pixels of a picture per pixel of the colours put where nothing is seen
+
+
+def codecs_for(path: Path, *, is_transparent: bool) -> Codecs:
+    """Returns how a film of this name is written.
+
+    Raises:
+        FilmError: no film has such a name, or none that can be transparent.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in CONTAINERS:
+        known = ", ".join(CONTAINERS)
+        raise FilmError(f"A film ends in one of {known}; '{path.name}' does not.")
+    if is_transparent and suffix not in TRANSPARENT:
+        able = " or ".join(TRANSPARENT)
+        raise FilmError(f"A transparent film ends in {able}; '{path.name}' cannot be transparent.")
+    return CONTAINERS[suffix]
 
 
 class AudioFile:
@@ -128,17 +146,15 @@ class FilmWriter:
     """Writes pictures and 48 kHz mono sound to a film file, each at its media time.
 
     The film grows in a file beside `path` and takes its name only when it is complete, so that
-    an interrupted run never leaves half a film under the asked name.
+    an interrupted run never leaves half a film under the asked name. The pictures of a transparent
+    film are RGBA, those of others RGB.
 
     Raises:
-        FilmError: the container is not known or the file cannot be written.
+        FilmError: the container is not known, cannot be transparent, or cannot be written.
     """
 
-    def __init__(self, path: Path, *, size: int, fps: int) -> None:
-        codecs = CONTAINERS.get(path.suffix.lower())
-        if codecs is None:
-            known = ", ".join(CONTAINERS)
-            raise FilmError(f"A film ends in one of {known}; '{path.name}' does not.")
+    def __init__(self, path: Path, *, size: int, fps: int, is_transparent: bool = False) -> None:
+        codecs = codecs_for(path, is_transparent=is_transparent)
         self._path = path
         self._part = path.with_name(f".{path.stem}.part{path.suffix}")
         try:
@@ -148,7 +164,7 @@ class FilmWriter:
         video = self._container.add_stream(codecs.video, rate=fps, options=codecs.options)
         self._video = cast("av.VideoStream", video)
         self._video.width = self._video.height = size
-        self._video.pix_fmt = "yuv420p"
+        self._video.pix_fmt = "yuva420p" if is_transparent else "yuv420p"
         self._video.codec_context.time_base = Fraction(1, SAMPLE_RATE)
         audio = self._container.add_stream(codecs.audio, rate=SOUND_RATE, layout="mono")
         self._audio = cast("av.AudioStream", audio)
@@ -179,8 +195,7 @@ class FilmWriter:
 
     def write_picture(self, frame: VideoFrame) -> None:
         """Adds a picture at `frame.start`."""
-        planes = np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_RGB2YUV_I420), np.uint8)
-        picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        picture = _picture(frame.image)
         picture.pts = frame.start
         picture.time_base = Fraction(1, SAMPLE_RATE)
         self._mux(self._video.encode(picture))
@@ -199,6 +214,52 @@ class FilmWriter:
             self._container.mux(packets)
         except OSError as error:
             raise FilmError(f"'{self._path}' cannot be written: {error.strerror}.") from error
+
+
+def _picture(image: NDArray[np.uint8]) -> av.VideoFrame:
+    """Returns a picture, RGB or RGBA, as planes of luma, chroma and, if it has one, matte."""
+    if image.shape[2] == 3:
+        planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
+        return av.VideoFrame.from_ndarray(planes, format="yuv420p")
+    side = len(image)
+    planes = np.asarray(cv2.cvtColor(_beyond_outline(image), cv2.COLOR_RGB2YUV_I420), np.uint8)
+    luma, chroma = planes[:side], planes[side:].reshape(2, side // 2, side // 2)
+    picture = av.VideoFrame(side, side, "yuva420p")
+    for plane, values in zip(picture.planes, (luma, *chroma, image[..., 3]), strict=True):
+        rows = np.zeros((plane.height, plane.line_size), np.uint8)
+        rows[:, : plane.width] = values
+        plane.update(rows.tobytes())
+    return picture
+
+
+def _beyond_outline(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Returns the colours of a straight RGBA picture, going on smoothly where it is transparent.
+
+    Players blend the colours that a codec made of these. Were they black beside the outline, a
+    dark line would be smeared into it.
+    """
+    side = len(image)
+    share = image[..., 3:].astype(np.float32) / 255
+    coarse = (side // _COARSE, side // _COARSE)
+    shares = np.dstack([share * image[..., :3], share])
+    small = np.asarray(cv2.resize(shares, coarse, interpolation=cv2.INTER_AREA), np.float32)
+    spread = np.asarray(cv2.resize(_spread(small), (side, side), interpolation=cv2.INTER_LINEAR))
+    colours = np.where(share > 0, image[..., :3], spread + 0.5)
+    return np.asarray(np.clip(colours, 0, 255), np.uint8)
+
+
+def _spread(shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns colours [h, w, 3] where premultiplied ones [h, w, 4] are given, and around them."""
+    known = shares[..., 3:]
+    colours = shares[..., :3] / np.maximum(known, 1e-3)
+    height, width = known.shape[:2]
+    if min(height, width) <= 2:
+        return np.asarray(colours, np.float32)
+    half = ((width + 1) // 2, (height + 1) // 2)
+    smaller = np.asarray(cv2.resize(shares, half, interpolation=cv2.INTER_AREA), np.float32)
+    beyond = cv2.resize(_spread(smaller), (width, height), interpolation=cv2.INTER_LINEAR)
+    weight = np.minimum(8 * known, 1)
+    return np.asarray(beyond + weight * (colours - beyond), np.float32)
 
 
 def _finite(frame: Any) -> Any:  # noqa: ANN401 -- PyAV frames carry no types

@@ -66,7 +66,7 @@ def render_speech(
     """Writes the film of a portrait saying `blocks`; returns its length in seconds."""
     state = avatar.start(seed=seed)
     heard = 0
-    with FilmWriter(out, size=avatar.size, fps=avatar.fps) as film:
+    with _film(avatar, out) as film:
         for block in blocks:
             if not len(block.speech):
                 continue
@@ -101,7 +101,7 @@ def render_motion(
     length = len(motion) * SAMPLE_RATE // MOTION_FPS
     blocks = iter(sound)
     heard = 0
-    with FilmWriter(out, size=avatar.size, fps=avatar.fps) as film:
+    with _film(avatar, out) as film:
         for frame in avatar.animate(as_chunks(motion)):
             while heard <= frame.start and (block := next(blocks, None)) is not None:
                 film.write_sound(block.sound[: 3 * max(0, length - heard)])
@@ -111,6 +111,11 @@ def render_motion(
         if 0 < heard < length:
             film.write_sound(np.zeros(3 * (length - heard), np.float32))
     return length / SAMPLE_RATE
+
+
+def _film(avatar: Avatar, out: Path) -> FilmWriter:
+    is_transparent = avatar.backdrop.is_transparent
+    return FilmWriter(out, size=avatar.size, fps=avatar.fps, is_transparent=is_transparent)
 
 
 def write_motion(

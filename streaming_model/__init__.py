@@ -22,11 +22,13 @@ from streaming_model.media import (
 
 if TYPE_CHECKING:
     from streaming_model.avatar import Avatar
+    from streaming_model.renderer.backdrop import Backdrop
 
 __all__ = [
     "SAMPLE_RATE",
     "AudioChunk",
     "Avatar",
+    "Backdrop",
     "MotionChunk",
     "VideoFrame",
     "VivantError",
@@ -35,9 +37,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Imports `Avatar` at first use: it brings the renderer and onnxruntime, two seconds' work."""
+    """Imports at first use: the renderer and onnxruntime are two seconds' work."""
     if name == "Avatar":
         from streaming_model.avatar import Avatar
 
         return Avatar
+    if name == "Backdrop":
+        from streaming_model.renderer.backdrop import Backdrop
+
+        return Backdrop
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

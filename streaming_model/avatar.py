@@ -6,6 +6,7 @@ nothing of how each works.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from streaming_model.media import MOTION_FPS, AudioChunk, MotionChunk, VideoFram
 from streaming_model.motion import MotionGenerator, MotionState, load_motion_generator
 from streaming_model.portrait import Portrait, make_portrait
 from streaming_model.renderer import Renderer
+from streaming_model.renderer.backdrop import KEEP, Backdrop
 
 BUILTIN_PORTRAIT = Path(__file__).parent / "assets" / "mona_lisa.jpg"
 
@@ -50,13 +52,14 @@ class Avatar:
         *,
         size: int = 512,
         fps: int = MOTION_FPS,
+        backdrop: Backdrop = KEEP,
     ) -> None:
         self.portrait = portrait
         self.motion = motion
         self.fps = fps
         self.size = size
         self._cadence = Cadence(fps=fps)
-        self._renderer = Renderer(portrait, size=size)
+        self._renderer = Renderer(portrait, size=size, backdrop=backdrop)
 
     @classmethod
     def from_image(
@@ -68,6 +71,7 @@ class Avatar:
         steps: int | None = None,
         chunk_frames: int = 2,
         lookahead_frames: int = 2,
+        backdrop: Backdrop = KEEP,
         cache_dir: Path | None = None,
     ) -> Self:
         """Makes an avatar from a picture, with the weights that ship.
@@ -79,6 +83,7 @@ class Avatar:
             steps: sampler steps (1, 2 or 4); the model's own default if None.
             chunk_frames: motion frames made per call of the sampler.
             lookahead_frames: motion frames of audio heard ahead, 0 to 8.
+            backdrop: what is behind the person; before `transparent` the pictures are RGBA.
             cache_dir: where fitted portraits are kept; None keeps none.
 
         Raises:
@@ -90,7 +95,19 @@ class Avatar:
             steps=steps, chunk_frames=chunk_frames, lookahead_frames=lookahead_frames
         )
         picture = Path(source) if isinstance(source, str) else source
-        return cls(make_portrait(picture, cache_dir=cache_dir), motion, size=size, fps=fps)
+        portrait = make_portrait(picture, cache_dir=cache_dir)
+        return cls(portrait, motion, size=size, fps=fps, backdrop=backdrop)
+
+    @property
+    def backdrop(self) -> Backdrop:
+        """What is behind the person."""
+        return self._renderer.backdrop
+
+    def with_backdrop(self, backdrop: Backdrop) -> Self:
+        """Returns an avatar of the same portrait before `backdrop`; all that is heavy is shared."""
+        other = copy.copy(self)
+        other._renderer = self._renderer.with_backdrop(backdrop)
+        return other
 
     def start(self, *, seed: int = 0) -> AvatarState:
         """Returns a fresh session's state; `seed` decides head motion, blinks and gaze."""

@@ -71,7 +71,7 @@ class VideoFrame:
 
     Attributes:
         start: media time of the audio sample it begins on.
-        image: [height, width, 3] uint8, RGB.
+        image: [height, width, 3] uint8 RGB, or [height, width, 4] uint8 straight RGBA.
         utterance: the utterance it belongs to.
     """
 

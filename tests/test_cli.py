@@ -75,6 +75,26 @@ def test_render_at_another_rate_counts_its_own_frames(tmp_path: Path, speech: Pa
     np.testing.assert_allclose(times, np.arange(36) / 30, atol=1e-4)
 
 
+def test_a_transparent_film_shows_the_person_alone(tmp_path: Path) -> None:
+    write_npz(tmp_path / "m.npz", np.zeros((3, MOTION_SIZE), np.float32))
+    words = ["render", str(BUILTIN_PORTRAIT), "--motion", str(tmp_path / "m.npz"), "--size", "256"]
+    out = tmp_path / "a.webm"
+    assert main([*words, "-o", str(out), "--background", "transparent"]) == 0
+    with av.open(str(out)) as container:
+        stream = container.streams.video[0]
+        decoder = av.CodecContext.create("libvpx-vp9", "r")
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        frames = [frame for packet in packets for frame in decoder.decode(packet)]
+    matte = frames[0].to_ndarray(format="rgba")[..., 3]
+    assert len(frames) == 3
+    assert matte[:10, :10].max() < 10
+    assert matte[120:160, 100:150].min() > 245
+    assert main([*words, "-o", str(tmp_path / "b.webm"), "--background", "#ff0000"]) == 0
+    with av.open(str(tmp_path / "b.webm")) as container:
+        corner = next(container.decode(video=0)).to_ndarray(format="rgb24")[5, 5]
+    assert np.abs(corner.astype(int) - (255, 0, 0)).max() < 12
+
+
 def test_motion_is_the_same_in_csv_and_npz_and_drives_a_film(tmp_path: Path, speech: Path) -> None:
     csv, npz, film = tmp_path / "m.csv", tmp_path / "m.npz", tmp_path / "m.mp4"
     assert main(["motion", str(speech), "-o", str(csv)]) == 0
@@ -128,6 +148,24 @@ def test_portrait_check_reports_for_people_and_programs(
         (["render", "{portrait}", "{text}", "-o", "{tmp}/a.mp4"], "letter.txt"),
         (["render", "{portrait}", "{speech}", "-o", "{tmp}/a.gif"], "a.gif"),
         (["render", "{portrait}", "{speech}", "-o", "{tmp}/no/a.mp4"], "There is no folder"),
+        (
+            *(
+                [
+                    "render",
+                    "{blank}",
+                    "{speech}",
+                    "-o",
+                    "{tmp}/a.mp4",
+                    "--background",
+                    "transparent",
+                ],
+            ),
+            "a.mp4' cannot be transparent",
+        ),
+        (
+            *(["render", "{blank}", "{speech}", "-o", "{tmp}/a.webm", "--background", "puce"],),
+            "no background 'puce'",
+        ),
         (["render", "{blank}", "{speech}", "-o", "{tmp}/a.mp4"], "face"),
         (["render", "{tmp}/none.png", "{speech}", "-o", "{tmp}/a.mp4"], "none.png"),
         (["render", "{portrait}", "--text", " ", "-o", "{tmp}/a.mp4"], "empty"),

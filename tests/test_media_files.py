@@ -155,3 +155,57 @@ def test_a_film_that_cannot_take_its_name_is_refused_and_leaves_nothing(tmp_path
 def test_unknown_containers_are_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(FilmError, match=r"\.mp4.*'film\.gif'"):
         FilmWriter(tmp_path / "film.gif", size=256, fps=25)
+
+
+def cut_out(shift: int) -> NDArray[np.uint8]:
+    """Returns a pale disc with a soft edge on nothing, straight RGBA."""
+    rows, columns = np.mgrid[:256, :256]
+    share = np.clip((80 - np.hypot(rows - 128, columns - 110 - shift)) / 6, 0, 1)
+    colours = np.stack([200 + 0 * share, 150 + rows / 8, 140 + columns / 8], axis=-1)
+    colours[share == 0] = 0
+    return np.dstack([colours, 255 * share]).round().astype(np.uint8)
+
+
+def decode_with_matte(path: Path) -> list[NDArray[np.uint8]]:
+    """Returns RGBA pictures: only libvpx's own decoder gives the matte."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.metadata["alpha_mode"] == "1"
+        decoder = av.CodecContext.create("libvpx-vp9", "r")
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        frames = [frame for packet in packets for frame in decoder.decode(packet)]
+        return [np.asarray(frame.to_ndarray(format="rgba"), np.uint8) for frame in frames]
+
+
+@pytest.mark.parametrize("ground", [(0, 0, 0), (255, 255, 255), (0, 177, 64)])
+def test_a_transparent_film_lies_over_any_ground(
+    tmp_path: Path, ground: tuple[int, int, int]
+) -> None:
+    drawn = [cut_out(3 * index) for index in range(8)]
+    with FilmWriter(tmp_path / "a.webm", size=256, fps=25, is_transparent=True) as film:
+        for index, image in enumerate(drawn):
+            film.write_picture(VideoFrame(frame_start(index, 25), image))
+        film.write_sound(tone(48_000, seconds=0.32)[0])
+    shown = decode_with_matte(tmp_path / "a.webm")
+    assert len(shown) == len(drawn)
+    for one, other in zip(drawn, shown, strict=True):
+        wanted, got = over(one, ground), over(other, ground)
+        edge = (one[..., 3] > 0) & (one[..., 3] < 255)
+        assert np.abs(wanted - got)[edge].mean() < 6
+        assert np.abs(wanted - got).mean() < 2
+        assert np.abs(wanted - got).max() < 50
+        # no dark line at the outline: before black nothing is darker than it is
+        dark = np.minimum(got - wanted, 0)[edge].mean()
+        assert dark > -4
+
+
+def over(image: NDArray[np.uint8], ground: tuple[int, int, int]) -> NDArray[np.float64]:
+    share = image[..., 3:] / 255
+    return np.asarray(share * image[..., :3] + (1 - share) * ground, np.float64)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv"])
+def test_a_container_without_a_matte_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FilmError, match=rf"\.webm; '{name}' cannot be transparent"):
+        FilmWriter(tmp_path / name, size=256, fps=25, is_transparent=True)
+    assert list(tmp_path.iterdir()) == []

@@ -51,6 +51,11 @@ class Backdrop:
     colour: tuple[int, int, int] = field(default=(0, 0, 0), compare=False)
     image: Pixels | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def is_transparent(self) -> bool:
+        """Whether pictures before it are RGBA."""
+        return self.kind == "transparent"
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Reads keep, blur, green, transparent or a colour.
