@@ -78,7 +78,7 @@ def run_render(options: argparse.Namespace) -> int:
     from server.media_files import codecs_for
     from server.voice.cache import cache_folder
     from streaming_model.avatar import Avatar
-    from streaming_model.renderer.backdrop import Backdrop
+    from streaming_model.backdrop import Backdrop
 
     out: Path = options.output
     backdrop = Backdrop.read(options.background)

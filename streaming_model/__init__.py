@@ -22,7 +22,7 @@ from streaming_model.media import (
 
 if TYPE_CHECKING:
     from streaming_model.avatar import Avatar
-    from streaming_model.renderer.backdrop import Backdrop
+    from streaming_model.backdrop import Backdrop
 
 __all__ = [
     "SAMPLE_RATE",
@@ -43,7 +43,7 @@ def __getattr__(name: str) -> object:
 
         return Avatar
     if name == "Backdrop":
-        from streaming_model.renderer.backdrop import Backdrop
+        from streaming_model.backdrop import Backdrop
 
         return Backdrop
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,12 +15,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming_model.backdrop import KEEP, Backdrop
 from streaming_model.cadence import Cadence, CadenceState, Pose
 from streaming_model.media import MOTION_FPS, AudioChunk, MotionChunk, VideoFrame
 from streaming_model.motion import MotionGenerator, MotionState, load_motion_generator
 from streaming_model.portrait import Portrait, make_portrait
 from streaming_model.renderer import Renderer
-from streaming_model.renderer.backdrop import KEEP, Backdrop
 
 BUILTIN_PORTRAIT = Path(__file__).parent / "assets" / "mona_lisa.jpg"
 

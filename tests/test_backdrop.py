@@ -11,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 import streaming_model
+from streaming_model.backdrop import KEEP, Backdrop, BackdropError
 from streaming_model.errors import ImageUnreadableError
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.portrait import make_portrait
 from streaming_model.renderer import Renderer
-from streaming_model.renderer.backdrop import KEEP, Backdrop, BackdropError
 from streaming_model.renderer.cutout import cut_out
 
 MONA_LISA = Path(streaming_model.__file__).parent / "assets" / "mona_lisa.jpg"

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 SURE: Final = (0.12, 0.8)  # of the matte: below the first it is noise, above the second solid
@@ -18,10 +19,11 @@ LONELY: Final = 0.02  # of the side: specks that have less person around them th
 REACHES: Final = (0.09, 0.09, 0.02)  # of the side: windows of the successive estimates of colour
 PURE: Final = 8  # power of the matte that weighs colours at first: hardly any of the mixed ones
 
+Pixels = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 
 
-def cut_out(picture: NDArray[np.uint8], matte: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def cut_out(picture: Pixels, matte: Pixels) -> Pixels:
     """Returns the person of `picture` [s, s, 3] under `matte` [s, s] as straight RGBA [s, s, 4].
 
     Colours are estimated by blur fusion (Forte 2021): with the blurred colours of person and
@@ -41,6 +43,27 @@ def cut_out(picture: NDArray[np.uint8], matte: NDArray[np.uint8]) -> NDArray[np.
     solid = np.clip((share - SURE[0]) / (SURE[1] - SURE[0]), 0, 1)
     rgb = np.where(mixed == 1, seen, colour)
     return np.asarray(np.round(np.dstack([rgb, 255 * solid])), np.uint8)
+
+
+def blend(foreground: Pixels, plate: Pixels) -> Pixels:
+    """Lays a straight RGBA `foreground` [s, s, 4] over a `plate`; over four channels it is kept."""
+    if plate.shape[2] == 4:
+        return foreground.copy()
+    share = foreground[..., 3:].astype(np.float32) / 255
+    mixed = plate + share * (foreground[..., :3].astype(np.float32) - plate)
+    return np.asarray(mixed + 0.5, np.uint8)
+
+
+@njit(nogil=True, cache=True)
+def straighten(pixels: Pixels) -> None:
+    """Turns premultiplied RGBA [h, w, 4] into straight RGBA in place."""
+    for y in range(pixels.shape[0]):
+        for x in range(pixels.shape[1]):
+            share = int(pixels[y, x, 3])
+            if 0 < share < 255:
+                for channel in range(3):
+                    straight = (pixels[y, x, channel] * 255 + share // 2) // share
+                    pixels[y, x, channel] = min(straight, 255)
 
 
 def _weighted(colours: NDArray[Any], weights: Plane, reach: float) -> NDArray[Any]:

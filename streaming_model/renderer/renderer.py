@@ -13,10 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming_model.backdrop import KEEP, Backdrop
 from streaming_model.errors import VivantError
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.portrait import Portrait
-from streaming_model.renderer.backdrop import KEEP, Backdrop, straighten
+from streaming_model.renderer.cutout import straighten
 from streaming_model.renderer.eyes import EyeLayer
 from streaming_model.renderer.geometry import FaceGeometry
 from streaming_model.renderer.head import HeadLayer

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming_model.backdrop import KEEP, Backdrop
 from streaming_model.portrait import Portrait
-from streaming_model.renderer.backdrop import KEEP, Backdrop, blend
-from streaming_model.renderer.cutout import cut_out
+from streaming_model.renderer.cutout import blend, cut_out
 from streaming_model.renderer.head import MARGIN, continue_beyond, layers
 
 Floats = NDArray[np.float32]

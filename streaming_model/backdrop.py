@@ -14,12 +14,10 @@ from typing import Final, Literal, Self
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from PIL import ImageColor
 
 from streaming_model.errors import VivantError
-from streaming_model.portrait.image import load_image
 
 Pixels = NDArray[np.uint8]
 
@@ -83,6 +81,8 @@ class Backdrop:
         Raises:
             PortraitError: the picture cannot be read; the message says why.
         """
+        from streaming_model.portrait.image import load_image  # brings the nets that find faces
+
         image = load_image(source)
         digest = hashlib.sha256(image.tobytes()).hexdigest()[:16]
         return cls(f"image-{digest}", "image", image=image)
@@ -130,27 +130,6 @@ class Backdrop:
 
 
 KEEP: Final = Backdrop.parse("keep")
-
-
-def blend(foreground: Pixels, plate: Pixels) -> Pixels:
-    """Lays a straight RGBA `foreground` [s, s, 4] over a `plate`; over four channels it is kept."""
-    if plate.shape[2] == 4:
-        return foreground.copy()
-    share = foreground[..., 3:].astype(np.float32) / 255
-    mixed = plate + share * (foreground[..., :3].astype(np.float32) - plate)
-    return np.asarray(mixed + 0.5, np.uint8)
-
-
-@njit(nogil=True, cache=True)
-def straighten(pixels: NDArray[np.uint8]) -> None:
-    """Turns premultiplied RGBA [h, w, 4] into straight RGBA in place."""
-    for y in range(pixels.shape[0]):
-        for x in range(pixels.shape[1]):
-            share = int(pixels[y, x, 3])
-            if 0 < share < 255:
-                for channel in range(3):
-                    straight = (pixels[y, x, channel] * 255 + share // 2) // share
-                    pixels[y, x, channel] = min(straight, 255)
 
 
 def _covering(image: Pixels, side: int) -> Pixels:
