@@ -72,7 +72,7 @@ def test_the_fit_puts_lids_and_lips_on_their_landmarks() -> None:
 def test_the_fit_follows_scale_and_shift_of_the_landmarks() -> None:
     rig, landmarks = load_rig(), portrait().landmarks
     moved = landmarks * np.float32(2) + np.array([30, -10, 0], np.float32)
-    one, two = fit_rig(rig, landmarks), fit_rig(rig, moved)
+    one, two = fit_rig(rig, landmarks, {}), fit_rig(rig, moved, {})
     assert two.scale == pytest.approx(2 * one.scale, rel=1e-3)
     np.testing.assert_allclose(two.rest, one.rest, atol=0.02)
 

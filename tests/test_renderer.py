@@ -190,6 +190,25 @@ def test_lips_never_pass_through_each_other() -> None:
         assert (points[geometry.mouth.upper, 1] - below[:, 1]).min() > -0.02
 
 
+def test_an_open_smile_closes_to_speak_and_returns_smoothly() -> None:
+    data = pytest.importorskip("skimage.data", reason="needs scikit-image's astronaut")
+    smiling = Renderer(make_portrait(data.astronaut()), size=SIZE)._geometry
+
+    def gaps(moved: NDArray[np.float32]) -> NDArray[np.float32]:
+        points = smiling.shape(moved)
+        return np.asarray(points[smiling.mouth.upper, 1] - smiling.mouth.facing(points)[0][:, 1])
+
+    def width(moved: NDArray[np.float32]) -> float:
+        return float(np.ptp(smiling.shape(moved)[smiling.mouth.upper, 0]))
+
+    closed = motion(jawOpen=0.1, mouthClose=0.1, mouthPress=0.25, mouthRollLower=0.15)
+    assert gaps(motion()).max() > 0.5  # centimetres: the picture shows teeth
+    assert gaps(closed).max() < 0.03
+    assert width(closed) < 0.9 * width(motion())
+    path = [gaps(share * closed).max() for share in np.linspace(0, 1, 21)]
+    assert max(abs(after - before) for before, after in pairwise(path)) < 0.2 * path[0]
+
+
 def test_blink_closes_the_eyes() -> None:
     gaps = [lid_gap(motion(eyeBlink=value)) for value in (0.0, 0.5, 1.0)]
     assert gaps[1] < 0.7 * gaps[0]

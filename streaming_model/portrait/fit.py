@@ -7,6 +7,7 @@ nothing of pixels' colours.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,16 @@ ROUNDS: Final = 8
 DEPTH_WEIGHT: Final = 0.35  # trust in the landmark net's z beside its x and y
 IDENTITY_RIDGE: Final = 0.04
 EXPRESSION_RIDGE: Final = 0.35
+# How far the blendshape net's scores are believed: without them, a smile passes for a wide mouth.
+BELIEVED: Final = {
+    "jawOpen": 0.8,
+    "mouthSmileLeft": 0.8,
+    "mouthSmileRight": 0.8,
+    "mouthUpperUpLeft": 0.6,
+    "mouthUpperUpRight": 0.6,
+    "mouthLowerDownLeft": 0.6,
+    "mouthLowerDownRight": 0.6,
+}
 OWN_EXPRESSIONS: Final = (
     "jawOpen",
     "mouthSmileLeft",
@@ -92,10 +103,16 @@ class Fit:
     mouth_is_closed: bool
 
 
-def fit_rig(rig: Rig, landmarks: NDArray[np.float32]) -> Fit:
-    """Fits `rig` to `landmarks` [478, 3] in pixels (x right, y down, z away from the viewer)."""
+def fit_rig(rig: Rig, landmarks: NDArray[np.float32], scores: Mapping[str, float]) -> Fit:
+    """Fits `rig` to one face.
+
+    Args:
+        rig: the rig.
+        landmarks: [478, 3] in pixels (x right, y down, z away from the viewer).
+        scores: blendshape scores 0..1 by ARKit name, the prior of the face's own expression.
+    """
     seen = landmarks[:468].astype(np.float64) * (1.0, -1.0, -1.0)
-    identity, expression = _Basis(rig), np.zeros(len(ARKIT_NAMES))
+    identity, expression = _Basis(rig, scores), np.zeros(len(ARKIT_NAMES))
     shape = rig.neutral.astype(np.float64)
     for _ in range(ROUNDS):
         scale, rotation, translation = _similarity(shape[rig.landmarks], seen, identity.weights)
@@ -123,8 +140,12 @@ def fit_rig(rig: Rig, landmarks: NDArray[np.float32]) -> Fit:
 class _Basis:
     """The linear shape model at the landmarks, with ridge priors."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, scores: Mapping[str, float]) -> None:
         self.own = [ARKIT_NAMES.index(name) for name in OWN_EXPRESSIONS]
+        self.prior = np.zeros(len(rig.identity) + len(self.own))
+        self.prior[len(rig.identity) :] = [
+            BELIEVED.get(name, 0.0) * scores.get(name, 0.0) for name in OWN_EXPRESSIONS
+        ]
         self.full = np.concatenate([rig.identity, rig.expressions[self.own]]).astype(np.float64)
         self.at_landmarks = self.full[:, rig.landmarks]
         self.neutral = rig.neutral.astype(np.float64)
@@ -144,7 +165,7 @@ class _Basis:
         ridge[: self.identity_count] = IDENTITY_RIDGE
         ridge *= self.weights.sum()
         system = design @ design.T / 1.0 + np.diag(ridge)
-        coefficients = np.linalg.solve(system, design @ wanted)
+        coefficients = np.linalg.solve(system, design @ wanted + ridge * self.prior)
         own = np.clip(coefficients[self.identity_count :], -0.1, 1.0)
         coefficients[self.identity_count :] = own
         expression = np.zeros(len(ARKIT_NAMES))

@@ -8,16 +8,17 @@ of the head's turn.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming_model.motion_space import INDEX
+from streaming_model.motion_space import ARKIT_NAMES, INDEX
 from streaming_model.portrait import Portrait
 from streaming_model.portrait.fit import Fit
 from streaming_model.renderer.openings import Pair
-from streaming_model.renderer.relief import relief_of
+from streaming_model.renderer.relief import light_of, light_range, relief_of
 from streaming_model.renderer.surface import rotation_matrix
 from streaming_model.rig import Rig
 
@@ -26,9 +27,33 @@ Floats = NDArray[np.float32]
 UNTILT: Final = math.radians(-5.0)  # frontal faces come out about this much tilted
 MEETING_LINE: Final = 0.12  # where closed lids meet, as a share of the opening from below
 LID_SLIDE: Final = 0.30  # how far lid skin slides in from above, as a share of the opening
-LIGHT_RANGE: Final = (0.72, 1.2)
 SATURATION: Final = 0.6  # share of an expression that a portrait already showing it lacks
+RELAXED: Final = 0.85  # share of its own expression that a speaking portrait lets go
+OWN_LEAST: Final = 0.06  # of an own coefficient: less than this is the fit's noise
+FULL_SPEECH: Final = 0.7  # weighted sum of the mouth's coefficients from which a portrait speaks
+# Coefficients that say nothing of speech, or at small values much: the lips mean to meet.
+SPEECH_WEIGHTS: Final = {
+    "mouthSmile": 0.0,
+    "mouthDimple": 0.5,
+    "mouthClose": 6.0,
+    "mouthPress": 1.5,
+    "mouthRollLower": 2.0,
+    "mouthRollUpper": 2.0,
+}
+# What keeps closed lips closed.
 # fmt: off
+TOUCHING: Final = (
+    "jawForward", "jawLeft", "jawRight", "mouthPucker", "mouthLeft", "mouthRight",
+    "mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft", "mouthFrownRight", "mouthDimpleLeft",
+    "mouthDimpleRight", "mouthStretchLeft", "mouthStretchRight", "mouthRollUpper",
+    "mouthShrugLower", "mouthShrugUpper", "mouthPressLeft", "mouthPressRight", "cheekPuff",
+    "cheekSquintLeft", "cheekSquintRight",
+)
+ROUNDING: Final = ("jawOpen", "mouthFunnel")
+OWN_MOUTH: Final = (
+    "jawOpen", "mouthFunnel", "mouthSmileLeft", "mouthSmileRight", "mouthUpperUpLeft",
+    "mouthUpperUpRight", "mouthLowerDownLeft", "mouthLowerDownRight",
+)
 SATURATING: Final = (
     "mouthSmileLeft", "mouthSmileRight", "mouthUpperUpLeft", "mouthUpperUpRight",
     "mouthStretchLeft", "mouthStretchRight", "mouthPucker", "mouthDimpleLeft",
@@ -36,6 +61,11 @@ SATURATING: Final = (
     "eyeSquintRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight",
 )
 # fmt: on
+ROUNDNESS: Final = 0.75  # share of a round opening in the mouth's
+ROUND_POWER: Final = 0.65  # of 1 - x^2 from corner to corner; 0.5 is an ellipse
+FRAME_REACH_CM: Final = 1.8  # over which the fitted face's own proportions are taken
+FRAME_STIFFNESS: Final = 0.25  # share of the rig's proportions in them
+FRAME_RANGE: Final = (0.7, 1.3)  # least and most stretch of an expression
 
 
 class Expression:
@@ -55,13 +85,16 @@ class Expression:
         self.left_eye = Pair(rig.left_eye, self.rest)
         self.right_eye = Pair(rig.right_eye, self.rest)
         self.deltas = _camera_deltas(rig, fit)
-        self._saturate(portrait.blendshapes)
+        self._round_lips()
         self._close_lips()
+        self._lacking = _lacking(portrait.blendshapes)
+        self._own = _own_mouth(fit)
         self.lid_slide = np.stack(
             [self._blink(self.left_eye, "Left"), self._blink(self.right_eye, "Right")]
         )
         self._closing = self._rest_closing(fit)
-        self._relief = relief_of(rig, self.rest, self.deltas)
+        self._relief = relief_of(rig, self.rest, self.deltas, light_of(portrait, rig, self.rest))
+        self._least_light, self._most_light = light_range(portrait, self.rest)
         self._flat = self.deltas.reshape(len(self.deltas), -1)
 
     def join(self, depth: Floats, deltas: Floats, opacity: Floats) -> None:
@@ -71,9 +104,20 @@ class Expression:
         self._flat = np.ascontiguousarray(self.deltas.reshape(len(self.deltas), -1), np.float32)
         self._relief *= opacity
 
+    def effective(self, motion: Floats) -> Floats:
+        """Returns the coefficients [52] that act on the fitted face under `motion` [58].
+
+        A portrait with an expression of its own cannot show it twice; when it speaks it lets it
+        go, and the coefficients act on what is then nearly a neutral face.
+        """
+        share = closing_share(motion)
+        coefficients = motion[: len(self.deltas)] * (1.0 - (1.0 - share) * self._lacking)
+        coefficients -= share * self._own
+        return np.asarray(coefficients, np.float32)
+
     def shape(self, motion: Floats) -> Floats:
         """Returns the face [V, 3] under the expression of `motion` [58], head unturned."""
-        points: Floats = (motion[: len(self.deltas)] @ self._flat).reshape(-1, 3)
+        points: Floats = (self.effective(motion) @ self._flat).reshape(-1, 3)
         points += self.rest
         if self._closing is not None:
             points += closing_share(motion) * self._closing
@@ -83,22 +127,43 @@ class Expression:
 
     def light(self, motion: Floats) -> Floats:
         """Returns how much brighter each vertex [V] becomes by the skin's new slopes, 1 at rest."""
-        change = motion[: len(self._relief)] @ self._relief
-        return np.asarray(np.clip(1.0 + change, *LIGHT_RANGE), np.float32)
+        change = self.effective(motion) @ self._relief
+        return np.asarray(np.clip(1.0 + change, self._least_light, self._most_light), np.float32)
 
-    def _saturate(self, own: dict[str, float]) -> None:
-        for name in SATURATING:
-            self.deltas[INDEX[name]] *= 1.0 - SATURATION * own.get(name, 0.0)
+    def _round_lips(self) -> None:
+        """Gives what opens the mouth a round opening between whatever lips the picture has."""
+        for name in ROUNDING:
+            delta = self.deltas[INDEX[name]]
+            wanted: list[Floats] = []
+            for side, share in (
+                (self.mouth.upper, self.mouth.upper_share),
+                (self.mouth.lower, self.mouth.lower_share),
+            ):
+                height = delta[side, 1]
+                level = height[0] + (height[-1] - height[0]) * share
+                middle = float(np.interp(0.5, share, height - level))
+                round_ = middle * np.maximum(1.0 - (2.0 * share - 1.0) ** 2, 0.0) ** ROUND_POWER
+                change = np.zeros((len(side), 3), np.float32)
+                change[:, 1] = ROUNDNESS * (level + round_ - height)
+                wanted.append(change)
+            delta += self.mouth.spread_over(self.mouth.ring_deltas(*wanted))
 
     def _close_lips(self) -> None:
-        """Makes mouthClose cancel exactly the lip opening that jawOpen brings, as in ARKit."""
-        together = self.deltas[INDEX["jawOpen"]] + self.deltas[INDEX["mouthClose"]]
-        below, above = self.mouth.facing(together)
-        upper = (below - together[self.mouth.upper]) / 2
-        lower = (above - together[self.mouth.lower]) / 2
-        self.deltas[INDEX["mouthClose"]] += self.mouth.spread_over(
-            self.mouth.ring_deltas(upper, lower)
-        )
+        """Makes mouthClose cancel exactly the opening that jawOpen brings, as in ARKit.
+
+        What only shapes the lips opens none either.
+        """
+        jaw, close = INDEX["jawOpen"], INDEX["mouthClose"]
+        self.deltas[close] += self._contact(self.deltas[jaw] + self.deltas[close])
+        for name in TOUCHING:
+            self.deltas[INDEX[name]] += self._contact(self.deltas[INDEX[name]])
+
+    def _contact(self, moved: Floats) -> Floats:
+        """Returns the displacement [V, 3] after which `moved` takes both lips the same way."""
+        below, above = self.mouth.facing(moved)
+        upper = (below - moved[self.mouth.upper]) / 2
+        lower = (above - moved[self.mouth.lower]) / 2
+        return self.mouth.spread_over(self.mouth.ring_deltas(upper, lower))
 
     def _blink(self, eye: Pair, side: str) -> Floats:
         """Makes a blink close this eye exactly; returns the rise of the lid's texture."""
@@ -114,12 +179,13 @@ class Expression:
         return slide
 
     def _rest_closing(self, fit: Fit) -> Floats | None:
-        """Returns the displacement that closes lips which the picture shows apart."""
+        """Returns what still parts the lips of an open mouth that lets its expression go."""
         if fit.mouth_is_closed:
             return None
-        below, above = self.mouth.facing(self.rest)
-        upper = 0.4 * (below - self.rest[self.mouth.upper])
-        lower = 0.6 * (above - self.rest[self.mouth.lower])
+        relaxed = self.rest - np.tensordot(self._own, self.deltas, axes=1).astype(np.float32)
+        below, above = self.mouth.facing(relaxed)
+        upper = 0.4 * (below - relaxed[self.mouth.upper])
+        lower = 0.6 * (above - relaxed[self.mouth.lower])
         return self.mouth.spread_over(self.mouth.ring_deltas(upper, lower))
 
 
@@ -129,23 +195,67 @@ def upright_rotation(fit: Fit) -> Floats:
 
 
 def closing_share(motion: Floats) -> float:
-    """Returns how far a speaker means to bring the lips together, 0..1."""
-    press = (motion[INDEX["mouthPressLeft"]] + motion[INDEX["mouthPressRight"]]) / 2
-    roll = max(motion[INDEX["mouthRollLower"]], motion[INDEX["mouthRollUpper"]])
-    closing = max(motion[INDEX["mouthClose"]] - motion[INDEX["jawOpen"]], 0.0)
-    meant = float(1.8 * press + 1.5 * roll + 3.0 * closing)
-    share = min(max(meant, 0.0), 1.0)
+    """Returns how far a portrait lets its own expression go to speak, 0..1: its lips meet."""
+    activity = float(np.abs(motion[: len(SPEECH)]) @ SPEECH) / FULL_SPEECH
+    share = min(activity, 1.0)
     return share * share * (3.0 - 2.0 * share)
 
 
+def _speech_weights() -> Floats:
+    """Returns how much each coefficient says that the mouth speaks, [52]."""
+    weights = np.zeros(len(ARKIT_NAMES), np.float32)
+    for index, name in enumerate(ARKIT_NAMES):
+        if name.startswith(("mouth", "jaw")):
+            one_side = name.removesuffix("Left").removesuffix("Right")
+            is_pair = f"{one_side}Left" in INDEX and one_side != "mouth"
+            weights[index] = SPEECH_WEIGHTS.get(one_side, 1.0) / (2.0 if is_pair else 1.0)
+    return weights
+
+
+SPEECH: Final = _speech_weights()
+
+
+def _lacking(scores: Mapping[str, float]) -> Floats:
+    """Returns the share of each expression [52] that a portrait showing it already lacks."""
+    lacking = np.zeros(len(ARKIT_NAMES), np.float32)
+    for name in SATURATING:
+        lacking[INDEX[name]] = SATURATION * scores.get(name, 0.0)
+    return lacking
+
+
+def _own_mouth(fit: Fit) -> Floats:
+    """Returns the part of the portrait's own expression [52] that it lets go to speak."""
+    own = np.zeros(len(ARKIT_NAMES), np.float32)
+    for name in OWN_MOUTH:
+        own[INDEX[name]] = RELAXED * max(float(fit.own_expression[INDEX[name]]) - OWN_LEAST, 0.0)
+    return own
+
+
 def _camera_deltas(rig: Rig, fit: Fit) -> Floats:
-    """Turns the rig's expressions into the picture's camera, scaled to the fitted mouth."""
-    deltas = rig.expressions @ upright_rotation(fit).T
-    left, right = rig.mouth.upper[0], rig.mouth.upper[-1]
-    fitted = np.linalg.norm(fit.rest[right] - fit.rest[left])
-    usual = np.linalg.norm(rig.neutral[right] - rig.neutral[left])
-    ratio = float(np.clip(fitted / usual, 0.7, 1.25))
-    centre = rig.neutral[rig.mouth.ring].mean(axis=0)
-    near = np.exp(-(((rig.neutral - centre) / np.array([3.2, 2.6, 4.0])) ** 2).sum(axis=1))
-    scaled: Floats = deltas * (1.0 + (ratio - 1.0) * near)[:, None]
-    return np.ascontiguousarray(scaled, np.float32)
+    """Turns the rig's expressions into the picture's camera, in the fitted face's proportions."""
+    frames = upright_rotation(fit) @ _proportions(rig, fit)
+    deltas = np.einsum("vab,kvb->kva", frames, rig.expressions)
+    return np.ascontiguousarray(deltas, np.float32)
+
+
+def _proportions(rig: Rig, fit: Fit) -> Floats:
+    """Returns how the fitted face stretches the rig's around each vertex, [V, 3, 3].
+
+    The affine map from the rig, wearing the portrait's own expression, to the fitted face,
+    averaged over `FRAME_REACH_CM`: a small or crooked mouth moves in its own frame.
+    """
+    source = rig.neutral + np.tensordot(fit.own_expression, rig.expressions, axes=1)
+    target = fit.rest @ fit.rotation
+    count = len(source)
+    distance = ((rig.neutral[:, None] - rig.neutral[None]) ** 2).sum(axis=2)
+    weight = np.exp(-distance / (2 * FRAME_REACH_CM**2))
+    weight /= weight.sum(axis=1, keepdims=True)
+    first = weight @ np.concatenate([source, target], axis=1)
+    pairs = np.einsum("va,vb->vab", np.concatenate([source, target], axis=1), source)
+    second = (weight @ pairs.reshape(count, -1)).reshape(count, 6, 3)
+    second -= first[:, :, None] * first[:, None, :3]
+    stiff = FRAME_STIFFNESS * np.trace(second[:, :3], axis1=1, axis2=2) / 3
+    stiff = stiff[:, None, None] * np.eye(3)
+    maps = np.linalg.solve(second[:, :3] + stiff, (second[:, 3:] + stiff).transpose(0, 2, 1))
+    left, stretch, right = np.linalg.svd(maps.transpose(0, 2, 1))
+    return np.asarray((left * np.clip(stretch, *FRAME_RANGE)[:, None]) @ right, np.float32)

@@ -151,7 +151,7 @@ class Renderer:
         draw_textured(
             out,
             self._stage.foreground,
-            self._stage.project(self._head.positions(motion, head)),
+            self._stage.project(self._head.positions(self._geometry.effective(motion), head)),
             self._head_sources + np.float32(self._stage.border),
             self._head_opacity,
             self._head_opacity,

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from streaming_model.motion_space import ARKIT_NAMES
 from training.rig.face import Face, build_face
 from training.rig.interior import build_interior
+from training.rig.shapes import arkit_expressions
 from training.rig.source import EYEBALLS, Source, load_canonical_face, load_source
 from training.rig.spread import laplacian, local_spread, smooth_fit
 
@@ -31,18 +31,6 @@ INNER_LIP_LANDMARKS = (
 )
 # fmt: on
 LID_RING_CM = 0.55  # landmarks nearer than this to the lids are not reliable enough to bind
-
-
-def arkit_expressions(source: Source) -> NDArray[np.float64]:
-    """Returns the source's deltas in ARKit's order, [52, 26719, 3]; tongueOut is zero here."""
-    deltas = np.zeros((len(ARKIT_NAMES), *source.neutral.shape))
-    for index, name in enumerate(ARKIT_NAMES):
-        ours = name.replace("Left", "_L").replace("Right", "_R")
-        candidates = [name] if name in source.expressions else [ours, f"{name}_L", f"{name}_R"]
-        for candidate in candidates:
-            if candidate in source.expressions:
-                deltas[index] += source.expressions[candidate]
-    return deltas
 
 
 def bound_landmarks(face: Face, canonical: NDArray[np.float64]) -> NDArray[np.int64]:
