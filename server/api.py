@@ -20,6 +20,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.websockets import WebSocketDisconnect
 
+from server.backgrounds import Backgrounds
 from server.desk import Desk
 from server.portraits import MAX_UPLOAD, PortraitEntry, Portraits
 from server.protocol import ProtocolError, ServerEvent, error_body
@@ -37,12 +38,13 @@ class House:
 
     Attributes:
         make_session: builds a session; keywords `session_id`, `portrait`, `avatar`, `voice`
-            and `seed` (None for the server's own).
+            and `seed` (None for the server's own). The avatar brings its background.
         is_ready: whether portrait, voice and model are warm.
     """
 
     sessions: Sessions
     portraits: Portraits
+    backgrounds: Backgrounds
     voices: Voices
     options: SessionOptions
     make_session: Callable[..., Session]
@@ -55,6 +57,7 @@ class SessionRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
     portrait: str | None = None
     voice: str | None = None
+    background: str | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
 
 
@@ -64,6 +67,7 @@ class SessionPatch(BaseModel):
     model_config = ConfigDict(extra="forbid")
     portrait: str | None = None
     voice: str | None = None
+    background: str | None = None
 
 
 class Offer(BaseModel):
@@ -140,6 +144,7 @@ async def info(request: Request) -> dict[str, Any]:
         "size": house.options.size,
         "default_voice": house.voices.default,
         "default_portrait": house.portraits.default,
+        "default_background": house.backgrounds.default.name,
         "max_sessions": house.sessions.most,
         "sessions": len(house.sessions),
         "ice_servers": _ice(house),
@@ -171,9 +176,7 @@ async def portraits(request: Request) -> list[dict[str, Any]]:
 @_ROUTES.post("/v1/portraits", status_code=201)
 async def add_portrait(request: Request, image: Annotated[UploadFile, File()]) -> dict[str, Any]:
     """Makes a portrait of an uploaded picture."""
-    data = await image.read(MAX_UPLOAD + 1)
-    if len(data) > MAX_UPLOAD:
-        raise too_large()
+    data = await _upload(image)
     return _portrait(await _house(request).portraits.add(data, image.filename or "portrait"))
 
 
@@ -184,6 +187,13 @@ async def portrait_image(request: Request, portrait_id: str) -> Response:
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"})
 
 
+@_ROUTES.post("/v1/backgrounds", status_code=201)
+async def add_background(request: Request, image: Annotated[UploadFile, File()]) -> dict[str, str]:
+    """Keeps an uploaded picture as a background for sessions."""
+    backdrop = await _house(request).backgrounds.add(await _upload(image))
+    return {"id": backdrop.name}
+
+
 @_ROUTES.post("/v1/sessions", status_code=201)
 async def open_session(request: Request, wanted: SessionRequest | None = None) -> dict[str, Any]:
     """Opens a session."""
@@ -192,7 +202,8 @@ async def open_session(request: Request, wanted: SessionRequest | None = None) -
     house.sessions.check_room()
     voice = house.voices.check(wanted.voice)
     portrait = house.portraits.check(wanted.portrait)
-    avatar = await house.portraits.avatar(portrait.id)
+    backdrop = await house.backgrounds.find(wanted.background)
+    avatar = await house.portraits.avatar(portrait.id, backdrop)
     session = house.sessions.open(
         lambda session_id: house.make_session(
             session_id=session_id,
@@ -207,6 +218,8 @@ async def open_session(request: Request, wanted: SessionRequest | None = None) -
         "ice_servers": _ice(house),
         "fps": house.options.fps,
         "size": house.options.size,
+        "background": session.background.name,
+        "layout": session.layout,
     }
 
 
@@ -218,9 +231,9 @@ async def describe_session(request: Request, session_id: str) -> dict[str, Any]:
 
 @_ROUTES.patch("/v1/sessions/{session_id}")
 async def change_session(request: Request, session_id: str, patch: SessionPatch) -> dict[str, Any]:
-    """Changes the portrait or the voice."""
+    """Changes the portrait, the voice or the background."""
     session = _house(request).sessions.find(session_id)
-    await session.update(portrait=patch.portrait, voice=patch.voice)
+    await session.update(portrait=patch.portrait, voice=patch.voice, background=patch.background)
     return session.describe()
 
 
@@ -299,6 +312,18 @@ async def _receive(websocket: WebSocket, session: Session) -> None:
         return
     finally:
         desk.leave()
+
+
+async def _upload(image: UploadFile) -> bytes:
+    """Returns the file's content.
+
+    Raises:
+        ImageTooLargeError: it is larger than any picture may be.
+    """
+    data = await image.read(MAX_UPLOAD + 1)
+    if len(data) > MAX_UPLOAD:
+        raise too_large()
+    return data
 
 
 def _house(request: Request) -> House:

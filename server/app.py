@@ -23,6 +23,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from server.api import House, make_app
+from server.backgrounds import Backgrounds
 from server.clock import Clock, MonotonicClock
 from server.config import Settings, SettingsError
 from server.encoder import VideoCodec
@@ -34,6 +35,7 @@ from server.sessions import Sessions
 from server.voice.base import Voice
 from server.voices import VoiceEntry, Voices
 from server.webrtc import IceServer
+from streaming_model.backdrop import Backdrop
 
 BUILTIN_PORTRAIT = "mona_lisa"
 _GRACE = 1  # seconds for open requests at shutdown
@@ -117,6 +119,11 @@ class Server:
             portraits=_portraits(
                 settings, parts, self._engines.inference, self._workers["portraits"]
             ),
+            backgrounds=Backgrounds(
+                default=Backdrop.read(settings.background),
+                folder=settings.cache_dir / "backgrounds",
+                worker=self._workers["portraits"],
+            ),
             voices=Voices(
                 entries=parts.voice_entries,
                 default=parts.default_voice,
@@ -172,6 +179,7 @@ class Server:
             options=self.house.options,
             engines=self._engines,
             portraits=self.house.portraits,
+            backgrounds=self.house.backgrounds,
             voices=self.house.voices,
         )
 

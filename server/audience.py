@@ -60,7 +60,10 @@ class Audience:
         self._wanted.add(codec)
 
     async def show(self, image: NDArray[np.uint8], media_time: int) -> None:
-        """Encodes a [size, size, 3] RGB picture for every codec in use and hands it out."""
+        """Encodes a picture for every codec in use and hands it out.
+
+        It is [size, size, 3] RGB, or [size, size, 4] straight RGBA, which is packed.
+        """
         for codec in {peer.codec for peer in self._peers}:
             packet = await self._encode(codec, image, media_time)
             self.bytes_sent += packet.size
@@ -93,9 +96,12 @@ class Audience:
     def _encode_now(
         self, codec: VideoCodec, image: NDArray[np.uint8], media_time: int, is_keyframe: bool
     ) -> VideoPacket:
+        is_packed = image.shape[2] == 4
         encoder = self._encoders.get(codec)
-        if encoder is None:
-            encoder = VideoEncoder(codec, size=self._size, fps=self._fps, bitrate=self._bitrate)
+        if encoder is None or encoder.is_packed != is_packed:
+            encoder = VideoEncoder(
+                codec, size=self._size, fps=self._fps, bitrate=self._bitrate, is_packed=is_packed
+            )
             self._encoders[codec] = encoder
         return encoder.encode(image, media_time, is_keyframe=is_keyframe)
 

@@ -96,6 +96,11 @@ class Settings:
     port: int = _setting(8080, _whole(0, 65_535), "port to listen on; 0 picks a free one")
     portrait: str = _setting("mona_lisa", _text, "a built-in portrait or a picture file")
     voice: str = _setting("auto", _text, "a voice of `vivant voices`; auto picks by speed")
+    background: str = _setting(
+        "keep",
+        _text,
+        "keep, blur, green, transparent, a colour (#336699, navy) or a picture file",
+    )
     size: int = _setting(512, _whole(256, 1024, even=True), "side of the video in pixels")
     fps: int = _setting(25, _whole(10, 60), "pictures a second")
     seed: int = _setting(0, _whole(0, 2**31 - 1), "decides head motion, blinks and gaze")

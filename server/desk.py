@@ -65,8 +65,8 @@ class Desk:
                 if self._audio is None:
                     raise ProtocolError("bad_request", "'audio.end' came before 'audio.start'.")
                 self.leave()
-            case protocol.SessionUpdate(portrait=portrait, voice=voice):
-                await session.update(portrait=portrait, voice=voice)
+            case protocol.SessionUpdate(portrait=portrait, voice=voice, background=background):
+                await session.update(portrait=portrait, voice=voice, background=background)
             case protocol.Ping(t=t):
                 return [protocol.Pong(t)]
         return []

@@ -17,6 +17,7 @@ from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from server.ingest import SOUND_RATE
+from server.packing import pack
 from server.timeline import PACKET
 
 VIDEO_CLOCK = 90_000  # Hz, RTP's for video
@@ -25,6 +26,7 @@ VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK)
 SOUND_TIME_BASE = Fraction(1, SOUND_RATE)
 _KEYFRAME_INTERVAL = 3000  # frames; a viewer that lost the picture asks for one itself
 _OPUS_BITRATE = 64_000
+_LEVEL_31 = 3_600 * 256  # pixels, the most that H.264's level 3.1 allows
 
 VideoPacket: TypeAlias = "av.Packet[av.VideoStream]"
 SoundPacket: TypeAlias = "av.Packet[av.AudioStream]"
@@ -43,23 +45,30 @@ def video_pts(media_time: int) -> int:
 
 
 class VideoEncoder:
-    """One codec's encoder at one size."""
+    """One codec's encoder at one size, of pictures as they are or packed with their matte.
 
-    def __init__(self, codec: VideoCodec, *, size: int, fps: int, bitrate: int) -> None:
+    Attributes:
+        is_packed: whether it takes RGBA pictures and makes them twice as high.
+    """
+
+    def __init__(
+        self, codec: VideoCodec, *, size: int, fps: int, bitrate: int, is_packed: bool = False
+    ) -> None:
         self.codec = codec
-        self._context = (
-            _open_vp8(size=size, fps=fps, bitrate=bitrate)
-            if codec is VideoCodec.VP8
-            else _open_h264(size=size, fps=fps, bitrate=bitrate)
-        )
+        self.is_packed = is_packed
+        opened = _open_vp8 if codec is VideoCodec.VP8 else _open_h264
+        height = 2 * size if is_packed else size
+        self._context = opened(width=size, height=height, fps=fps, bitrate=bitrate)
 
     def encode(
         self, image: NDArray[np.uint8], media_time: int, *, is_keyframe: bool
     ) -> VideoPacket:
         """Encodes one [size, size, 3] RGB picture; `is_keyframe` makes it complete in itself.
 
-        The packet's `pts` is 90 kHz.
+        A packing encoder takes [size, size, 4] straight RGBA. The packet's `pts` is 90 kHz.
         """
+        if self.is_packed:
+            image = pack(image)
         planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts = video_pts(media_time)
@@ -102,8 +111,8 @@ class SoundEncoder:
         return packet
 
 
-def _open_vp8(*, size: int, fps: int, bitrate: int) -> av.VideoCodecContext:
-    context = _video_context("libvpx", size=size, fps=fps, bitrate=bitrate)
+def _open_vp8(*, width: int, height: int, fps: int, bitrate: int) -> av.VideoCodecContext:
+    context = _video_context("libvpx", size=(width, height), fps=fps, bitrate=bitrate)
     context.qmin, context.qmax = 2, 56
     context.options = {
         "bufsize": str(bitrate),
@@ -121,13 +130,13 @@ def _open_vp8(*, size: int, fps: int, bitrate: int) -> av.VideoCodecContext:
     return context
 
 
-def _open_h264(*, size: int, fps: int, bitrate: int) -> av.VideoCodecContext:
-    context = _video_context("libx264", size=size, fps=fps, bitrate=bitrate)
+def _open_h264(*, width: int, height: int, fps: int, bitrate: int) -> av.VideoCodecContext:
+    context = _video_context("libx264", size=(width, height), fps=fps, bitrate=bitrate)
     context.profile = "Baseline"
     context.options = {
         "preset": "superfast",
         "tune": "zerolatency",
-        "level": "31" if size <= 720 else "40",
+        "level": "31" if width * height <= _LEVEL_31 else "40",
         "maxrate": str(bitrate),
         "bufsize": str(bitrate // 2),
         # Matches cv2's conversion; without it decoders may assume BT.709.
@@ -136,11 +145,13 @@ def _open_h264(*, size: int, fps: int, bitrate: int) -> av.VideoCodecContext:
     return context
 
 
-def _video_context(name: str, *, size: int, fps: int, bitrate: int) -> av.VideoCodecContext:
+def _video_context(
+    name: str, *, size: tuple[int, int], fps: int, bitrate: int
+) -> av.VideoCodecContext:
     context = av.CodecContext.create(name, "w")
     if not isinstance(context, av.VideoCodecContext):
         raise TypeError(f"{name} is not a video codec")
-    context.width = context.height = size
+    context.width, context.height = size
     context.bit_rate = bitrate
     context.pix_fmt = "yuv420p"
     context.framerate = Fraction(fps)

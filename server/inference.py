@@ -12,8 +12,9 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
+from streaming_model.backdrop import Backdrop
 from streaming_model.media import AudioChunk, MotionChunk, VideoFrame
 
 MotionState: TypeAlias = Any  # opaque: what a generator gave, it gets back
@@ -46,6 +47,15 @@ class AvatarPort(Protocol):
     @property
     def size(self) -> int:
         """Side of the square picture in pixels."""
+        ...
+
+    @property
+    def backdrop(self) -> Backdrop:
+        """What is behind the person; before a transparent one pictures are RGBA."""
+        ...
+
+    def with_backdrop(self, backdrop: Backdrop, /) -> Self:
+        """Returns the same portrait before another backdrop, sharing what is heavy."""
         ...
 
     def start(self, *, seed: int = 0) -> AvatarState:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.ingest import SOUND_RATE
+from server.packing import beyond_outline
 from streaming_model.errors import AudioError, VivantError
 from streaming_model.media import SAMPLE_RATE, VideoFrame
 
@@ -43,7 +44,6 @@ VP9 = Codecs(
 )
 CONTAINERS = {".mp4": H264, ".mov": H264, ".mkv": H264, ".webm": VP9}
 TRANSPARENT = (".webm",)  # whose codec has a matte that browsers show
-_COARSE = 4  # pixels of a picture per pixel of the colours put where nothing is seen
 
 
 def codecs_for(path: Path, *, is_transparent: bool) -> Codecs:
@@ -222,7 +222,7 @@ def _picture(image: NDArray[np.uint8]) -> av.VideoFrame:
         planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
         return av.VideoFrame.from_ndarray(planes, format="yuv420p")
     side = len(image)
-    planes = np.asarray(cv2.cvtColor(_beyond_outline(image), cv2.COLOR_RGB2YUV_I420), np.uint8)
+    planes = np.asarray(cv2.cvtColor(beyond_outline(image), cv2.COLOR_RGB2YUV_I420), np.uint8)
     luma, chroma = planes[:side], planes[side:].reshape(2, side // 2, side // 2)
     picture = av.VideoFrame(side, side, "yuva420p")
     for plane, values in zip(picture.planes, (luma, *chroma, image[..., 3]), strict=True):
@@ -230,36 +230,6 @@ def _picture(image: NDArray[np.uint8]) -> av.VideoFrame:
         rows[:, : plane.width] = values
         plane.update(rows.tobytes())
     return picture
-
-
-def _beyond_outline(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Returns the colours of a straight RGBA picture, going on smoothly where it is transparent.
-
-    Players blend the colours that a codec made of these. Were they black beside the outline, a
-    dark line would be smeared into it.
-    """
-    side = len(image)
-    share = image[..., 3:].astype(np.float32) / 255
-    coarse = (side // _COARSE, side // _COARSE)
-    shares = np.dstack([share * image[..., :3], share])
-    small = np.asarray(cv2.resize(shares, coarse, interpolation=cv2.INTER_AREA), np.float32)
-    spread = np.asarray(cv2.resize(_spread(small), (side, side), interpolation=cv2.INTER_LINEAR))
-    colours = np.where(share > 0, image[..., :3], spread + 0.5)
-    return np.asarray(np.clip(colours, 0, 255), np.uint8)
-
-
-def _spread(shares: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns colours [h, w, 3] where premultiplied ones [h, w, 4] are given, and around them."""
-    known = shares[..., 3:]
-    colours = shares[..., :3] / np.maximum(known, 1e-3)
-    height, width = known.shape[:2]
-    if min(height, width) <= 2:
-        return np.asarray(colours, np.float32)
-    half = ((width + 1) // 2, (height + 1) // 2)
-    smaller = np.asarray(cv2.resize(shares, half, interpolation=cv2.INTER_AREA), np.float32)
-    beyond = cv2.resize(_spread(smaller), (width, height), interpolation=cv2.INTER_LINEAR)
-    weight = np.minimum(8 * known, 1)
-    return np.asarray(beyond + weight * (colours - beyond), np.float32)
 
 
 def _finite(frame: Any) -> Any:  # noqa: ANN401 -- PyAV frames carry no types

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from server.inference import AvatarPort, Inference
 from server.protocol import ProtocolError
 from server.voice.cache import write_atomically
+from streaming_model.backdrop import KEEP, Backdrop
 from streaming_model.errors import PortraitError
 from streaming_model.media import MotionChunk
 from streaming_model.motion_space import MOTION_SIZE
@@ -97,8 +98,10 @@ class Portraits:
             raise ProtocolError("not_found", f"There is no portrait {str(portrait)[:60]!r}.")
         return entry
 
-    async def avatar(self, portrait: str) -> AvatarPort:
+    async def avatar(self, portrait: str, backdrop: Backdrop = KEEP) -> AvatarPort:
         """Returns the portrait ready to speak, fitting it on the worker if need be.
+
+        Before another backdrop it shares its fit, and all else that is heavy, with the others.
 
         Raises:
             ProtocolError: `not_found`.
@@ -110,7 +113,11 @@ class Portraits:
                 if entry.id not in self._ready:  # another request may have fitted it meanwhile
                     await self._fit(entry)
         self._ready.move_to_end(entry.id)
-        return self._ready[entry.id]
+        avatar = self._ready[entry.id]
+        if backdrop == avatar.backdrop:
+            return avatar
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._worker, avatar.with_backdrop, backdrop)
 
     async def add(self, data: bytes, filename: str) -> PortraitEntry:
         """Fits and keeps an uploaded picture.

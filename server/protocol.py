@@ -66,11 +66,12 @@ class AudioEnd(_Message):
 
 
 class SessionUpdate(_Message):
-    """Change the portrait or the voice while running."""
+    """Change the portrait, the voice or the background while running."""
 
     type: Literal["session.update"] = "session.update"
     portrait: str | None = None
     voice: str | None = None
+    background: str | None = None
 
 
 class Ping(_Message):
@@ -146,6 +147,9 @@ class ServerEvent:
         return json.dumps({"type": self.type, **asdict(self)}, separators=(",", ":"))
 
 
+Layout = Literal["plain", "packed"]  # packed: the colours above the matte, twice as high
+
+
 @dataclass(frozen=True, slots=True)
 class SessionReady(ServerEvent):
     """The first message on every connection."""
@@ -156,6 +160,8 @@ class SessionReady(ServerEvent):
     size: int
     portrait: str
     voice: str
+    background: str
+    layout: Layout
 
 
 State = Literal["idle", "listening", "speaking"]

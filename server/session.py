@@ -14,6 +14,7 @@ from typing import Any
 
 from server import protocol
 from server.audience import Audience
+from server.backgrounds import Backgrounds
 from server.desk import Desk
 from server.encoder import VideoCodec
 from server.events import EventHub
@@ -24,13 +25,14 @@ from server.line import Engines, LiveLine
 from server.microphone import Mode
 from server.pacing import MILLISECOND
 from server.portraits import Portraits
-from server.protocol import CloseReason, ProtocolError, ServerEvent
+from server.protocol import CloseReason, Layout, ProtocolError, ServerEvent
 from server.sender_reports import NtpClock
 from server.speaker import Speaker, SpeakRequest
 from server.timeline import Mark
 from server.turns import Heard, Turns
 from server.voices import Voices
 from server.webrtc import IceServer, Peer, microphone_frame
+from streaming_model.backdrop import Backdrop
 from streaming_model.media import SAMPLE_RATE
 
 _LOG = logging.getLogger(__name__)
@@ -85,6 +87,7 @@ class Session:
         options: SessionOptions,
         engines: Engines,
         portraits: Portraits,
+        backgrounds: Backgrounds,
         voices: Voices,
     ) -> None:
         self.id = session_id
@@ -93,6 +96,8 @@ class Session:
         self.events = EventHub()
         self._options = options
         self._portraits = portraits
+        self._backgrounds = backgrounds
+        self._changing = asyncio.Lock()
         self._voices = voices
         self._clock = engines.clock
         self.last_used = self._clock.now()
@@ -168,6 +173,16 @@ class Session:
             self._reason = reason
             self._closing.set()
 
+    @property
+    def background(self) -> Backdrop:
+        """What is behind the person."""
+        return self.line.animator.avatar.backdrop
+
+    @property
+    def layout(self) -> Layout:
+        """How the video carries the picture."""
+        return "packed" if self.background.is_transparent else "plain"
+
     def touch(self) -> None:
         """Notes that somebody uses the session."""
         self.last_used = self._clock.now()
@@ -175,7 +190,13 @@ class Session:
     def ready(self) -> protocol.SessionReady:
         """Returns the first message for a new connection."""
         return protocol.SessionReady(
-            self.id, self._options.fps, self._options.size, self.portrait, self.voice
+            session_id=self.id,
+            fps=self._options.fps,
+            size=self._options.size,
+            portrait=self.portrait,
+            voice=self.voice,
+            background=self.background.name,
+            layout=self.layout,
         )
 
     def describe(self) -> dict[str, Any]:
@@ -185,6 +206,8 @@ class Session:
             "state": self._turns.state,
             "portrait": self.portrait,
             "voice": self.voice,
+            "background": self.background.name,
+            "layout": self.layout,
             "utterance": self._turns.utterance,
             "media_time": self.line.timeline.position,
             "viewers": len(self._audience),
@@ -214,20 +237,34 @@ class Session:
         self._publish(cut(self.line, self._turns))
         return self._turns.utterance
 
-    async def update(self, *, portrait: str | None = None, voice: str | None = None) -> None:
-        """Changes the portrait, the voice or both while running.
+    async def update(
+        self,
+        *,
+        portrait: str | None = None,
+        voice: str | None = None,
+        background: str | None = None,
+    ) -> None:
+        """Changes the portrait, the voice or the background while running.
 
         Raises:
             ProtocolError: `not_found` or `unknown_voice`; then nothing changes.
+            BackdropError: there is no such background; then nothing changes.
             PortraitError: the picture cannot be used.
         """
         self.touch()
-        name = self.voice if voice is None else self._voices.check(voice)
-        if portrait is not None:
-            self.line.animator.change_avatar(await self._portraits.avatar(portrait))
-            self.portrait = portrait
-        self.voice = name
-        self._publish([self.ready()])
+        async with self._changing:
+            name = self.voice if voice is None else self._voices.check(voice)
+            if portrait is not None or background is not None:
+                await self._change_avatar(portrait or self.portrait, background)
+            self.voice = name
+            self._publish([self.ready()])
+
+    async def _change_avatar(self, portrait: str, background: str | None) -> None:
+        backdrop = self.background
+        if background is not None:
+            backdrop = await self._backgrounds.find(background)
+        self.line.animator.change_avatar(await self._portraits.avatar(portrait, backdrop))
+        self.portrait = portrait
 
     def switch_microphone(self, mode: Mode) -> None:
         """Chooses what the viewers' audio is for."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from server.app import Parts, serve
 from server.config import Settings, add_arguments
 from server.voice.base import SpeechClause, Voice, VoiceError
+from streaming_model.backdrop import KEEP, Backdrop
 from streaming_model.errors import NoFaceError
 from streaming_model.media import (
     SAMPLES_PER_MOTION_FRAME,
@@ -85,11 +86,22 @@ def _number_at(marks: Sequence[tuple[int, int]], media_time: int) -> int:
 
 
 class FakeAvatar:
-    """A bar whose height is `jawOpen`."""
+    """A grey pillar before a backdrop, and on it a bar whose height is `jawOpen`."""
 
-    def __init__(self, *, size: int = 256, fps: int = 25, motion: FakeMotion | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        size: int = 256,
+        fps: int = 25,
+        motion: FakeMotion | None = None,
+        backdrop: Backdrop = KEEP,
+    ) -> None:
         self.size, self.fps = size, fps
         self.motion = motion or FakeMotion()
+        self.backdrop = backdrop
+
+    def with_backdrop(self, backdrop: Backdrop, /) -> FakeAvatar:
+        return FakeAvatar(size=self.size, fps=self.fps, motion=self.motion, backdrop=backdrop)
 
     def start(self, *, seed: int = 0) -> FakeState:
         del seed
@@ -106,7 +118,9 @@ class FakeAvatar:
         return replace(state, pictures=state.pictures + len(frames)), frames
 
     def _draw(self, row: NDArray[np.float32]) -> NDArray[np.uint8]:
-        image = np.full((self.size, self.size, 3), 96, np.uint8)
+        plate = self.backdrop.plate(np.full((self.size, self.size, 3), 96, np.uint8))
+        image = np.full((self.size, self.size, 3), 96, np.uint8) if plate is None else plate
+        image[:, self.size // 8 : -self.size // 8] = [96, 96, 96, 255][: image.shape[2]]
         height = int(row[INDEX["jawOpen"]] * (self.size - 1))
         image[self.size - height :, self.size // 4 : -self.size // 4] = 255
         return image

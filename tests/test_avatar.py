@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streaming_model import SAMPLE_RATE, AudioChunk, Avatar, VideoFrame, frame_start
+from streaming_model import SAMPLE_RATE, AudioChunk, Avatar, Backdrop, VideoFrame, frame_start
 
 pytestmark = pytest.mark.model
 
@@ -99,3 +99,16 @@ def test_different_seeds_hold_the_head_differently(avatar: Avatar) -> None:
     chunks = cut(voice_like(7), [])
     one, other = (run(avatar, chunks, seed=seed)[-1].image for seed in (0, 1))
     assert np.abs(one.astype(int) - other.astype(int)).max() > 8
+
+
+def test_an_avatar_before_another_backdrop_shares_the_portrait_and_the_motion(
+    avatar: Avatar,
+) -> None:
+    clear = avatar.with_backdrop(Backdrop.parse("transparent"))
+    assert clear.portrait is avatar.portrait
+    assert clear.motion is avatar.motion
+    chunks = cut(voice_like(3), [4000])
+    opaque, transparent = run(avatar, chunks), run(clear, chunks)
+    assert [frame.start for frame in opaque] == [frame.start for frame in transparent]
+    assert opaque[-1].image.shape == (256, 256, 3)
+    assert transparent[-1].image.shape == (256, 256, 4)

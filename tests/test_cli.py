@@ -173,6 +173,8 @@ def test_portrait_check_reports_for_people_and_programs(
         (["render", "{portrait}", "--motion", "{text}", "-o", "{tmp}/a.mp4"], "letter.txt"),
         (["motion", "{speech}", "-o", "{tmp}/a.bvh"], "a.bvh"),
         (["serve", "--portrait", "{blank}", "--port", "0"], "face"),
+        (["serve", "--background", "puce", "--port", "0"], "background 'puce'"),
+        (["serve", "--background", "{text}", "--port", "0"], "letter.txt"),
     ],
 )
 def test_bad_input_exits_2_with_one_sentence_and_no_file(

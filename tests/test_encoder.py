@@ -59,6 +59,40 @@ def test_the_bit_rate_is_kept(codec: VideoCodec) -> None:
     assert size * 8 / 4 < 1.3 * 400_000
 
 
+def cut_out(index: int) -> NDArray[np.uint8]:
+    """A coloured disc that moves on nothing, straight RGBA, with an edge two pixels wide."""
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    distance = np.hypot(rows - 128, columns - 100 - 3 * index)
+    share = np.clip((80 - distance) / 2, 0, 1)[..., None]
+    colours = np.where(share > 0, picture(index), 0)
+    return np.concatenate([colours, 255 * share], axis=2).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("codec", list(VideoCodec))
+@pytest.mark.parametrize("ground", [(0, 0, 0), (255, 255, 255), (0, 177, 64)])
+def test_a_cut_out_lies_over_any_ground_after_packing(
+    codec: VideoCodec, ground: tuple[int, int, int]
+) -> None:
+    encoder = VideoEncoder(codec, size=SIZE, fps=25, bitrate=1_000_000, is_packed=True)
+    decoder = av.CodecContext.create(DECODERS[codec], "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    for index in range(12):
+        drawn = cut_out(index)
+        packet = encoder.encode(drawn, 640 * index, is_keyframe=False)
+        (frame,) = decoder.decode(av.Packet(bytes(packet)))
+        assert (frame.width, frame.height) == (SIZE, 2 * SIZE)
+        shown = frame.to_ndarray(format="rgb24") / 255
+        # as docs/protocol.md says
+        share = np.clip((shown[SIZE:, :, 1:2] - 0.03) / 0.94, 0, 1)
+        laid = 255 * share * shown[:SIZE] + (1 - share) * ground
+        wanted = drawn[..., 3:] / 255 * drawn[..., :3] + (1 - drawn[..., 3:] / 255) * ground
+        error = np.abs(laid - wanted).mean(axis=2)
+        edge = (drawn[..., 3] > 0) & (drawn[..., 3] < 255)
+        assert error[edge].mean() < 6
+        assert error[drawn[..., 3] == 0].mean() < 1
+        assert (share[:20] == 0).all()  # no haze where nothing is
+
+
 def test_sound_is_twenty_milliseconds_of_opus_on_the_media_clock() -> None:
     encoder = SoundEncoder()
     decoder = av.CodecContext.create("libopus", "r")

@@ -11,6 +11,7 @@ from server import portraits as module
 from server.inference import AvatarPort, Inference
 from server.portraits import PortraitEntry, Portraits
 from server.protocol import ProtocolError
+from streaming_model.backdrop import KEEP, Backdrop
 from streaming_model.errors import ImageUnreadableError
 from tests.live_fakes import FakeAvatar
 from tests.virtual_time import InlineExecutor
@@ -55,6 +56,12 @@ async def test_a_portrait_is_fitted_once_and_only_the_last_few_stay_ready(tmp_pa
 
     portraits = catalogue(tmp_path, fit)
     assert await portraits.avatar("mona") is await portraits.avatar("mona")
+    assert fitted == ["mona.jpg"]
+    green = Backdrop.parse("green")
+    before_green = await portraits.avatar("mona", green)
+    assert before_green.backdrop == green
+    assert before_green.motion is (await portraits.avatar("mona")).motion
+    assert (await portraits.avatar("mona")).backdrop == KEEP
     assert fitted == ["mona.jpg"]
     for index in range(4):
         await portraits.add(f"{index}".encode(), "a.png")

@@ -30,6 +30,10 @@ PAGE = Path(__file__).parent.parent / "docs" / "protocol.md"
         ),
         ('{"type":"audio.end"}', protocol.AudioEnd()),
         ('{"type":"session.update","voice":"joe"}', protocol.SessionUpdate(voice="joe")),
+        (
+            '{"type":"session.update","background":"green"}',
+            protocol.SessionUpdate(background="green"),
+        ),
         ('{"type":"ping","t":1.5}', protocol.Ping(t=1.5)),
         ('{"type":"interrupt","future":"field"}', protocol.Interrupt()),
     ],

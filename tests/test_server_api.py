@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
+from server import backgrounds
 from server.app import Server
 from server.config import Settings
 from server.portraits import MAX_UPLOAD
@@ -72,6 +76,7 @@ async def test_the_server_describes_itself(client: httpx.AsyncClient) -> None:
         "size": 256,
         "default_voice": "hum",
         "default_portrait": "mona_lisa",
+        "default_background": "keep",
         "max_sessions": 2,
         "sessions": 1,
         "ice_servers": [],
@@ -111,6 +116,74 @@ async def test_a_session_lives_until_it_is_deleted(client: httpx.AsyncClient) ->
     assert refusal(await client.delete(path)) == "not_found"
 
 
+async def test_a_background_is_chosen_and_changed(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/sessions", json={"background": "transparent"})
+    opened = answer.json()
+    assert (opened["background"], opened["layout"]) == ("transparent", "packed")
+    other = f"/v1/sessions/{await open_session(client)}"
+    path = f"/v1/sessions/{opened['session_id']}"
+    changed = (await client.patch(path, json={"background": "#336699"})).json()
+    assert (changed["background"], changed["layout"]) == ("#336699", "plain")
+    assert (await client.patch(path, json={"voice": "buzz"})).json()["background"] == "#336699"
+    portrait = {"portrait": "mona_lisa"}
+    assert (await client.patch(path, json=portrait)).json()["background"] == "#336699"
+    refused = await client.patch(path, json={"background": "puce", "voice": "hum"})
+    assert (refused.status_code, refusal(refused)) == (422, "unknown_background")
+    left = (await client.get(path)).json()
+    assert (left["background"], left["voice"]) == ("#336699", "buzz")
+    assert (await client.get(other)).json()["background"] == "keep"
+
+
+async def test_an_uploaded_background_outlives_the_server(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    image = {"image": ("beach.png", png((20, 90, 200)), "image/png")}
+    added = await client.post("/v1/backgrounds", files=image)
+    assert added.status_code == 201
+    name = added.json()["id"]
+    assert (await client.post("/v1/backgrounds", files=image)).json()["id"] == name
+    session = await client.post("/v1/sessions", json={"background": name})
+    assert (session.json()["background"], session.json()["layout"]) == (name, "plain")
+    settings = Settings(size=256, cache_dir=tmp_path)
+    again = Server(settings, fake_parts(settings)).house.backgrounds
+    backdrop = await again.find(name)
+    assert backdrop.image is not None
+    assert (backdrop.image == (20, 90, 200)).all()
+
+
+async def test_a_background_that_is_no_picture_is_refused_and_not_kept(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    answer = await client.post("/v1/backgrounds", files={"image": ("a.png", b"letters")})
+    assert (answer.status_code, refusal(answer)) == (415, "image_unreadable")
+    files = {"image": ("big.png", bytes(MAX_UPLOAD + 1))}
+    answer = await client.post("/v1/backgrounds", files=files)
+    assert (answer.status_code, refusal(answer)) == (413, "image_too_large")
+    assert not kept(tmp_path)
+
+
+async def test_only_the_latest_backgrounds_are_kept(
+    client: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backgrounds, "MAX_UPLOADS", 2)
+    names = []
+    for index in range(3):
+        files = {"image": ("a.png", png((index, 0, 0)))}
+        names.append((await client.post("/v1/backgrounds", files=files)).json()["id"])
+        os.utime(tmp_path / "backgrounds" / names[-1], (index, index))
+    assert kept(tmp_path) == set(names[1:])
+
+
+def kept(cache: Path) -> set[str]:
+    return {path.name for path in cache.glob("backgrounds/*")}
+
+
+def png(colour: tuple[int, int, int]) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 async def test_utterances_are_numbered(client: httpx.AsyncClient) -> None:
     path = f"/v1/sessions/{await open_session(client)}"
     assert (await client.post(f"{path}/speak", json={"text": "One."})).json() == {"utterance": 1}
@@ -143,6 +216,9 @@ async def test_text_that_cannot_be_spoken_is_refused(
         ({"portrait": "nobody"}, 404, "not_found"),
         ({"voice": "nobody"}, 422, "unknown_voice"),
         ({"seed": -1}, 400, "bad_request"),
+        ({"background": "puce"}, 422, "unknown_background"),
+        ({"background": "/etc/hostname"}, 422, "unknown_background"),
+        ({"background": "image-0123456789abcdef"}, 404, "not_found"),
         ({"colour": "red"}, 400, "bad_request"),
     ],
 )

@@ -159,6 +159,49 @@ async def test_text_is_spoken_and_moves_the_face(live: LiveServer, codec: str) -
     await viewer.until(lambda got: bar(got.pictures[-1][2]) == 0.0)
 
 
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+async def test_a_background_changes_while_two_sessions_are_watched(
+    live: LiveServer, codec: str
+) -> None:
+    clear_id, blue_id = await live.session(background="transparent"), await live.session()
+    clear, blue = await live.viewer(clear_id, codec=codec), await live.viewer(blue_id, codec=codec)
+    ready = clear.received.of_type("session.ready")[-1]
+    assert (ready["background"], ready["layout"]) == ("transparent", "packed")
+    assert shape(clear) == (2 * SIZE, SIZE)
+    pillar, nothing = SIZE // 2, 4
+    packed = clear.received.pictures[-1][2]
+    assert packed is not None
+    assert packed[SIZE + 30, pillar].min() > 240
+    assert packed[SIZE + 30, nothing].max() < 12
+    assert shape(blue) == (SIZE, SIZE)
+    blue.send(type="session.update", background="#0000ff")
+    await blue.until(lambda _: corner(blue)[2] > 200)
+    clear.send(type="session.update", background="#ff0000")
+    await clear.until(lambda _: shape(clear) == (SIZE, SIZE) and corner(clear)[0] > 200)
+    assert clear.received.of_type("session.ready")[-1]["layout"] == "plain"
+    assert corner(blue)[2] > 200
+    assert (await live.client.get(f"/v1/sessions/{blue_id}")).json()["background"] == "#0000ff"
+    blue.send(type="session.update", background="puce")
+    await blue.until(lambda got: got.of_type("error"))
+    assert blue.received.of_type("error")[-1]["code"] == "unknown_background"
+    clear.send(type="session.update", background="transparent")
+    await clear.until(lambda _: shape(clear) == (2 * SIZE, SIZE))
+    late = await live.viewer(clear_id, codec=codec)
+    assert shape(late) == (2 * SIZE, SIZE)
+
+
+def shape(viewer: Viewer) -> tuple[int, ...]:
+    image = viewer.received.pictures[-1][2]
+    assert image is not None
+    return image.shape[:2]
+
+
+def corner(viewer: Viewer) -> list[int]:
+    image = viewer.received.pictures[-1][2]
+    assert image is not None
+    return [int(level) for level in image[4, 4]]
+
+
 async def test_an_interruption_is_heard_within_two_hundred_milliseconds(live: LiveServer) -> None:
     session_id = await live.session()
     viewer = await live.viewer(session_id)

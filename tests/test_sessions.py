@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from server.backgrounds import Backgrounds
 from server.encoder import VideoCodec
 from server.inference import Inference
 from server.line import Engines
@@ -18,6 +19,7 @@ from server.protocol import ProtocolError, SessionClosed
 from server.session import Session, SessionOptions
 from server.sessions import Sessions
 from server.voices import Voices
+from streaming_model.backdrop import KEEP
 from tests.live_fakes import FakeAvatar, FakeEntry, open_fake_voice
 from tests.virtual_time import InlineExecutor, VirtualClock, settle
 
@@ -57,6 +59,7 @@ class House:
                 inference=inference,
                 worker=worker,
             ),
+            backgrounds=Backgrounds(default=KEEP, folder=self.folder, worker=worker),
             voices=voices,
         )
 

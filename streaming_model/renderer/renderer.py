@@ -111,6 +111,7 @@ class Renderer:
         """Returns a renderer of the same portrait before `backdrop`; what is heavy is shared."""
         other = copy.copy(self)
         other._set_before(backdrop, set_stage(self._portrait, self.size, backdrop))
+        other.render(np.full(MOTION_SIZE, 0.1, np.float32))  # compiles what is not compiled yet
         return other
 
     def _set_before(self, backdrop: Backdrop, stage: Stage) -> None:
