@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.portrait import make_portrait
 from streaming_model.renderer import Renderer
-from streaming_model.renderer.raster import draw_textured
 
 Motion = NDArray[np.float32]
 
@@ -83,41 +82,17 @@ def cost(action: Callable[[], object], repeats: int = 40) -> float:
 
 def stages(renderer: Renderer, moved: Motion) -> dict[str, float]:
     """Returns the cost of each stage of a frame and of a plain remap of the same size."""
-    geometry, stage, layer = renderer._geometry, renderer._stage, renderer._head
+    geometry, stage = renderer._geometry, renderer._stage
     head = geometry.head(moved)
     face = head.apply(geometry.shape(moved))
-    nodes = stage.project(layer.positions(moved, head))
-    pixels = renderer._with_skirts(stage.project(face))
-    border = np.float32(stage.border)
-    out = stage.background.copy()
+    out = stage.picture.copy()
     size = renderer.size
     columns, rows = np.meshgrid(np.arange(size), np.arange(size))
     shift = 3 * np.sin(rows / 40).astype(np.float32)
     map_x, map_y = columns.astype(np.float32) + shift, rows.astype(np.float32)
     return {
         "geometry": cost(lambda: head.apply(geometry.shape(moved))),
-        "head layer": cost(
-            lambda: draw_textured(
-                out,
-                stage.foreground,
-                nodes,
-                renderer._head_sources + border,
-                renderer._head_opacity,
-                renderer._head_opacity,
-                renderer._head_triangles,
-            )
-        ),
-        "face layer": cost(
-            lambda: draw_textured(
-                out,
-                stage.foreground,
-                pixels,
-                renderer._face_sources + border,
-                renderer._opacity,
-                renderer._lit(moved),
-                renderer._face_triangles,
-            )
-        ),
+        "head and face": cost(lambda: renderer._person(moved, head, face)),
         "eyes": sum(cost(partial(eye.draw, out, face, moved, head)) for eye in renderer._eyes),
         "mouth": cost(lambda: renderer._mouth.draw(out, face, moved, head)),
         "whole frame": cost(lambda: renderer.render(moved)),

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 SURE: Final = (0.12, 0.8)  # of the matte: below the first it is noise, above the second solid
@@ -52,18 +51,6 @@ def blend(foreground: Pixels, plate: Pixels) -> Pixels:
     share = foreground[..., 3:].astype(np.float32) / 255
     mixed = plate + share * (foreground[..., :3].astype(np.float32) - plate)
     return np.asarray(mixed + 0.5, np.uint8)
-
-
-@njit(nogil=True, cache=True)
-def straighten(pixels: Pixels) -> None:
-    """Turns premultiplied RGBA [h, w, 4] into straight RGBA in place."""
-    for y in range(pixels.shape[0]):
-        for x in range(pixels.shape[1]):
-            share = int(pixels[y, x, 3])
-            if 0 < share < 255:
-                for channel in range(3):
-                    straight = (pixels[y, x, channel] * 255 + share // 2) // share
-                    pixels[y, x, channel] = min(straight, 255)
 
 
 def _weighted(colours: NDArray[Any], weights: Plane, reach: float) -> NDArray[Any]:

@@ -19,7 +19,7 @@ from streaming_model.portrait import Portrait
 from streaming_model.portrait.fit import Fit
 from streaming_model.renderer.openings import Pair
 from streaming_model.renderer.relief import light_of, light_range, relief_of
-from streaming_model.renderer.surface import rotation_matrix
+from streaming_model.renderer.surface import displaced, rotation_matrix
 from streaming_model.rig import Rig
 
 Floats = NDArray[np.float32]
@@ -95,13 +95,12 @@ class Expression:
         self._closing = self._rest_closing(fit)
         self._relief = relief_of(rig, self.rest, self.deltas, light_of(portrait, rig, self.rest))
         self._least_light, self._most_light = light_range(portrait, self.rest)
-        self._flat = self.deltas.reshape(len(self.deltas), -1)
 
     def join(self, depth: Floats, deltas: Floats, opacity: Floats) -> None:
         """Takes over the head layer's depth [V] and deltas [52, V, 3] where the face fades out."""
         self.rest[:, 2] = depth + opacity * (self.rest[:, 2] - depth)
-        self.deltas = deltas + opacity[:, None] * (self.deltas - deltas)
-        self._flat = np.ascontiguousarray(self.deltas.reshape(len(self.deltas), -1), np.float32)
+        joined = deltas + opacity[:, None] * (self.deltas - deltas)
+        self.deltas = np.ascontiguousarray(joined, np.float32)
         self._relief *= opacity
 
     def effective(self, motion: Floats) -> Floats:
@@ -117,8 +116,7 @@ class Expression:
 
     def shape(self, motion: Floats) -> Floats:
         """Returns the face [V, 3] under the expression of `motion` [58], head unturned."""
-        points: Floats = (self.effective(motion) @ self._flat).reshape(-1, 3)
-        points += self.rest
+        points = displaced(self.rest, self.deltas, self.effective(motion))
         if self._closing is not None:
             points += closing_share(motion) * self._closing
         for pair in (self.mouth, self.left_eye, self.right_eye):

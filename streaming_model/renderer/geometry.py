@@ -31,9 +31,15 @@ class HeadMotion:
 
     def apply(self, points: Floats) -> Floats:
         """Moves points [n, 3]."""
+        moved = self.turn(points)
+        moved += self.shift
+        return moved
+
+    def turn(self, points: Floats) -> Floats:
+        """Moves points [n, 3] without the shift."""
         moved = np.asarray((points - self.pivot) @ self.rotation.T, np.float32)
         moved *= self.zoom
-        moved += self.pivot + self.shift
+        moved += self.pivot
         return moved
 
 

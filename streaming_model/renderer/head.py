@@ -1,7 +1,8 @@
 """The head layer: a grid over the picture that carries hair, ears, neck and the face's edge.
 
 Each node has a depth, a share of the head's motion (1 on the head, fading over neck and
-shoulders) and a smooth continuation of the face's expressions. Built once per portrait.
+shoulders) and a smooth continuation of the face's expressions. The warp is inverted, so that
+every pixel of the output looks up its own place in the picture. Built once per portrait.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from numpy.typing import NDArray
 
 from streaming_model.portrait.fit import Fit
 from streaming_model.renderer.geometry import FaceGeometry, HeadMotion
+from streaming_model.renderer.surface import displaced
 
 Floats = NDArray[np.float32]
 
-NODES: Final = 49
+NODES: Final = 41
+CELLS: Final = 32  # of the output, each way, in which the warp is bilinear
+ROUNDS: Final = 5  # in which the warp is inverted
+SHOULDERS_RISE: Final = 0.45  # share of the head's shift that the shoulders take
 MARGIN: Final = 0.12  # of the side: the grid goes on beyond the border, so none turns black
 NECK_TOP_CM: Final = -8.5  # rig height where the head's motion begins to fade
 NECK_BOTTOM_CM: Final = -14.5  # and where nothing moves any more
@@ -39,8 +44,9 @@ class HeadLayer:
     Attributes:
         rest: [n, 3] nodes in camera space.
         depth_at_face, deltas_at_face: [V], [52, V, 3] what the grid says at the face's vertices.
-        weight: [n] share of the head's rigid motion.
-        triangles: [T, 3] drawn cells, farthest first.
+        weight: [n, 1] share of the head's turn.
+        carried: [n, 1] share of the head's shift: shoulders rise with a breath.
+        cell: side of the output's cells in pixels; `CELLS` of them cover it.
     """
 
     def __init__(
@@ -50,52 +56,116 @@ class HeadLayer:
         *,
         triangles: NDArray[np.int64],
         usable: NDArray[np.bool_],
-        side: int,
+        size: int,
+        scale: float,
+        origin: Floats,
     ) -> None:
-        first = -MARGIN * side
-        steps = np.linspace(first, side - 1 - first, NODES, dtype=np.float32)
+        self._first = -MARGIN * size
+        self._step = (size - 1 - 2 * self._first) / (NODES - 1)
+        self._scale = scale
+        steps = (self._first + self._step * np.arange(NODES)).astype(np.float32)
         columns, rows = np.meshgrid(steps, steps)
         pixels = np.stack([columns.ravel(), rows.ravel()], axis=1)
-        flat = (pixels - fit.origin) / fit.scale * np.array([1, -1], np.float32)
+        flat = (pixels - origin) / scale * np.array([1, -1], np.float32)
         known, values = _values_inside(geometry, flat, triangles[usable[triangles].all(axis=1)])
-        spacing = float(steps[1] - steps[0]) / fit.scale
+        spacing = self._step / scale
         axis_depth = float(geometry.pivot[2]) + BEHIND_FACE_CM
         depth = values[:, :1] - axis_depth
         _continue(depth, known, NODES, (spacing / DEPTH_REACH_CM) ** 2, 400)
         motion = np.ascontiguousarray(values[:, 1:])
         _continue(motion, known, NODES, (spacing / EXPRESSION_REACH_CM) ** 2, 250)
         self.rest = np.concatenate([flat, depth + axis_depth], axis=1).astype(np.float32)
-        own = fit.origin + fit.scale * geometry.rest[:, :2] * np.array([1, -1], np.float32)
+        own = origin + scale * geometry.rest[:, :2] * np.array([1, -1], np.float32)
         at_vertices = _between_nodes(
-            np.c_[self.rest[:, 2:], motion], (own - first) / (steps[1] - first)
+            np.c_[self.rest[:, 2:], motion], ((own - self._first) / self._step).astype(np.float32)
         )
         self.depth_at_face = at_vertices[:, 0]
         self.deltas_at_face = at_vertices[:, 1:].reshape(len(own), -1, 3).transpose(1, 0, 2)
         upright = self.rest @ fit.rotation
-        beside = np.clip(np.abs(upright[:, 0]) - SHOULDER_CM, 0.0, None)
-        below = np.clip(-upright[:, 1] / 10.0, 0.0, 1.0)
-        height = upright[:, 1] - 0.5 * beside * below
-        share = np.clip((height - NECK_BOTTOM_CM) / (NECK_TOP_CM - NECK_BOTTOM_CM), 0.0, 1.0)
-        self.weight = (share * share * (3 - 2 * share)).astype(np.float32)[:, None]
-        motion *= np.clip(4 * self.weight, 0, 1)  # what stands still does so to the bit
-        self._flat = np.ascontiguousarray(
-            motion.reshape(len(flat), -1, 3).transpose(1, 0, 2).reshape(len(geometry.deltas), -1)
+        self.weight, self.carried = _shares_of_motion(upright)
+        motion *= np.clip(4 * self.weight, 0, 1)
+        self._deltas = np.ascontiguousarray(
+            motion.reshape(len(flat), -1, 3).transpose(1, 0, 2), np.float32
         )
-        self.triangles = self._cells()
+        self.cell = -(-size // CELLS)
 
-    def positions(self, motion: Floats, head: HeadMotion) -> Floats:
-        """Returns the nodes [n, 3] in camera space under `motion` [58]."""
-        points: Floats = (motion[: len(self._flat)] @ self._flat).reshape(-1, 3)
-        points += self.rest
-        points += self.weight * (head.apply(points) - points)
-        return points
+    def sources(self, coefficients: Floats, head: HeadMotion) -> Floats:
+        """Returns what pixels of the picture the cells' corners show, [CELLS + 1, CELLS + 1, 2]."""
+        return _inverse(
+            displaced(self.rest, self._deltas, coefficients),
+            self.rest,
+            self.weight,
+            self.carried,
+            head.zoom * head.rotation,
+            head.pivot,
+            head.shift,
+            self._scale,
+            self._first,
+            self._step,
+            self.cell,
+        )
 
-    def _cells(self) -> NDArray[np.int32]:
-        index = np.arange(NODES * NODES).reshape(NODES, NODES)
-        a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
-        triangles = np.stack([a, c, b, b, c, d], axis=-1).reshape(-1, 3)
-        order = np.argsort(self.rest[triangles, 2].mean(axis=1), kind="stable")
-        return triangles[order].astype(np.int32)
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def _inverse(
+    points: NDArray[np.float32],
+    rest: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    carried: NDArray[np.float32],
+    turn: NDArray[np.float32],
+    pivot: NDArray[np.float32],
+    shift: NDArray[np.float32],
+    scale: float,
+    first: float,
+    step: float,
+    cell: int,
+) -> NDArray[np.float32]:
+    """Turns and shifts the nodes `points` [n, 3], and inverts the warp: see `HeadLayer.sources`.
+
+    Solves q + moved(q) = place by fixed-point rounds, which converge where the warp does not fold.
+    """
+    moved = np.empty((NODES, NODES, 2), np.float32)
+    for node in range(len(points)):
+        row, column = node // NODES, node % NODES
+        x, y, z = points[node] - pivot
+        share, lift = weight[node, 0], carried[node, 0]
+        for axis in range(2):
+            place = turn[axis, 0] * x + turn[axis, 1] * y + turn[axis, 2] * z + pivot[axis]
+            here = points[node, axis]
+            here += share * (place - here) + lift * shift[axis] - rest[node, axis]
+            moved[row, column, axis] = scale * here if axis == 0 else -scale * here
+    count = CELLS + 1
+    found = np.empty((count, count, 2), np.float32)
+    most = np.float32(NODES - 1.001)
+    origin, inverse = np.float32(first), np.float32(1 / step)
+    for row in range(count):
+        for column in range(count):
+            x, y = np.float32(column * cell), np.float32(row * cell)
+            qx, qy = x, y
+            for _ in range(ROUNDS):
+                u = min(max((qx - origin) * inverse, np.float32(0)), most)
+                v = min(max((qy - origin) * inverse, np.float32(0)), most)
+                i, j = int(u), int(v)
+                fu, fv = u - np.float32(i), v - np.float32(j)
+                gu, gv = np.float32(1) - fu, np.float32(1) - fv
+                qx = x - gv * (gu * moved[j, i, 0] + fu * moved[j, i + 1, 0])
+                qx -= fv * (gu * moved[j + 1, i, 0] + fu * moved[j + 1, i + 1, 0])
+                qy = y - gv * (gu * moved[j, i, 1] + fu * moved[j, i + 1, 1])
+                qy -= fv * (gu * moved[j + 1, i, 1] + fu * moved[j + 1, i + 1, 1])
+            found[row, column, 0] = qx
+            found[row, column, 1] = qy
+    return found
+
+
+def _shares_of_motion(upright: Floats) -> tuple[Floats, Floats]:
+    """Returns how much of the head's turn and of its shift each point [n, 3] takes, [n, 1]."""
+    beside = np.clip(np.abs(upright[:, 0]) - SHOULDER_CM, 0.0, None)
+    below = np.clip(-upright[:, 1] / 10.0, 0.0, 1.0)
+    height = upright[:, 1] - 0.5 * beside * below
+    share = np.clip((height - NECK_BOTTOM_CM) / (NECK_TOP_CM - NECK_BOTTOM_CM), 0.0, 1.0)
+    turn = share * share * (3 - 2 * share)
+    carried = SHOULDERS_RISE + (1.0 - SHOULDERS_RISE) * turn
+    return turn.astype(np.float32)[:, None], carried.astype(np.float32)[:, None]
 
 
 def _between_nodes(values: Floats, places: Floats) -> Floats:

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple, Self
+
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from streaming_model.rig import Opening
 
 Floats = NDArray[np.float32]
+
+
+class _Stencil(NamedTuple):
+    """Points between neighbouring vertices: where, and how far from the first to the second."""
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    share: Floats
+
+    @classmethod
+    def at(cls, places: Floats, shares: Floats, vertices: NDArray[np.int64]) -> Self:
+        """Returns the stencil of `places` on a chain of `vertices` that lie at `shares`."""
+        index = np.clip(np.searchsorted(shares, places, side="right") - 1, 0, len(shares) - 2)
+        width = np.maximum(shares[index + 1] - shares[index], 1e-9)
+        share = np.clip((places - shares[index]) / width, 0.0, 1.0)
+        return cls(vertices[index], vertices[index + 1], share.astype(np.float32)[:, None])
+
+    def of(self, points: Floats) -> Floats:
+        """Returns the points [n, 3] between those of `points` [V, 3]."""
+        first = points[self.first]
+        return np.asarray(first + self.share * (points[self.second] - first), np.float32)
 
 
 class Pair:
@@ -18,6 +42,8 @@ class Pair:
         self.upper, self.lower, self.ring = opening.upper, opening.lower, opening.ring
         self.upper_share = _shares(rest[self.upper])
         self.lower_share = _shares(rest[self.lower])
+        self._below = _Stencil.at(self.upper_share, self.lower_share, self.lower)
+        self._above = _Stencil.at(self.lower_share, self.upper_share, self.upper)
         self.active = np.flatnonzero(np.abs(opening.spread).max(axis=1) > 1e-4)
         self.spread = np.ascontiguousarray(opening.spread[self.active])
         reach = np.abs(opening.spread)
@@ -29,11 +55,7 @@ class Pair:
 
     def facing(self, points: Floats) -> tuple[Floats, Floats]:
         """Returns the point of the other side opposite each upper and each lower vertex."""
-        upper, lower = points[self.upper], points[self.lower]
-        return (
-            _interpolate(self.upper_share, self.lower_share, lower),
-            _interpolate(self.lower_share, self.upper_share, upper),
-        )
+        return self._below.of(points), self._above.of(points)
 
     def ring_deltas(self, upper: Floats, lower: Floats) -> Floats:
         """Joins displacements of the two sides to displacements of the ring."""
@@ -46,36 +68,93 @@ class Pair:
 
     def keep_apart(self, points: Floats) -> None:
         """Stops the lower side from passing above the upper one: they meet half way."""
-        below, above = self.facing(points)
-        upper_over = np.minimum(points[self.upper, 1] - below[:, 1], 0.0)
-        lower_over = np.minimum(above[:, 1] - points[self.lower, 1], 0.0)
-        if min(upper_over.min(), lower_over.min()) < -1e-4:
-            self._meet(points, upper_over, lower_over)
-        # Skin next to an edge that rolls in does not hang over it.
-        for skin, edge, sign in ((self.above, self.upper, 1), (self.below, self.lower, -1)):
-            x, y = points[edge, 0], points[edge, 1]
-            line = np.interp(points[skin, 0], x, y)
-            beside = (points[skin, 0] < x[0]) | (points[skin, 0] > x[-1])
-            over = np.maximum(sign * (line - points[skin, 1]), 0.0)
-            points[skin, 1] += np.where(beside, 0.0, sign * over).astype(np.float32)
+        _keep_apart(
+            points,
+            self.upper,
+            self.lower,
+            self._below,
+            self._above,
+            self.active,
+            self.spread,
+            self.above,
+            self.below,
+        )
 
-    def _meet(self, points: Floats, upper_over: Floats, lower_over: Floats) -> None:
-        correction = np.concatenate([-upper_over / 2, lower_over[1:-1] / 2])
-        points[self.active, 1] += self.spread @ correction.astype(np.float32)
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def _keep_apart(
+    points: NDArray[np.float32],
+    upper: NDArray[np.int64],
+    lower: NDArray[np.int64],
+    facing_upper: _Stencil,
+    facing_lower: _Stencil,
+    active: NDArray[np.int64],
+    spread: NDArray[np.float32],
+    above: NDArray[np.int64],
+    below: NDArray[np.int64],
+) -> None:
+    """Lets the sides `upper` and `lower` of an opening meet, and the skin beside them follow."""
+    over_upper = np.empty(len(upper), np.float32)
+    over_lower = np.empty(len(lower), np.float32)
+    _overlap(points, upper, facing_upper, 1, over_upper)
+    _overlap(points, lower, facing_lower, -1, over_lower)
+    if min(over_upper.min(), over_lower.min()) < -1e-4:
+        count = len(upper)
+        for k in range(len(active)):
+            lift = np.float32(0)
+            for edge in range(count):
+                lift -= spread[k, edge] * over_upper[edge]
+            for edge in range(1, len(lower) - 1):
+                lift += spread[k, count + edge - 1] * over_lower[edge]
+            points[active[k], 1] += lift / 2
         # The spread acts on neighbours too: settle the ring itself exactly.
-        middle_upper = np.minimum(points[self.upper, 1] - self.facing(points)[0][:, 1], 0.0) / 2
-        points[self.upper, 1] -= middle_upper
-        over = np.minimum(self.facing(points)[1][:, 1] - points[self.lower, 1], 0.0)
-        points[self.lower, 1] += over
+        _overlap(points, upper, facing_upper, 1, over_upper)
+        for edge in range(count):
+            points[upper[edge], 1] -= over_upper[edge] / 2
+        _overlap(points, lower, facing_lower, -1, over_lower)
+        for edge in range(len(lower)):
+            points[lower[edge], 1] += over_lower[edge]
+    # Skin next to an edge that rolls in does not hang over it.
+    _clear_edge(points, above, upper, 1)
+    _clear_edge(points, below, lower, -1)
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def _overlap(
+    points: NDArray[np.float32],
+    edge: NDArray[np.int64],
+    facing: _Stencil,
+    sign: int,
+    over: NDArray[np.float32],
+) -> None:
+    """Writes to `over` [n], at most 0, how far an edge lies beyond what it faces."""
+    for k in range(len(edge)):
+        first, second = points[facing.first[k], 1], points[facing.second[k], 1]
+        there = first + facing.share[k, 0] * (second - first)
+        over[k] = min(sign * (points[edge[k], 1] - there), np.float32(0))
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def _clear_edge(
+    points: NDArray[np.float32], skin: NDArray[np.int64], edge: NDArray[np.int64], sign: int
+) -> None:
+    """Moves vertices of `skin` that hang over an edge on to it; `sign` is 1 for the upper one."""
+    count = len(edge)
+    for vertex in skin:
+        x = points[vertex, 0]
+        if x < points[edge[0], 0] or x > points[edge[count - 1], 0]:
+            continue
+        for k in range(count - 1):
+            x0, x1 = points[edge[k], 0], points[edge[k + 1], 0]
+            if x0 <= x <= x1:
+                y0, y1 = points[edge[k], 1], points[edge[k + 1], 1]
+                line = y0 + (y1 - y0) * (x - x0) / max(x1 - x0, np.float32(1e-9))
+                over = max(sign * (line - points[vertex, 1]), np.float32(0))
+                points[vertex, 1] += sign * over
+                break
 
 
 def _shares(chain: Floats) -> Floats:
     steps = np.linalg.norm(np.diff(chain[:, :2], axis=0), axis=1)
     length = np.concatenate([[0.0], np.cumsum(steps)])
     return np.asarray(length / max(float(length[-1]), 1e-6), np.float32)
-
-
-def _interpolate(at: Floats, shares: Floats, values: Floats) -> Floats:
-    return np.stack(
-        [np.interp(at, shares, values[:, axis]) for axis in range(values.shape[1])], axis=1
-    ).astype(np.float32)

@@ -1,8 +1,9 @@
-"""Compiled drawing: textured triangles, shaded triangles with depth, polygon coverage.
+"""Compiled drawing: maps from output to texture, compositing, shaded triangles, coverage.
 
-Plain loops over arrays, compiled once and cached on disk; every kernel releases the GIL.
-Pixel (x, y) has its centre at integer coordinates. Edges are cut at the same place for both
-triangles that share them, so a mesh has neither gaps nor double pixels.
+A frame is one lookup: grid and triangles write for every output pixel which place of the
+texture it shows, `cv2.remap` fetches it, `compose` lays it over the plate. Plain loops over
+arrays, compiled once and cached on disk; every kernel releases the GIL. Pixel (x, y) has its
+centre at integer coordinates. Packed pixels are RGBA in uint32, red lowest.
 """
 
 # The kernels are long because a call per pixel would cost more than the pixel.
@@ -10,41 +11,157 @@ triangles that share them, so a mesh has neither gaps nor double pixels.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
-from numba import njit
+from numba import njit, uint32, uint64
 from numpy.typing import NDArray
 
-ONE = 65536  # fixed-point one, 16 fractional bits
-OUTSIDE = -1e9
+OUTSIDE: Final = -1e9
+BLOCK: Final = 8  # pixels a side of the blocks by which cells are told apart
+EMPTY, MIXED, SOLID, LIT = range(4)  # what is in a cell
+
+_LOW = uint64(0x00FF00FF)
+_HIGH = uint64(0xFF00FF00)
+_CHANNELS = uint64(0x00FF00FF00FF00FF)
+_HALVES = uint64(0x0080008000800080)
+_OPAQUE = uint64(0x00FF000000000000)
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy", inline="always")
-def _cut(xa: float, ya: float, xb: float, yb: float, y: float) -> float:
-    """Returns where the edge a-b, a above b, crosses the row y."""
-    return xa + (xb - xa) * ((y - ya) / (yb - ya))
+def packed(image: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Returns an RGBA image [h, w, 4] as uint32 [h, w], without a copy if it is contiguous."""
+    return np.ascontiguousarray(image).view(np.uint32)[..., 0]
+
+
+def unpacked(canvas: NDArray[np.uint32]) -> NDArray[np.uint8]:
+    """Returns a canvas [h, w] as RGBA [h, w, 4], a view."""
+    return canvas[..., None].view(np.uint8)
+
+
+def blocks_of(matte: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Returns for blocks of `BLOCK` pixels a side of `matte` [h, w] if they are empty or solid."""
+    is_solid, is_empty = _whole_blocks(matte == 255), _whole_blocks(matte == 0)
+    return np.where(is_empty, EMPTY, np.where(is_solid, SOLID, MIXED)).astype(np.uint8)
+
+
+def _whole_blocks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Returns which blocks `mask` fills; beyond its edges it goes on."""
+    height, width = mask.shape
+    beyond = [(0, -height % BLOCK + BLOCK), (0, -width % BLOCK + BLOCK)]
+    grown = np.pad(mask, beyond, mode="edge")
+    rows, columns = (side // BLOCK for side in grown.shape)
+    return np.asarray(grown.reshape(rows, BLOCK, columns, BLOCK).all(axis=(1, 3)))
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def draw_textured(
-    out: NDArray[np.uint8],
-    texture: NDArray[np.uint8],
+def cell_kinds(sources: NDArray[np.float32], blocks: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Returns [n, n] what the texture holds where each cell looks: empty, mixed or solid.
+
+    `sources` [n + 1, n + 1, 2] are the cells' corners in pixels of the texture, `blocks` those
+    of `blocks_of`.
+    """
+    cells = len(sources) - 1
+    kinds = np.empty((cells, cells), np.uint8)
+    rows, columns = blocks.shape
+    for r in range(cells):
+        for c in range(cells):
+            left, top = sources[r, c, 0], sources[r, c, 1]
+            right, bottom = left, top
+            for k in range(1, 4):
+                x, y = sources[r + k // 2, c + k % 2, 0], sources[r + k // 2, c + k % 2, 1]
+                left, right = min(left, x), max(right, x)
+                top, bottom = min(top, y), max(bottom, y)
+            i0, i1 = max(int(left), 0) // BLOCK, max(int(right) + 1, 0) // BLOCK
+            j0, j1 = max(int(top), 0) // BLOCK, max(int(bottom) + 1, 0) // BLOCK
+            is_empty = is_solid = True
+            for j in range(min(j0, rows - 1), min(j1, rows - 1) + 1):
+                for i in range(min(i0, columns - 1), min(i1, columns - 1) + 1):
+                    is_empty = is_empty and blocks[j, i] == EMPTY
+                    is_solid = is_solid and blocks[j, i] == SOLID
+            kinds[r, c] = EMPTY if is_empty else SOLID if is_solid else MIXED
+    return kinds
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def map_grid(
+    map_x: NDArray[np.float32],
+    map_y: NDArray[np.float32],
+    sources: NDArray[np.float32],
+    cell: int,
+) -> None:
+    """Writes into the maps [n * cell, n * cell] what a grid shows, bilinear between its nodes.
+
+    `sources` [n + 1, n + 1, 2] are the pixels of the texture at every `cell` pixels of the maps.
+    First across, once for a row of nodes, then down, where whole rows are vectors.
+    """
+    cells, side = sources.shape[0] - 1, map_x.shape[1]
+    share = np.float32(1) / np.float32(cell)
+    across = np.empty((2, cells + 1, side), np.float32)
+    for axis in range(2):
+        for r in range(cells + 1):
+            for c in range(cells):
+                start = sources[r, c, axis]
+                step = (sources[r, c + 1, axis] - start) * share
+                for x in range(cell):
+                    across[axis, r, c * cell + x] = start + np.float32(x) * step
+    for axis in range(2):
+        target = map_x if axis == 0 else map_y
+        for r in range(cells):
+            above, below = across[axis, r], across[axis, r + 1]
+            for y in range(cell):
+                t = np.float32(y) * share
+                line = target[r * cell + y]
+                for x in range(side):
+                    line[x] = above[x] + t * (below[x] - above[x])
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def map_opening(
+    map_x: NDArray[np.float32],
+    map_y: NDArray[np.float32],
+    points: NDArray[np.float32],
+    upper: NDArray[np.int64],
+    lower: NDArray[np.int64],
+    x: float,
+    y: float,
+) -> None:
+    """Writes the place (x, y) into the maps [h, w] between two chains of `points` [V, 2]."""
+    height, width = map_x.shape
+    above, below = points[upper], points[lower]
+    left = max(int(np.floor(min(above[0, 0], below[0, 0]))), 0)
+    right = min(int(np.ceil(max(above[-1, 0], below[-1, 0]))), width - 1)
+    for column in range(left, right + 1):
+        start, end = _chain_height(above, column), _chain_height(below, column)
+        if start == OUTSIDE or end == OUTSIDE:
+            continue
+        for row in range(max(int(np.floor(start)), 0), min(int(np.ceil(end)), height - 1) + 1):
+            map_x[row, column] = x
+            map_y[row, column] = y
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def map_triangles(
+    map_x: NDArray[np.float32],
+    map_y: NDArray[np.float32],
+    gain: NDArray[np.float32],
     points: NDArray[np.float32],
     sources: NDArray[np.float32],
     opacity: NDArray[np.float32],
     light: NDArray[np.float32],
     triangles: NDArray[np.int32],
+    end: float,
 ) -> None:
-    """Draws triangles [T, 3] of an RGBA `texture` [H, W, 4] over `out` [h, w, 3 or 4], in order.
+    """Writes into the maps [h, w] what triangles [T, 3] show, in order, and their light.
 
-    Four channels are premultiplied RGBA: the fourth gathers what is covered.
-    `points` [V, 2] are pixels of `out`, `sources` [V, 2] pixels of `texture`, `opacity` and
-    `light` [V] factors of coverage and brightness.
-    Triangles that run clockwise on the screen (turned away) are not drawn.
+    `points` [V, 2] are pixels of the maps, `sources` [V, 2] pixels of the texture. Where
+    `opacity` [V] is below 1 the place looked up is between the map's and the triangle's, unless
+    the map's row is at the picture's `end` or beyond: there is no picture between. `light` [V]
+    goes to `gain` [h, w]. Triangles that run clockwise on the screen (turned away) are not drawn.
+    Edges are cut at the same place for both triangles that share them, so a mesh has
+    neither gaps nor double pixels.
     """
-    height, width = out.shape[0], out.shape[1]
-    has_matte = out.shape[2] == 4
-    last_u = (texture.shape[1] - 1) * ONE - 1
-    last_v = (texture.shape[0] - 1) * ONE - 1
+    height, width = map_x.shape
+    one = np.float32(1)
     for t in range(triangles.shape[0]):
         i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         xi, yi = points[i, 0], points[i, 1]
@@ -70,96 +187,131 @@ def draw_textured(
         doubled = (xj - xi) * (yk - yi) - (xk - xi) * (yj - yi)
         if abs(doubled) < 1e-6:  # rounding differs with the order of the corners
             continue
-        inverse = 1.0 / doubled
+        inverse = one / doubled
         ex1, ey1, ex2, ey2 = xj - xi, yj - yi, xk - xi, yk - yi
         u1, u2 = sources[j, 0] - sources[i, 0], sources[k, 0] - sources[i, 0]
         v1, v2 = sources[j, 1] - sources[i, 1], sources[k, 1] - sources[i, 1]
         a1, a2 = opacity[j] - opacity[i], opacity[k] - opacity[i]
+        g1, g2 = light[j] - light[i], light[k] - light[i]
         ux, uy = (u1 * ey2 - u2 * ey1) * inverse, (u2 * ex1 - u1 * ex2) * inverse
         vx, vy = (v1 * ey2 - v2 * ey1) * inverse, (v2 * ex1 - v1 * ex2) * inverse
         ax, ay = (a1 * ey2 - a2 * ey1) * inverse, (a2 * ex1 - a1 * ex2) * inverse
-        g1, g2 = light[j] - light[i], light[k] - light[i]
         gx, gy = (g1 * ey2 - g2 * ey1) * inverse, (g2 * ex1 - g1 * ex2) * inverse
-        is_lit = (
-            abs(light[i] - 1.0) > 0.003
-            or abs(light[j] - 1.0) > 0.003
-            or abs(light[k] - 1.0) > 0.003
-        )
-        step_u, step_v = int(ux * ONE), int(vx * ONE)
         is_solid = opacity[i] > 0.999 and opacity[j] > 0.999 and opacity[k] > 0.999
+        slope_long = ex2 / ey2
+        slope_top = ex1 / ey1 if yj > yi else np.float32(0)
+        slope_bottom = (xk - xj) / (yk - yj) if yk > yj else np.float32(0)
         for y in range(top, bottom + 1):
-            far = _cut(xi, yi, xk, yk, y)
-            near = _cut(xi, yi, xj, yj, y) if y < yj else _cut(xj, yj, xk, yk, y)
+            dy = np.float32(y) - yi
+            far = xi + slope_long * dy
+            near = xi + slope_top * dy if y < yj else xj + slope_bottom * (np.float32(y) - yj)
             if near > far:
                 near, far = far, near
             first = max(0, int(np.ceil(near)))
             last = min(width - 1, int(np.ceil(far)) - 1)
-            if first > last:
+            u = sources[i, 0] + uy * dy
+            v = sources[i, 1] + vy * dy
+            g = light[i] + gy * dy
+            if is_solid:
+                for x in range(first, last + 1):
+                    dx = np.float32(x) - xi
+                    map_x[y, x] = u + ux * dx
+                    map_y[y, x] = v + vx * dx
+                    gain[y, x] = g + gx * dx
                 continue
-            dx, dy = first - xi, y - yi
-            u = int((sources[i, 0] + ux * dx + uy * dy) * ONE) + 128
-            v = int((sources[i, 1] + vx * dx + vy * dy) * ONE) + 128
+            share = opacity[i] + ay * dy
             for x in range(first, last + 1):
-                cu = min(max(u, 0), last_u)
-                cv = min(max(v, 0), last_v)
-                column, row = cu >> 16, cv >> 16
-                fu, fv = (cu >> 8) & 255, (cv >> 8) & 255
-                w11 = fu * fv
-                w10 = (fv << 8) - w11
-                w01 = (fu << 8) - w11
-                w00 = 65536 - (fu << 8) - (fv << 8) + w11
-                p, q = texture[row], texture[row + 1]
-                red = (
-                    p[column, 0] * w00
-                    + p[column + 1, 0] * w01
-                    + q[column, 0] * w10
-                    + q[column + 1, 0] * w11
-                    + 32768
-                ) >> 16
-                green = (
-                    p[column, 1] * w00
-                    + p[column + 1, 1] * w01
-                    + q[column, 1] * w10
-                    + q[column + 1, 1] * w11
-                    + 32768
-                ) >> 16
-                blue = (
-                    p[column, 2] * w00
-                    + p[column + 1, 2] * w01
-                    + q[column, 2] * w10
-                    + q[column + 1, 2] * w11
-                    + 32768
-                ) >> 16
-                cover = (
-                    p[column, 3] * w00
-                    + p[column + 1, 3] * w01
-                    + q[column, 3] * w10
-                    + q[column + 1, 3] * w11
-                    + 32768
-                ) >> 16
-                if is_lit:
-                    gain = light[i] + gx * (x - xi) + gy * dy
-                    red = min(int(red * gain + 0.5), 255)
-                    green = min(int(green * gain + 0.5), 255)
-                    blue = min(int(blue * gain + 0.5), 255)
-                if not is_solid:
-                    share = opacity[i] + ax * (x - xi) + ay * dy
-                    cover = int(cover * min(max(share, 0.0), 1.0) + 0.5)
-                if cover >= 255:
-                    out[y, x, 0] = red
-                    out[y, x, 1] = green
-                    out[y, x, 2] = blue
-                    if has_matte:
-                        out[y, x, 3] = 255
-                elif cover > 0:
-                    rest = 255 - cover
-                    out[y, x, 0] = (red * cover + out[y, x, 0] * rest + 127) // 255
-                    out[y, x, 1] = (green * cover + out[y, x, 1] * rest + 127) // 255
-                    out[y, x, 2] = (blue * cover + out[y, x, 2] * rest + 127) // 255
-                    if has_matte:
-                        out[y, x, 3] = cover + (out[y, x, 3] * rest + 127) // 255
-                u += step_u
-                v += step_v
+                dx = np.float32(x) - xi
+                a = min(max(share + ax * dx, np.float32(0)), one)
+                if map_y[y, x] >= end:
+                    a = one
+                map_x[y, x] += a * (u + ux * dx - map_x[y, x])
+                map_y[y, x] += a * (v + vx * dx - map_y[y, x])
+                gain[y, x] += a * (g + gx * dx - gain[y, x])
+
+
+@njit(inline="always")
+def _spread(pixel: np.uint64) -> np.uint64:
+    """Returns the four channels of a packed pixel 16 bits apart: R, B, G, A."""
+    return (pixel & _LOW) | ((pixel & _HIGH) << uint64(24))
+
+
+@njit(inline="always")
+def _joined(channels: np.uint64) -> np.uint32:
+    return uint32((channels & _LOW) | ((channels >> uint64(24)) & _HIGH))
+
+
+@njit(inline="always")
+def _over(channels: np.uint64, cover: np.uint64, behind: np.uint32) -> np.uint32:
+    """Returns `channels` by `cover` 1..254 over the opaque pixel `behind`, packed."""
+    share = cover + (cover >> uint64(7))
+    total = (channels | _OPAQUE) * share + _spread(uint64(behind)) * (uint64(256) - share)
+    return _joined(((total + _HALVES) >> uint64(8)) & _CHANNELS)
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def compose(
+    canvas: NDArray[np.uint32],
+    plate: NDArray[np.uint32],
+    gain: NDArray[np.float32],
+    kinds: NDArray[np.uint8],
+    cell: int,
+    is_cut_out: bool,
+) -> None:
+    """Lights a straight RGBA `canvas` [h, w] and lays it over a `plate` [h, w], in place.
+
+    `kinds` [n, n] are those of `cell_kinds`, cells of `cell` pixels a side: empty ones take the
+    plate, solid ones stay, lit ones are multiplied by `gain` [h, w] first. A cut-out is not laid
+    over the plate where there is anything of it.
+    """
+    height, width = canvas.shape
+    cells = kinds.shape[1]
+    for r in range(kinds.shape[0]):
+        top, bottom = r * cell, min((r + 1) * cell, height)
+        c = 0
+        while c < cells:
+            kind, start = kinds[r, c], c
+            while c < cells and kinds[r, c] == kind:
+                c += 1
+            left, right = uint64(start * cell), uint64(min(c * cell, width))
+            if kind == SOLID:
+                continue
+            for y in range(uint64(top), uint64(bottom)):
+                if kind == EMPTY:
+                    for x in range(left, right):
+                        canvas[y, x] = plate[y, x]
+                    continue
+                if kind == LIT:
+                    _light(canvas[y], gain[y], left, right)
+                if is_cut_out:
+                    continue
+                for x in range(left, right):
+                    seen = uint64(canvas[y, x])
+                    cover = seen >> uint64(24)
+                    if cover == uint64(255):
+                        continue
+                    if cover == uint64(0):
+                        canvas[y, x] = plate[y, x]
+                    else:
+                        canvas[y, x] = _over(_spread(seen), cover, plate[y, x])
+
+
+@njit(inline="always")
+def _light(
+    line: NDArray[np.uint32], gain: NDArray[np.float32], left: np.uint64, right: np.uint64
+) -> None:
+    """Multiplies the colours of a row's pixels by `gain`."""
+    byte, eight = uint64(255), uint64(8)
+    for x in range(left, right):
+        factor = uint64(gain[x] * np.float32(256) + np.float32(0.5))
+        if factor == uint64(256):
+            continue
+        seen = uint64(line[x])
+        red = min(((seen & byte) * factor + uint64(128)) >> eight, byte)
+        green = min((((seen >> eight) & byte) * factor + uint64(128)) >> eight, byte)
+        blue = min((((seen >> uint64(16)) & byte) * factor + uint64(128)) >> eight, byte)
+        covered = seen & uint64(0xFF000000)
+        line[x] = uint32(red | green << eight | blue << uint64(16) | covered)
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")

@@ -7,7 +7,8 @@ object is immutable after construction and may be shared by threads.
 from __future__ import annotations
 
 import copy
-from typing import Final, Self
+import threading
+from typing import Final, NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -17,33 +18,48 @@ from streaming_model.backdrop import KEEP, Backdrop
 from streaming_model.errors import VivantError
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.portrait import Portrait
-from streaming_model.renderer.cutout import straighten
 from streaming_model.renderer.eyes import EyeLayer
-from streaming_model.renderer.geometry import FaceGeometry
-from streaming_model.renderer.head import HeadLayer
+from streaming_model.renderer.geometry import FaceGeometry, HeadMotion
+from streaming_model.renderer.head import CELLS, HeadLayer
 from streaming_model.renderer.mouth import MouthLayer
+from streaming_model.renderer.openings import Pair
 from streaming_model.renderer.palette import read_palette
-from streaming_model.renderer.raster import draw_textured
+from streaming_model.renderer.raster import (
+    EMPTY,
+    LIT,
+    blocks_of,
+    cell_kinds,
+    compose,
+    map_grid,
+    map_opening,
+    map_triangles,
+    packed,
+    unpacked,
+)
 from streaming_model.renderer.stage import Stage, set_stage
 from streaming_model.renderer.surface import vertex_normals
 from streaming_model.rig import Opening, Rig, load_rig
 
 Floats = NDArray[np.float32]
+Box = tuple[int, int, int, int]
 
 MIN_SIZE: Final = 256  # pixels
 MAX_SIZE: Final = 1024
 FEATHER_CM: Final = (0.1, 1.2)  # inwards from the face's outline: where the surface fades in
 FEATHER_FACING: Final = (0.12, 0.35)  # the same by how much the surface faces the viewer
 SKIRT_PIXELS: Final = 1.5  # lips and lids go on inwards, so that the opening's edge is covered
-SOLID: Final = 0.995
 USABLE_FACING: Final = 0.3  # the head layer continues what the face does inside this
 USABLE_WITHIN_CM: Final = 0.3
+PARTS: Final = 4  # of the frame that are looked up one by one: heads are narrower than shoulders
+SEAM_ROWS: Final = 4  # of the texture, in one colour for each opening
 # fmt: off
 FACE_OVAL: Final = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
     148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )
 # fmt: on
+
+_threads = threading.local()
 
 
 class RendererError(VivantError):
@@ -86,16 +102,15 @@ class Renderer:
             portrait.fit,
             triangles=rig.triangles,
             usable=(facing > USABLE_FACING) & (within > USABLE_WITHIN_CM),
-            side=len(portrait.picture),
+            size=size,
+            scale=stage.scale,
+            origin=stage.origin,
         )
         geometry.join(self._head.depth_at_face, self._head.deltas_at_face, opacity)
         self._pairs = (geometry.mouth, geometry.left_eye, geometry.right_eye)
         self._seams = [_seam(stage, geometry.rest[pair.ring]) for pair in self._pairs]
         self._face_triangles, self._opacity = self._surface(rig.triangles, opacity)
         self._face_sources = self._with_skirts(stage.project(geometry.rest))
-        self._head_sources = stage.project(self._head.rest)
-        self._still, self._head_triangles = self._parted(self._head.triangles)
-        self._head_opacity = np.ones(len(self._head.rest), np.float32)
         palette = read_palette(portrait.picture, portrait.landmarks)
         self._eyes = tuple(
             EyeLayer(portrait, geometry=geometry, stage=stage, side=side)
@@ -115,22 +130,15 @@ class Renderer:
         return other
 
     def _set_before(self, backdrop: Backdrop, stage: Stage) -> None:
-        """Takes the stage, and draws the person on its background where nothing ever moves."""
         self.backdrop = backdrop
         self._stage = stage
-        texture, inset = stage.foreground, stage.border
-        if backdrop == KEEP:  # exactly the picture
-            texture, inset = np.dstack([stage.picture, np.full_like(stage.picture[..., 0], 255)]), 0
-        unchanged = np.ones(len(self._head_sources), np.float32)
-        draw_textured(
-            stage.background,
-            texture,
-            self._head_sources,
-            self._head_sources + np.float32(inset),
-            unchanged,
-            unchanged,
-            self._still,
-        )
+        self._blocks = blocks_of(stage.foreground[..., 3])
+        self._texture = self._with_seams(stage.foreground)
+        self._is_cut_out = stage.background.shape[2] == 4
+        plate = stage.background
+        if not self._is_cut_out:
+            plate = np.asarray(cv2.cvtColor(plate, cv2.COLOR_RGB2RGBA), np.uint8)
+        self._plate = packed(plate)
 
     def render(self, motion: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Returns the frame for `motion` [58] of `motion_space`.
@@ -147,45 +155,57 @@ class Renderer:
             raise RendererError(f"Motion must be {MOTION_SIZE} finite numbers.")
         if not motion.any():
             return self._stage.rest.copy()
-        out = self._stage.background.copy()
         head = self._geometry.head(motion)
-        draw_textured(
-            out,
-            self._stage.foreground,
-            self._stage.project(self._head.positions(self._geometry.effective(motion), head)),
-            self._head_sources + np.float32(self._stage.border),
-            self._head_opacity,
-            self._head_opacity,
-            self._head_triangles,
-        )
         face = head.apply(self._geometry.shape(motion))
-        self._fill_openings(out, face)
-        draw_textured(
-            out,
-            self._stage.foreground,
-            self._with_skirts(self._stage.project(face)),
-            self._slid_sources(motion) + np.float32(self._stage.border),
-            self._opacity,
-            self._lit(motion),
-            self._face_triangles,
-        )
-        colours = out[..., :3]
+        canvas = self._person(motion, head, face)
+        colours = np.asarray(cv2.cvtColor(unpacked(canvas), cv2.COLOR_RGBA2RGB), np.uint8)
         for eye in self._eyes:
             eye.draw(colours, face, motion, head)
         self._mouth.draw(colours, face, motion, head)
-        if out.shape[2] == 4:
-            straighten(out)
-        return out
+        if not self._is_cut_out:
+            return colours
+        return np.dstack([colours, unpacked(canvas)[..., 3]])
 
-    def _fill_openings(self, out: NDArray[np.uint8], face: Floats) -> None:
-        """Puts the dark between lips and lids under the face, so that no backdrop shines through.
+    def _person(self, motion: Floats, head: HeadMotion, face: Floats) -> NDArray[np.uint32]:
+        """Returns the canvas [s, s] with head and face, without what their openings hold."""
+        size, cell = self.size, self._head.cell
+        inset = np.float32(self._stage.border)
+        sources = self._head.sources(self._geometry.effective(motion), head) + inset
+        pixels = self._with_skirts(self._stage.project(face))
+        left, top, right, bottom = _cells_around(pixels, cell)
+        kinds = cell_kinds(sources, self._blocks)
+        kinds[top:bottom, left:right] = LIT
+        scratch = _scratch(size, CELLS * cell)
+        map_x, map_y, gain = scratch.maps
+        map_grid(map_x, map_y, sources, cell)
+        gain[top * cell : bottom * cell, left * cell : right * cell] = 1
+        row = len(self._stage.foreground) + SEAM_ROWS / 2
+        for pair in self._pairs:  # what eyes and mouth leave free shows the dark of their edge
+            map_opening(map_x, map_y, pixels, pair.upper, pair.lower, SEAM_ROWS / 2, row)
+            row += SEAM_ROWS
+        map_triangles(
+            map_x,
+            map_y,
+            gain,
+            pixels,
+            self._slid_sources(motion) + inset,
+            self._opacity,
+            self._lit(motion),
+            self._face_triangles,
+            float(len(self._stage.foreground)),
+        )
+        out = unpacked(scratch.canvas)
+        for part in _parts_with(kinds, cell, size):
+            cv2.remap(self._texture, map_x[part], map_y[part], cv2.INTER_LINEAR, dst=out[part])
+        compose(scratch.canvas, self._plate, gain, kinds, cell, self._is_cut_out)
+        return scratch.canvas
 
-        Eyes and mouth are drawn over it; what they leave free is as wide as a pixel.
-        """
-        for pair, colour in zip(self._pairs, self._seams, strict=True):
-            ring = np.concatenate([pair.upper, pair.lower[::-1]])
-            outline = np.round(16 * self._stage.project(face[ring])).astype(np.int32)
-            cv2.fillPoly(out, [outline], colour, cv2.LINE_8, 4)
+    def _with_seams(self, foreground: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Appends rows in the dark of each opening's edge."""
+        seams = [
+            np.full((SEAM_ROWS, foreground.shape[1], 4), colour, np.uint8) for colour in self._seams
+        ]
+        return np.concatenate([foreground, *seams])
 
     def _lit(self, motion: Floats) -> Floats:
         """Returns the brightness of the face's vertices and of the hems, which keep theirs."""
@@ -207,15 +227,7 @@ class Renderer:
 
     def _with_skirts(self, pixels: Floats) -> Floats:
         """Appends to the face's pixels a narrow hem inside each opening."""
-        pieces = [pixels]
-        for pair in self._pairs:
-            for here, there in zip((pair.upper, pair.lower), pair.facing(pixels), strict=True):
-                inward = there - pixels[here]
-                length = np.linalg.norm(inward, axis=1, keepdims=True)
-                pieces.append(
-                    pixels[here] + inward * np.minimum(SKIRT_PIXELS / np.maximum(length, 1e-3), 0.5)
-                )
-        return np.concatenate(pieces)
+        return np.concatenate([pixels, *(_hem(pixels, pair) for pair in self._pairs)])
 
     def _surface(
         self, triangles: NDArray[np.int64], opacity: Floats
@@ -242,50 +254,64 @@ class Renderer:
         full = np.concatenate([opacity, np.ones(start - len(rest), np.float32)])
         return np.concatenate(pieces).astype(np.int32), full.astype(np.float32)
 
-    def _parted(self, cells: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Returns the head cells that never move, and those of the rest that can be seen.
-
-        Nobody sees what is outside the person or under the face.
-        """
-        size = self.size
-        covered = np.zeros((size, size, 3), np.uint8)
-        white = np.full((size, size, 4), 255, np.uint8)
-        draw_textured(
-            covered,
-            white,
-            self._face_sources,
-            self._face_sources,
-            np.where(self._opacity > SOLID, 1, 0).astype(np.float32),
-            np.ones_like(self._opacity),
-            self._face_triangles,
-        )
-        for pair in self._pairs:
-            ring = np.concatenate([pair.upper, pair.lower[::-1]])
-            outline = np.round(self._face_sources[ring]).astype(np.int32)
-            cv2.fillPoly(covered, [outline], (255, 255, 255))
-        moves = (self._head.weight[cells, 0] > 0).any(axis=1)
-        border = self._stage.border
-        matte = self._stage.foreground[border : border + size, border : border + size, 3]
-        keep = []
-        for index in np.flatnonzero(moves):
-            corners = self._head_sources[cells[index]]
-            low = np.clip(np.floor(corners.min(axis=0)).astype(int) - 1, 0, size - 1)
-            high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 2, 1, size)
-            block = slice(low[1], max(high[1], low[1] + 1)), slice(low[0], max(high[0], low[0] + 1))
-            if matte[block].max() > 0 and covered[block].min() < 255:
-                keep.append(index)
-        return cells[~moves], cells[keep]
-
 
 def openings(rig: Rig) -> tuple[Opening, Opening, Opening]:
     """Returns the rig's three openings."""
     return rig.mouth, rig.left_eye, rig.right_eye
 
 
+def _cells_around(pixels: Floats, cell: int) -> Box:
+    """Returns the first column and row of the cells around `pixels`, and those after the last."""
+    low = np.clip(np.floor(pixels.min(axis=0) / cell).astype(int), 0, CELLS - 1)
+    high = np.clip(np.floor(pixels.max(axis=0) / cell).astype(int) + 1, low + 1, CELLS)
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+
+def _parts_with(kinds: NDArray[np.uint8], cell: int, size: int) -> list[tuple[slice, slice]]:
+    """Returns rows and columns of the upper and lower parts that hold anything of the person."""
+    parts = []
+    for start in range(0, CELLS, CELLS // PARTS):
+        held = kinds[start : start + CELLS // PARTS] != EMPTY
+        rows, columns = np.flatnonzero(held.any(axis=1)), np.flatnonzero(held.any(axis=0))
+        if len(rows):
+            top, bottom = (start + rows[0]) * cell, (start + rows[-1] + 1) * cell
+            left, right = columns[0] * cell, (columns[-1] + 1) * cell
+            parts.append((slice(top, min(bottom, size)), slice(left, min(right, size))))
+    return parts
+
+
+class _Scratch(NamedTuple):
+    """One thread's canvas [s, s], and two maps and the light [3, n, n], with whatever they hold.
+
+    Fresh memory for each frame would cost as much as drawing does.
+    """
+
+    canvas: NDArray[np.uint32]
+    maps: Floats
+
+
+def _scratch(size: int, side: int) -> _Scratch:
+    """Returns this thread's scratch memory for a canvas of `size` and maps of `side`."""
+    kept: dict[int, _Scratch] = _threads.__dict__.setdefault("scratch", {})
+    if size not in kept:
+        kept[size] = _Scratch(
+            np.zeros((size, size), np.uint32), np.zeros((3, side, side), np.float32)
+        )
+    return kept[size]
+
+
 def _seam(stage: Stage, ring: Floats) -> tuple[float, ...]:
     """Returns the dark of the picture along an opening's edge, opaque RGBA."""
     x, y = np.clip(np.round(stage.project(ring)), 0, stage.size - 1).astype(int).T
     return (*np.percentile(stage.picture[y, x], 25, axis=0).tolist(), 255.0)
+
+
+def _hem(pixels: Floats, pair: Pair) -> Floats:
+    """Returns places [n, 2] a little inside an opening, for its upper and then its lower side."""
+    edge = pixels[np.concatenate([pair.upper, pair.lower])]
+    inward = np.concatenate(pair.facing(pixels)) - edge
+    length = np.maximum(np.sqrt(np.einsum("ij,ij->i", inward, inward)), 1e-3)
+    return np.asarray(edge + np.minimum(SKIRT_PIXELS / length, 0.5)[:, None] * inward, np.float32)
 
 
 def _within_oval(portrait: Portrait) -> Floats:

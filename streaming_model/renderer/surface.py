@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
 
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def displaced(
+    rest: NDArray[np.float32], deltas: NDArray[np.float32], weights: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Returns rest + sum_k weights[k] deltas[k], [n, 3]; `deltas` is [>= k, n, 3].
+
+    Most weights of a frame are zero, and their deltas are not even read.
+    """
+    moved = rest.copy()
+    out = moved.reshape(-1)
+    for index in range(len(weights)):
+        weight = weights[index]
+        if weight != 0:
+            delta = deltas[index].reshape(-1)
+            for k in range(len(out)):
+                out[k] += weight * delta[k]
+    return moved
+
+
 def rotation_matrix(pitch: float, yaw: float, roll: float) -> Floats:
     """Returns R_y(yaw) R_x(pitch) R_z(roll) [3, 3]; the signs are those of `motion_space`."""
-    cp, sp, cy, sy = np.cos(pitch), np.sin(pitch), np.cos(yaw), np.sin(yaw)
-    cr, sr = np.cos(roll), np.sin(roll)
-    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return np.asarray(about_y @ about_x @ about_z, np.float32)
+    cp, sp, cy, sy = math.cos(pitch), math.sin(pitch), math.cos(yaw), math.sin(yaw)
+    cr, sr = math.cos(roll), math.sin(roll)
+    return np.array(
+        [
+            [cy * cr + sy * sp * sr, sy * sp * cr - cy * sr, sy * cp],
+            [cp * sr, cp * cr, -sp],
+            [cy * sp * sr - sy * cr, sy * sr + cy * sp * cr, cy * cp],
+        ],
+        np.float32,
+    )
 
 
 def vertex_normals(points: Floats, triangles: NDArray[np.int64]) -> Floats:
