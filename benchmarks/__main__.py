@@ -2,7 +2,7 @@
 
 Milliseconds depend on the machine and on what else it does; the ratio to the remap, measured
 in the same run, is what to compare. Times are processor time of one thread, medians.
-Further benches: `python -m benchmarks.renderer | motion | voice | live`.
+Further benches: `python -m benchmarks.renderer` (looks), `motion`, `voice` and `live`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.renderer.speed import SIZES, frame_cost, swaying
 from server.encoder import VideoCodec, VideoEncoder
 from server.ingest import Ingest
 from streaming_model.avatar import BUILTIN_PORTRAIT, Avatar
@@ -48,7 +49,17 @@ def main() -> None:
     for name, cost in {**rows, "all of it (VP8)": total(rows)}.items():
         print(f"{name:34}{cost:8.2f}{cost / reference:9.2f}{cost * FPS / 10:13.1f}")
     print(f"{'cv2.remap, for comparison':34}{reference:8.2f}{1:9.2f}")
+    print_renderer()
     print(f"\nportrait made {portrait_ms / 1000:.2f} s, from the cache {cached_ms / 1000:.2f} s")
+
+
+def print_renderer() -> None:
+    """Prints what the renderer costs in turns with a remap of the same frame, at both sizes."""
+    portrait = make_portrait(BUILTIN_PORTRAIT)
+    print(f"\n{'renderer, talking and turning':34}{'ms':>8}{'x remap':>9}{'remap ms':>13}")
+    for side in SIZES:
+        spent = frame_cost(Renderer(portrait, size=side), swaying())
+        print(f"{f'{side} x {side}':34}{spent.frame:8.2f}{spent.ratio:9.2f}{spent.remap:13.2f}")
 
 
 def total(rows: dict[str, float]) -> float:

@@ -1,0 +1,1 @@
+"""How the renderer looks, in numbers and in pictures: `python -m benchmarks.renderer`."""
