@@ -164,9 +164,10 @@ def map_triangles(
     one = np.float32(1)
     for t in range(triangles.shape[0]):
         i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-        xi, yi = points[i, 0], points[i, 1]
-        xj, yj = points[j, 0], points[j, 1]
-        xk, yk = points[k, 0], points[k, 1]
+        # In double precision, so that every device cuts the edges at the same pixels.
+        xi, yi = np.float64(points[i, 0]), np.float64(points[i, 1])
+        xj, yj = np.float64(points[j, 0]), np.float64(points[j, 1])
+        xk, yk = np.float64(points[k, 0]), np.float64(points[k, 1])
         area = (xj - xi) * (yk - yi) - (xk - xi) * (yj - yi)
         if area >= -1e-6:
             continue
@@ -184,11 +185,8 @@ def map_triangles(
         bottom = min(height - 1, int(np.ceil(yk)) - 1)
         if top > bottom:
             continue
-        doubled = (xj - xi) * (yk - yi) - (xk - xi) * (yj - yi)
-        if abs(doubled) < 1e-6:  # rounding differs with the order of the corners
-            continue
-        inverse = one / doubled
         ex1, ey1, ex2, ey2 = xj - xi, yj - yi, xk - xi, yk - yi
+        inverse = 1.0 / (ex1 * ey2 - ex2 * ey1)
         u1, u2 = sources[j, 0] - sources[i, 0], sources[k, 0] - sources[i, 0]
         v1, v2 = sources[j, 1] - sources[i, 1], sources[k, 1] - sources[i, 1]
         a1, a2 = opacity[j] - opacity[i], opacity[k] - opacity[i]
@@ -197,37 +195,40 @@ def map_triangles(
         vx, vy = (v1 * ey2 - v2 * ey1) * inverse, (v2 * ex1 - v1 * ex2) * inverse
         ax, ay = (a1 * ey2 - a2 * ey1) * inverse, (a2 * ex1 - a1 * ex2) * inverse
         gx, gy = (g1 * ey2 - g2 * ey1) * inverse, (g2 * ex1 - g1 * ex2) * inverse
+        step_u, step_v = np.float32(ux), np.float32(vx)
+        step_a, step_g = np.float32(ax), np.float32(gx)
         is_solid = opacity[i] > 0.999 and opacity[j] > 0.999 and opacity[k] > 0.999
         slope_long = ex2 / ey2
-        slope_top = ex1 / ey1 if yj > yi else np.float32(0)
-        slope_bottom = (xk - xj) / (yk - yj) if yk > yj else np.float32(0)
+        slope_top = ex1 / ey1 if yj > yi else 0.0
+        slope_bottom = (xk - xj) / (yk - yj) if yk > yj else 0.0
         for y in range(top, bottom + 1):
-            dy = np.float32(y) - yi
+            dy = y - yi
             far = xi + slope_long * dy
-            near = xi + slope_top * dy if y < yj else xj + slope_bottom * (np.float32(y) - yj)
+            near = xi + slope_top * dy if y < yj else xj + slope_bottom * (y - yj)
             if near > far:
                 near, far = far, near
             first = max(0, int(np.ceil(near)))
             last = min(width - 1, int(np.ceil(far)) - 1)
-            u = sources[i, 0] + uy * dy
-            v = sources[i, 1] + vy * dy
-            g = light[i] + gy * dy
+            dx = first - xi
+            u = np.float32(sources[i, 0] + uy * dy + ux * dx)
+            v = np.float32(sources[i, 1] + vy * dy + vx * dx)
+            g = np.float32(light[i] + gy * dy + gx * dx)
             if is_solid:
                 for x in range(first, last + 1):
-                    dx = np.float32(x) - xi
-                    map_x[y, x] = u + ux * dx
-                    map_y[y, x] = v + vx * dx
-                    gain[y, x] = g + gx * dx
+                    step = np.float32(x - first)
+                    map_x[y, x] = u + step_u * step
+                    map_y[y, x] = v + step_v * step
+                    gain[y, x] = g + step_g * step
                 continue
-            share = opacity[i] + ay * dy
+            share = np.float32(opacity[i] + ay * dy + ax * dx)
             for x in range(first, last + 1):
-                dx = np.float32(x) - xi
-                a = min(max(share + ax * dx, np.float32(0)), one)
+                step = np.float32(x - first)
+                a = min(max(share + step_a * step, np.float32(0)), one)
                 if map_y[y, x] >= end:
                     a = one
-                map_x[y, x] += a * (u + ux * dx - map_x[y, x])
-                map_y[y, x] += a * (v + vx * dx - map_y[y, x])
-                gain[y, x] += a * (g + gx * dx - gain[y, x])
+                map_x[y, x] += a * (u + step_u * step - map_x[y, x])
+                map_y[y, x] += a * (v + step_v * step - map_y[y, x])
+                gain[y, x] += a * (g + step_g * step - gain[y, x])
 
 
 @njit(inline="always")
@@ -392,8 +393,8 @@ def cover_opening(
 def _chain_height(chain: NDArray[np.float32], x: float) -> float:
     """Returns the row at which a left-to-right chain crosses column x; OUTSIDE beside it."""
     for index in range(chain.shape[0] - 1):
-        x0, x1 = chain[index, 0], chain[index + 1, 0]
+        x0, x1 = np.float64(chain[index, 0]), np.float64(chain[index + 1, 0])
         if x0 <= x < x1:
-            slope = (chain[index + 1, 1] - chain[index, 1]) / (x1 - x0)
+            slope = (np.float64(chain[index + 1, 1]) - chain[index, 1]) / (x1 - x0)
             return float(chain[index, 1] + slope * (x - x0))
     return OUTSIDE

@@ -68,6 +68,26 @@ class RendererError(VivantError):
     code = "renderer_misused"
 
 
+class Placement(NamedTuple):
+    """Everything of head and face in one frame but its pixels.
+
+    Attributes:
+        grid: [CELLS + 1, CELLS + 1, 2] places of the texture that the cells' corners show.
+        kinds: [CELLS, CELLS] what is in each cell.
+        lit: the cells around the face: first column and row, and those after the last.
+        pixels: [V, 2] the face's vertices and hems in the frame.
+        sources: [V, 2] the places of the texture that they show.
+        light: [V] their brightness.
+    """
+
+    grid: Floats
+    kinds: NDArray[np.uint8]
+    lit: Box
+    pixels: Floats
+    sources: Floats
+    light: Floats
+
+
 class Renderer:
     """Draws one portrait at one size.
 
@@ -169,15 +189,12 @@ class Renderer:
     def _person(self, motion: Floats, head: HeadMotion, face: Floats) -> NDArray[np.uint32]:
         """Returns the canvas [s, s] with head and face, without what their openings hold."""
         size, cell = self.size, self._head.cell
-        inset = np.float32(self._stage.border)
-        sources = self._head.sources(self._geometry.effective(motion), head) + inset
-        pixels = self._with_skirts(self._stage.project(face))
-        left, top, right, bottom = _cells_around(pixels, cell)
-        kinds = cell_kinds(sources, self._blocks)
-        kinds[top:bottom, left:right] = LIT
+        placed = self.place(motion, head, face)
+        left, top, right, bottom = placed.lit
+        pixels = placed.pixels
         scratch = _scratch(size, CELLS * cell)
         map_x, map_y, gain = scratch.maps
-        map_grid(map_x, map_y, sources, cell)
+        map_grid(map_x, map_y, placed.grid, cell)
         gain[top * cell : bottom * cell, left * cell : right * cell] = 1
         row = len(self._stage.foreground) + SEAM_ROWS / 2
         for pair in self._pairs:  # what eyes and mouth leave free shows the dark of their edge
@@ -188,17 +205,34 @@ class Renderer:
             map_y,
             gain,
             pixels,
-            self._slid_sources(motion) + inset,
+            placed.sources,
             self._opacity,
-            self._lit(motion),
+            placed.light,
             self._face_triangles,
             float(len(self._stage.foreground)),
         )
         out = unpacked(scratch.canvas)
-        for part in _parts_with(kinds, cell, size):
+        for part in _parts_with(placed.kinds, cell, size):
             cv2.remap(self._texture, map_x[part], map_y[part], cv2.INTER_LINEAR, dst=out[part])
-        compose(scratch.canvas, self._plate, gain, kinds, cell, self._is_cut_out)
+        compose(scratch.canvas, self._plate, gain, placed.kinds, cell, self._is_cut_out)
         return scratch.canvas
+
+    def place(self, motion: Floats, head: HeadMotion, face: Floats) -> Placement:
+        """Returns where head and `face` [V, 3] (head turned) are drawn, and what they show."""
+        inset = np.float32(self._stage.border)
+        grid = self._head.sources(self._geometry.effective(motion), head) + inset
+        pixels = self._with_skirts(self._stage.project(face))
+        left, top, right, bottom = lit = _cells_around(pixels, self._head.cell)
+        kinds = cell_kinds(grid, self._blocks)
+        kinds[top:bottom, left:right] = LIT
+        return Placement(
+            grid=grid,
+            kinds=kinds,
+            lit=lit,
+            pixels=pixels,
+            sources=self._slid_sources(motion) + inset,
+            light=self._lit(motion),
+        )
 
     def _with_seams(self, foreground: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Appends rows in the dark of each opening's edge."""
