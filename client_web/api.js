@@ -72,6 +72,17 @@ export function uploadPortrait(image, name) {
 }
 
 /**
+ * Sends a picture to stand behind portraits.
+ * @param {Blob} image
+ * @returns {Promise<{id: string}>}
+ */
+export function uploadBackground(image) {
+  const body = new FormData();
+  body.append("image", image, "background");
+  return request("POST", "v1/backgrounds", body);
+}
+
+/**
  * @param {Choice} choice
  * @returns {Promise<Session>}
  */

@@ -3,14 +3,22 @@
  * goes to the parts that show it.
  */
 
-import { getInfo, getPortraits, getVoices, portraitImage, uploadPortrait } from "./api.js";
+import {
+  getInfo,
+  getPortraits,
+  getVoices,
+  portraitImage,
+  uploadBackground,
+  uploadPortrait,
+} from "./api.js";
+import { Backgrounds } from "./backgrounds.js";
 import { Captions } from "./captions.js";
 import { Connection } from "./connection.js";
 import { Microphone } from "./microphone.js";
 import { announce, notify } from "./notices.js";
 import { Picture } from "./picture.js";
 import { Portraits } from "./portraits.js";
-import { recall, remember } from "./preferences.js";
+import { forget, recall, remember } from "./preferences.js";
 import { Speech } from "./speech.js";
 import { Stage } from "./stage.js";
 import { Status } from "./status.js";
@@ -25,6 +33,7 @@ const captions = new Captions();
 const speech = new Speech();
 const voices = new Voices();
 const portraits = new Portraits();
+const backgrounds = new Backgrounds();
 const microphone = new Microphone();
 const picture = new Picture();
 const connection = new Connection({ prepare, onPhase, onMessage });
@@ -34,10 +43,14 @@ const status = new Status(connection);
 let isStale = true;
 
 stage.onRetry = () => connection.retry();
+stage.onUnable = () => notify("This browser has no WebGL, so the background cannot be transparent.");
 microphone.onTrack = useMicrophone;
 picture.onPicture = addPicture;
 portraits.onChoose = choosePortrait;
 voices.onChoose = chooseVoice;
+backgrounds.onChoose = chooseBackground;
+backgrounds.onPicture = keepBackground;
+backgrounds.mark(recall("background"));
 speech.onSpeak = speak;
 speech.onInterrupt = () => connection.send({ type: "interrupt" });
 
@@ -63,8 +76,13 @@ async function prepare() {
   }
   const portrait = portraits.chosen;
   const voice = voices.chosen;
+  const background = backgrounds.chosen;
   if (portrait) showPortrait(portrait);
-  return { ...(portrait && { portrait: portrait.id }), ...(voice && { voice }) };
+  return {
+    ...(portrait && { portrait: portrait.id }),
+    ...(voice && { voice }),
+    ...(background && { background }),
+  };
 }
 
 /** @param {Phase} phase */
@@ -83,6 +101,7 @@ function onPhase(phase) {
   if (phase.name === "waiting") {
     // a refused portrait or voice is gone from the server: ask what there is
     isStale = !isFull;
+    if (phase.code === "not_found" || phase.code === "unknown_background") forgetBackground();
     const title = isFull ? "Every place is taken" : "No connection";
     const message = isFull ? "Others are with the portrait just now." : phase.message;
     stage.showVeil({ title, message, action: "Try now", seconds: phase.seconds });
@@ -101,6 +120,7 @@ function onMessage(message) {
     case "session.ready":
       portraits.mark(message.portrait);
       voices.mark(message.voice);
+      backgrounds.mark(message.background);
       break;
     case "session.state_updated":
       speech.setState(message.state);
@@ -177,6 +197,32 @@ async function chooseVoice(name) {
   } catch (error) {
     notify(explain(error), { isFault: true });
   }
+}
+
+/**
+ * @param {Blob} image
+ * @returns {Promise<string>}
+ */
+async function keepBackground(image) {
+  const { id } = await uploadBackground(image);
+  return id;
+}
+
+/** @param {string} name */
+async function chooseBackground(name) {
+  try {
+    await connection.update({ background: name });
+  } catch (error) {
+    notify(explain(error), { isFault: true });
+    throw error;
+  }
+  remember("background", name);
+}
+
+/** A picture that the server no longer keeps must not stand in the way of the next session. */
+function forgetBackground() {
+  forget("background");
+  backgrounds.mark(null);
 }
 
 /** @param {Portrait} portrait */

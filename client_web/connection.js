@@ -93,7 +93,7 @@ export class Connection {
   }
 
   /**
-   * Changes portrait or voice while running; without a session there is nothing to change.
+   * Changes portrait, voice or background while running; without a session there is nothing to change.
    * @param {Choice} choice
    */
   async update(choice) {

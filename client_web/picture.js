@@ -73,7 +73,7 @@ export class Picture {
   async #take(image, name) {
     if (this.#isBusy) return;
     this.#openDialog();
-    const fault = refuse(image);
+    const fault = refusePicture(image);
     if (fault !== null) {
       setText(this.#fault, fault);
       return;
@@ -133,7 +133,7 @@ export class Picture {
  * @param {Blob} image
  * @returns {string | null}
  */
-function refuse(image) {
+export function refusePicture(image) {
   if (image.size === 0) return "That file is empty.";
   if (image.size > LARGEST) {
     const megabytes = Math.round(image.size / 2 ** 20);

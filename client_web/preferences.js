@@ -4,7 +4,7 @@
 
 const PREFIX = "vivant.";
 
-/** @typedef {"portrait" | "voice" | "sound" | "captions"} Preference */
+/** @typedef {"portrait" | "voice" | "background" | "sound" | "captions"} Preference */
 
 /**
  * @param {Preference} name
@@ -20,6 +20,11 @@ export function recall(name) {
  */
 export function remember(name, value) {
   storage()?.setItem(PREFIX + name, value);
+}
+
+/** @param {Preference} name */
+export function forget(name) {
+  storage()?.removeItem(PREFIX + name);
 }
 
 /**

@@ -10,6 +10,7 @@
  * @property {number} size
  * @property {string} default_voice
  * @property {string} default_portrait
+ * @property {string} default_background
  * @property {number} max_sessions
  * @property {number} sessions
  * @property {RTCIceServer[]} ice_servers
@@ -19,9 +20,11 @@
 
 /** @typedef {{id: string, name: string, builtin: boolean, warnings: string[]}} Portrait */
 
-/** @typedef {{session_id: string, ice_servers: RTCIceServer[], fps: number, size: number}} Session */
+/** How the video carries the picture. @typedef {"plain" | "packed"} Layout */
 
-/** @typedef {{portrait?: string, voice?: string}} Choice */
+/** @typedef {{session_id: string, ice_servers: RTCIceServer[], fps: number, size: number, background: string, layout: Layout}} Session */
+
+/** @typedef {{portrait?: string, voice?: string, background?: string}} Choice */
 
 /** @typedef {"idle" | "listening" | "speaking"} SpeechState */
 
@@ -38,7 +41,7 @@
  */
 
 /**
- * @typedef {{type: "session.ready", session_id: string, fps: number, size: number, portrait: string, voice: string}
+ * @typedef {{type: "session.ready", session_id: string, fps: number, size: number, portrait: string, voice: string, background: string, layout: Layout}
  *   | {type: "session.state_updated", state: SpeechState, media_time: number}
  *   | {type: "agent.speak_started", utterance: number, media_time: number}
  *   | {type: "agent.speak_ended", utterance: number, media_time: number, interrupted: boolean}

@@ -3,12 +3,16 @@
  * no picture. Knows no connection.
  */
 
+import { Compositor } from "./compositor.js";
 import { byId, setText } from "./dom.js";
 import { recall, remember } from "./preferences.js";
 
 export class Stage {
   /** Called by the button that is shown when there is no picture. */
   onRetry = () => {};
+
+  /** Called when a transparent picture arrives that this browser cannot show. */
+  onUnable = () => {};
 
   #video = byId("video", HTMLVideoElement);
   #still = byId("still", HTMLImageElement);
@@ -21,6 +25,12 @@ export class Stage {
   #countdown = 0;
 
   constructor() {
+    const compositor = new Compositor(this.#video, byId("composite", HTMLCanvasElement));
+    compositor.onLayout = (layout) => (document.body.dataset["layout"] = layout);
+    compositor.onUnable = () => {
+      document.body.dataset["webgl"] = "none";
+      this.onUnable();
+    };
     this.#still.addEventListener("load", () => (this.#still.hidden = false));
     this.#unlock.addEventListener("click", () => this.#play());
     this.#sound.addEventListener("click", () => this.#toggleSound());
