@@ -15,14 +15,17 @@ from numba import njit
 from numpy.typing import NDArray
 
 from streaming_model.portrait.fit import Fit
+from streaming_model.renderer.depth import continue_beyond_known, head_depth
 from streaming_model.renderer.geometry import FaceGeometry, HeadMotion
 from streaming_model.renderer.surface import displaced
+from streaming_model.rig import Rig
 
 Floats = NDArray[np.float32]
 
 NODES: Final = 41
 CELLS: Final = 32  # of the output, each way, in which the warp is bilinear
-ROUNDS: Final = 5  # in which the warp is inverted
+ROUNDS: Final = 4  # in which the warp is inverted
+LEAST_AREA: Final = np.float32(0.2)  # of what the warp makes of an area, for the inverse to be sane
 SHOULDERS_RISE: Final = 0.45  # share of the head's shift that the shoulders take
 MARGIN: Final = 0.12  # of the side: the grid goes on beyond the border, so none turns black
 NECK_TOP_CM: Final = -8.5  # rig height where the head's motion begins to fade
@@ -32,7 +35,6 @@ EXPRESSION_REACH_CM: Final = 2.2  # how far a face's motion goes on into hair an
 MATTE_RISE: Final = 0.25
 STRAND: Final = 128.0  # levels by which a strand of hair differs from what is behind it
 TOLERANCE: Final = 1.0  # levels by which the layers' blend may differ from the picture
-DEPTH_REACH_CM: Final = 3.5
 DOME: Final = 1.3  # how much faster hair cut by the top border closes than it opened
 WISP: Final = 0.4  # of the border: how soon what is thin at the top fades
 BEHIND_FACE_CM: Final = 1.0  # depth of the silhouette, in front of the neck's axis
@@ -53,8 +55,8 @@ class HeadLayer:
         self,
         geometry: FaceGeometry,
         fit: Fit,
+        rig: Rig,
         *,
-        triangles: NDArray[np.int64],
         usable: NDArray[np.bool_],
         size: int,
         scale: float,
@@ -67,14 +69,21 @@ class HeadLayer:
         columns, rows = np.meshgrid(steps, steps)
         pixels = np.stack([columns.ravel(), rows.ravel()], axis=1)
         flat = (pixels - origin) / scale * np.array([1, -1], np.float32)
-        known, values = _values_inside(geometry, flat, triangles[usable[triangles].all(axis=1)])
+        known, values = _values_inside(
+            geometry, flat, rig.triangles[usable[rig.triangles].all(axis=1)]
+        )
         spacing = self._step / scale
-        axis_depth = float(geometry.pivot[2]) + BEHIND_FACE_CM
-        depth = values[:, :1] - axis_depth
-        _continue(depth, known, NODES, (spacing / DEPTH_REACH_CM) ** 2, 400)
+        depth = head_depth(
+            rig,
+            fit,
+            nodes=flat.reshape(NODES, NODES, 2),
+            known=known.reshape(NODES, NODES),
+            face=values[:, 0].reshape(NODES, NODES),
+            floor=float(geometry.pivot[2]) + BEHIND_FACE_CM,
+        )
         motion = np.ascontiguousarray(values[:, 1:])
-        _continue(motion, known, NODES, (spacing / EXPRESSION_REACH_CM) ** 2, 250)
-        self.rest = np.concatenate([flat, depth + axis_depth], axis=1).astype(np.float32)
+        continue_beyond_known(motion, known, NODES, (spacing / EXPRESSION_REACH_CM) ** 2, 250)
+        self.rest = np.concatenate([flat, depth.reshape(-1, 1)], axis=1).astype(np.float32)
         own = origin + scale * geometry.rest[:, :2] * np.array([1, -1], np.float32)
         at_vertices = _between_nodes(
             np.c_[self.rest[:, 2:], motion], ((own - self._first) / self._step).astype(np.float32)
@@ -122,7 +131,7 @@ def _inverse(
 ) -> NDArray[np.float32]:
     """Turns and shifts the nodes `points` [n, 3], and inverts the warp: see `HeadLayer.sources`.
 
-    Solves q + moved(q) = place by fixed-point rounds, which converge where the warp does not fold.
+    Solves q + moved(q) = place by Newton's method, which converges where the warp does not fold.
     """
     moved = np.empty((NODES, NODES, 2), np.float32)
     for node in range(len(points)):
@@ -137,7 +146,7 @@ def _inverse(
     count = CELLS + 1
     found = np.empty((count, count, 2), np.float32)
     most = np.float32(NODES - 1.001)
-    origin, inverse = np.float32(first), np.float32(1 / step)
+    one, origin, inverse = np.float32(1), np.float32(first), np.float32(1 / step)
     for row in range(count):
         for column in range(count):
             x, y = np.float32(column * cell), np.float32(row * cell)
@@ -147,11 +156,20 @@ def _inverse(
                 v = min(max((qy - origin) * inverse, np.float32(0)), most)
                 i, j = int(u), int(v)
                 fu, fv = u - np.float32(i), v - np.float32(j)
-                gu, gv = np.float32(1) - fu, np.float32(1) - fv
-                qx = x - gv * (gu * moved[j, i, 0] + fu * moved[j, i + 1, 0])
-                qx -= fv * (gu * moved[j + 1, i, 0] + fu * moved[j + 1, i + 1, 0])
-                qy = y - gv * (gu * moved[j, i, 1] + fu * moved[j, i + 1, 1])
-                qy -= fv * (gu * moved[j + 1, i, 1] + fu * moved[j + 1, i + 1, 1])
+                gu, gv = one - fu, one - fv
+                ax, bx = moved[j, i, 0], moved[j, i + 1, 0]
+                cx, dx = moved[j + 1, i, 0], moved[j + 1, i + 1, 0]
+                ay, by = moved[j, i, 1], moved[j, i + 1, 1]
+                cy, dy = moved[j + 1, i, 1], moved[j + 1, i + 1, 1]
+                off_x = x - qx - gv * (gu * ax + fu * bx) - fv * (gu * cx + fu * dx)
+                off_y = y - qy - gv * (gu * ay + fu * by) - fv * (gu * cy + fu * dy)
+                xx = one + (gv * (bx - ax) + fv * (dx - cx)) * inverse
+                xy = (gu * (cx - ax) + fu * (dx - bx)) * inverse
+                yx = (gv * (by - ay) + fv * (dy - cy)) * inverse
+                yy = one + (gu * (cy - ay) + fu * (dy - by)) * inverse
+                area = max(xx * yy - xy * yx, LEAST_AREA)
+                qx += (yy * off_x - xy * off_y) / area
+                qy += (xx * off_y - yx * off_x) / area
             found[row, column, 0] = qx
             found[row, column, 1] = qy
     return found
@@ -209,34 +227,6 @@ def _values_inside(
         known[inside[hit]] = True
         values[inside[hit]] = weights[hit] @ per_vertex[corners]
     return known, values
-
-
-@njit(nogil=True, cache=True)
-def _continue(
-    values: NDArray[np.float32],
-    known: NDArray[np.bool_],
-    nodes: int,
-    decay: float,
-    rounds: int,
-) -> None:
-    """Continues `values` [nodes * nodes, c] smoothly from known nodes, decaying to zero."""
-    channels = values.shape[1]
-    for _ in range(rounds):
-        for row in range(nodes):
-            for column in range(nodes):
-                node = row * nodes + column
-                if known[node]:
-                    continue
-                up, down = max(row - 1, 0), min(row + 1, nodes - 1)
-                left, right = max(column - 1, 0), min(column + 1, nodes - 1)
-                for channel in range(channels):
-                    total = (
-                        values[up * nodes + column, channel]
-                        + values[down * nodes + column, channel]
-                        + values[row * nodes + left, channel]
-                        + values[row * nodes + right, channel]
-                    )
-                    values[node, channel] = total / (4.0 + decay)
 
 
 def layers(

@@ -120,7 +120,7 @@ class Renderer:
         self._head = HeadLayer(
             geometry,
             portrait.fit,
-            triangles=rig.triangles,
+            rig,
             usable=(facing > USABLE_FACING) & (within > USABLE_WITHIN_CM),
             size=size,
             scale=stage.scale,

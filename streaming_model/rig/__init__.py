@@ -19,7 +19,9 @@ from safetensors.numpy import load_file
 
 from streaming_model.errors import ModelFileError
 
-RIG_FILE: Final = Path(__file__).parents[1] / "weights" / "rig" / "rig.safetensors"
+WEIGHTS: Final = Path(__file__).parents[1] / "weights" / "rig"
+RIG_FILE: Final = WEIGHTS / "rig.safetensors"
+SKULL_FILE: Final = WEIGHTS / "skull.safetensors"
 UPPER_TEETH, LOWER_TEETH, UPPER_GUM, LOWER_GUM, TONGUE = range(5)
 
 Floats = NDArray[np.float32]
@@ -64,6 +66,7 @@ class Rig:
         eye_centres, eye_radii: the eyeballs, left then right.
         interior_neutral, interior_triangles, interior_part, interior_expressions: teeth,
             gums and tongue; the part of each vertex is one of the module's constants.
+        skull_points, skull_triangles: [n, 3], [m, 3] face, head and neck in one coarse surface.
     """
 
     neutral: Floats
@@ -83,6 +86,8 @@ class Rig:
     interior_triangles: Indices
     interior_part: Indices
     interior_expressions: Floats
+    skull_points: Floats
+    skull_triangles: Indices
 
 
 @lru_cache(maxsize=1)
@@ -90,12 +95,9 @@ def load_rig() -> Rig:
     """Loads the shipped rig; the arrays are shared and must not be written to.
 
     Raises:
-        ModelFileError: the file is missing or damaged.
+        ModelFileError: a file is missing or damaged.
     """
-    try:
-        tensors = load_file(RIG_FILE)
-    except (OSError, SafetensorError) as error:
-        raise ModelFileError(f"the rig file {RIG_FILE} cannot be read: {error}") from error
+    tensors = _read(RIG_FILE) | _read(SKULL_FILE)
     arrays: dict[str, Floats] = {
         name: value.astype(np.float32)
         for name, value in tensors.items()
@@ -130,4 +132,13 @@ def load_rig() -> Rig:
         interior_triangles=indices["interior_triangles"],
         interior_part=indices["interior_part"],
         interior_expressions=arrays["interior_expressions"],
+        skull_points=arrays["skull_points"],
+        skull_triangles=indices["skull_triangles"],
     )
+
+
+def _read(path: Path) -> dict[str, NDArray[np.generic]]:
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise ModelFileError(f"the rig file {path} cannot be read: {error}") from error

@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from training.rig.face import Face, build_face
 from training.rig.interior import build_interior
 from training.rig.shapes import arkit_expressions
+from training.rig.skull import build_skull
 from training.rig.source import EYEBALLS, Source, load_canonical_face, load_source
 from training.rig.spread import laplacian, local_spread, smooth_fit
 
@@ -128,8 +129,29 @@ def build(source: Source, canonical: NDArray[np.float64]) -> dict[str, NDArray[n
     )
 
 
+def build_head(source: Source) -> dict[str, NDArray[np.generic]]:
+    """Builds the tensors of the coarse head that turns behind the face."""
+    points, triangles = build_skull(source)
+    return {
+        "skull_points": points.astype(np.float16),
+        "skull_triangles": triangles.astype(np.uint16),
+    }
+
+
+def save(tensors: dict[str, NDArray[np.generic]], path: Path) -> None:
+    """Writes one file of the rig and prints what it holds."""
+    save_file(
+        {name: np.ascontiguousarray(value) for name, value in tensors.items()},
+        path,
+        metadata={"format": "vivant-rig-1", "source": "ICT-FaceKit (MIT, Copyright 2020 USC ICT)"},
+    )
+    for name, value in tensors.items():
+        print(f"{name:24s} {value.dtype!s:8s} {value.shape}")
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+
+
 def main() -> None:
-    """Parses the command line and writes `rig.safetensors`."""
+    """Parses the command line and writes `rig.safetensors` and `skull.safetensors`."""
     parser = argparse.ArgumentParser(prog="python -m training.rig", description=__doc__)
     parser.add_argument("ict_folder", type=Path, help="folder with ict_facekit.npz (MIT)")
     parser.add_argument(
@@ -140,17 +162,12 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=WEIGHTS / "rig")
     arguments = parser.parse_args()
-    tensors = build(load_source(arguments.ict_folder), load_canonical_face(arguments.landmarker))
+    source = load_source(arguments.ict_folder)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    path = arguments.out / "rig.safetensors"
-    save_file(
-        {name: np.ascontiguousarray(value) for name, value in tensors.items()},
-        path,
-        metadata={"format": "vivant-rig-1", "source": "ICT-FaceKit (MIT, Copyright 2020 USC ICT)"},
+    save(
+        build(source, load_canonical_face(arguments.landmarker)), arguments.out / "rig.safetensors"
     )
-    for name, value in tensors.items():
-        print(f"{name:24s} {value.dtype!s:8s} {value.shape}")
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    save(build_head(source), arguments.out / "skull.safetensors")
 
 
 if __name__ == "__main__":
