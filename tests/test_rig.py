@@ -11,7 +11,16 @@ import pytest
 import streaming_model.rig as rig_module
 from streaming_model.errors import ModelFileError
 from streaming_model.motion_space import ARKIT_NAMES, INDEX
-from streaming_model.rig import LOWER_TEETH, TONGUE, UPPER_TEETH, load_rig
+from streaming_model.rig import (
+    BAG,
+    LOWER_GUM,
+    LOWER_TEETH,
+    TONGUE,
+    TONGUE_ROWS,
+    UPPER_GUM,
+    UPPER_TEETH,
+    load_rig,
+)
 
 
 def test_every_array_is_finite_and_every_index_in_range() -> None:
@@ -50,15 +59,59 @@ def test_every_expression_but_the_tongue_moves_the_face() -> None:
     reach = np.abs(rig.expressions).max(axis=(1, 2))
     still = {ARKIT_NAMES[index] for index in np.flatnonzero(reach < 0.02)}
     assert still == {"tongueOut"}
-    tongue = rig.interior_part == TONGUE
-    assert np.abs(rig.interior_expressions[INDEX["tongueOut"], tongue]).max() > 1.0
 
 
 def test_the_jaw_moves_the_lower_teeth_and_not_the_upper() -> None:
     rig = load_rig()
-    jaw = rig.interior_expressions[INDEX["jawOpen"]]
-    assert np.abs(jaw[rig.interior_part == UPPER_TEETH]).max() == 0
-    assert jaw[rig.interior_part == LOWER_TEETH, 1].max() < -1.0
+    points = np.c_[rig.interior_neutral, np.ones(len(rig.interior_neutral))]
+    jaw = points @ rig.interior_jaw[INDEX["jawOpen"]] * rig.interior_jaw_share[:, None]
+    for part in (UPPER_TEETH, UPPER_GUM):
+        assert np.abs(jaw[rig.interior_part == part]).max() == 0
+    for part in (LOWER_TEETH, LOWER_GUM):
+        assert jaw[rig.interior_part == part, 1].max() < -1.0
+    tip = np.flatnonzero(rig.interior_part == TONGUE)[-1]
+    assert jaw[tip, 1] < -1.0
+
+
+@pytest.mark.parametrize("part", [UPPER_TEETH, LOWER_TEETH])
+def test_every_tooth_is_a_piece_of_its_own_in_its_place(part: int) -> None:
+    rig = load_rig()
+    middles = {}
+    for number in np.unique(rig.interior_tooth[rig.interior_part == part]):
+        here = (rig.interior_part == part) & (rig.interior_tooth == number)
+        middles[int(number)] = float(rig.interior_neutral[here, 0].mean())
+        touching = here[rig.interior_triangles]
+        assert (touching.all(axis=1) == touching.any(axis=1)).all()
+    assert set(middles) == {*range(11, 17), *range(21, 27)}  # incisors to the first molar
+    for side, sign in ((10, -1), (20, 1)):
+        row = [sign * middles[side + place] for place in range(1, 7)]
+        assert row == sorted(row)
+        assert row[0] > 0
+
+
+def test_teeth_have_the_proportions_of_teeth() -> None:
+    rig = load_rig()
+
+    def size(part: int, number: int) -> tuple[float, float]:
+        here = (rig.interior_part == part) & (rig.interior_tooth == number)
+        extent = np.ptp(rig.interior_neutral[here], axis=0)
+        return float(extent[0]), float(extent[1])
+
+    width, height = size(UPPER_TEETH, 11)
+    assert 0.7 < width < 1.0
+    assert 1.1 < height / width < 1.4
+    assert size(UPPER_TEETH, 12)[0] < 0.85 * width  # the lateral incisor is narrower
+    assert size(LOWER_TEETH, 11)[0] < 0.7 * width  # lower incisors are the narrowest
+
+
+def test_the_tongue_is_a_grid_and_the_bag_lies_around_everything() -> None:
+    rig = load_rig()
+    tongue = rig.interior_neutral[rig.interior_part == TONGUE]
+    rows = tongue.reshape(TONGUE_ROWS, -1, 3)
+    assert (np.diff(rows[:, rows.shape[1] // 2, 2]) > 0).all()  # from root to tip
+    bag = rig.interior_neutral[rig.interior_part == BAG]
+    assert np.ptp(bag[:, 0]) > np.ptp(tongue[:, 0])
+    assert bag[:, 2].min() < tongue[:, 2].min()
 
 
 def test_left_and_right_are_the_subjects() -> None:

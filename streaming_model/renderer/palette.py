@@ -29,11 +29,19 @@ UPPER_LIP: Final = (
     61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191,
     78,
 )
+FACE: Final = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
+    148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)
 # fmt: on
-TOOTH: Final = np.array([240, 228, 208], np.float32)  # under white light
-SCLERA_SHARE: Final = 1.0  # teeth are about as bright as the white of the eyes
+TOOTH: Final = np.array([240, 229, 211], np.float32)  # under white light
+WARMTH: Final = 0.95  # a tooth has at most this much blue for its red, unless all is cool
+SCLERA: Final = np.array([1.03, 0.99, 0.97], np.float32)  # over its own brightness
 TYPICAL_SKIN: Final = np.array([1.10, 0.98, 0.92], np.float32)  # over its own brightness
-FLESH: Final = np.array([176, 84, 82], np.float32)  # gums and tongue under white light
+FLESH: Final = np.array([190, 86, 86], np.float32)  # gums and tongue under white light
+MONOCHROME: Final = (0.9, 3.5)  # spread of hues beside the ramp: a tinted print, a coloured face
+FLAT: Final = (0.15, 0.45)  # share of a face without any texture: a photograph, a flat drawing
+FLAT_SIDE: Final = 256  # pixels of the picture for which that holds
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,9 @@ class Palette:
     Attributes:
         skin: a well-lit part of the skin near the mouth.
         tooth, gum, tongue, cavity: what the mouth shows when it opens.
-        colourfulness: 0 in a grey picture, 1 in a coloured one.
+        ink: the dark of the face's own lines.
+        colourfulness: 0 in a grey or tinted picture, 1 in a coloured one.
+        flatness: 1 in a drawing of flat areas, 0 in a photograph or painting.
         light: [2] brightness at the picture's left and right cheek over the brighter one.
     """
 
@@ -52,7 +62,9 @@ class Palette:
     gum: Floats
     tongue: Floats
     cavity: Floats
+    ink: Floats
     colourfulness: float
+    flatness: float
     light: Floats
 
 
@@ -61,36 +73,84 @@ def read_palette(picture: NDArray[np.uint8], landmarks: Floats) -> Palette:
     left = _patch(picture, landmarks, RIGHT_CHEEK)
     right = _patch(picture, landmarks, LEFT_CHEEK)
     lips = np.concatenate([_patch(picture, landmarks, part) for part in (LOWER_LIP, UPPER_LIP)])
+    face = _patch(picture, landmarks, FACE)
     brightness = np.array([np.percentile(patch @ LUMA, 70) for patch in (left, right)], np.float32)
-    brighter = left if brightness[0] > brightness[1] else right
-    skin = _at_percentile(brighter, 75)
+    skin = _at_percentile(left if brightness[0] > brightness[1] else right, 75)
     lip = lips.mean(axis=0)
-    colourfulness = min(float(np.ptp(skin)) / max(float(skin.max()), 1.0) / 0.2, 1.0)
-    light = np.clip(brightness / brightness.max(), 0.55, 1.0)
-    # The skin's colour is the light's (and the varnish's) times that of a typical skin.
-    light_hue = skin / float(skin @ LUMA) / TYPICAL_SKIN
+    ramp = _Ramp(face)
     level = float(skin @ LUMA)
+    # The skin's colour is the light's (and the varnish's) times that of a typical skin.
+    light_hue = skin / level / TYPICAL_SKIN
     # Dark skin says little of the light: the white of the eyes then says more.
-    white = max(level, SCLERA_SHARE * _sclera_brightness(picture, landmarks))
-    tooth = TOOTH / float(TOOTH @ LUMA) * white * 1.08
-    tooth = tooth * light_hue ** (0.8 * level / white)
+    sclera = _sclera(picture, landmarks)
+    white = max(level, float(sclera @ LUMA))
+    brightest = 1.03 * float(np.percentile(face @ LUMA, 97))
+    tooth = TOOTH * light_hue ** (0.4 * level / white)
+    if sclera.any():
+        tooth = tooth * (sclera / float(sclera @ LUMA) / SCLERA) ** 0.4
+    tooth[2] = min(tooth[2], max(WARMTH, _blueness(sclera), _blueness(lip)) * tooth[0])
+    tooth *= min(1.04 * white, brightest) / float(tooth @ LUMA)
     pink = FLESH / float(FLESH @ LUMA) * max(level, 0.75 * white) * light_hue**0.7
-    flesh = 0.5 * lip + 0.33 * pink
+    flesh = 0.48 * lip + 0.36 * pink
 
     def painted(colour: Floats) -> Floats:
-        grey = np.full(3, float(colour @ LUMA))
-        mixed = grey + colourfulness * (colour - grey)
-        return np.asarray(mixed * min(1.0, 245.0 / float(mixed.max())), np.float32)
+        return np.asarray(ramp.paint(colour) * min(1.0, 248.0 / float(colour.max())), np.float32)
 
     return Palette(
         skin=np.asarray(skin, np.float32),
         tooth=painted(tooth),
         gum=painted(flesh * 0.95),
         tongue=painted(flesh * np.array([1.0, 0.92, 0.92])),
-        cavity=painted(flesh * np.array([0.40, 0.24, 0.24])),
-        colourfulness=colourfulness,
-        light=np.asarray(light, np.float32),
+        cavity=painted(flesh * np.array([0.40, 0.17, 0.17])),
+        ink=_at_percentile(face, 3),
+        colourfulness=ramp.colourfulness,
+        flatness=_flatness(picture, landmarks),
+        light=np.asarray(np.clip(brightness / brightness.max(), 0.55, 1.0), np.float32),
     )
+
+
+class _Ramp:
+    """The line of tints that a picture's greys have become: by toning, chalk or varnish."""
+
+    def __init__(self, face: Floats) -> None:
+        level = face @ LUMA
+        tint = face - level[:, None]
+        self.span = np.percentile(level, (1, 99))
+        self.curve = np.linalg.lstsq(self._powers(level), tint)[0]
+        # In the dark all hues lie close together.
+        beside = (tint - self._powers(level) @ self.curve).std(axis=0)[[0, 2]].mean()
+        spread = float(beside) * 150.0 / max(float(np.median(level)), 30.0)
+        self.colourfulness = _rise(spread, MONOCHROME)
+
+    def paint(self, colour: Floats) -> Floats:
+        """Returns `colour` [3] as this picture would show it."""
+        level = np.array([float(colour @ LUMA)])
+        on_ramp = level + (self._powers(level) @ self.curve)[0]
+        return np.asarray(on_ramp + self.colourfulness * (colour - on_ramp), np.float32)
+
+    def _powers(self, level: Floats) -> Floats:
+        share = np.clip(level, *self.span) / 255.0
+        return np.asarray(np.stack([np.ones_like(share), share, share * share], axis=-1))
+
+
+def _flatness(picture: NDArray[np.uint8], landmarks: Floats) -> float:
+    """Returns how much of the face is one even colour from pixel to pixel, as a rise 0..1."""
+    small = cv2.resize(picture, (FLAT_SIDE, FLAT_SIDE), interpolation=cv2.INTER_AREA)
+    grey = (small @ LUMA).astype(np.float32)
+    square = np.ones((3, 3), np.uint8)
+    range_here = cv2.dilate(grey, square) - cv2.erode(grey, square)
+    scaled = landmarks * (FLAT_SIDE / len(picture))
+    mask = np.zeros(grey.shape, np.uint8)
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.round(scaled[:, :2]).astype(np.int32)), 1)
+    return _rise(float((range_here[mask > 0] < 1.5).mean()), FLAT) if mask.any() else 0.0
+
+
+def _rise(value: float, span: tuple[float, float]) -> float:
+    return min(max((value - span[0]) / (span[1] - span[0]), 0.0), 1.0)
+
+
+def _blueness(colour: Floats) -> float:
+    return float(colour[2]) / max(float(colour[0]), 1.0)
 
 
 def _patch(picture: NDArray[np.uint8], landmarks: Floats, outline: tuple[int, ...]) -> Floats:
@@ -104,8 +164,8 @@ def _patch(picture: NDArray[np.uint8], landmarks: Floats, outline: tuple[int, ..
     return picture[mask > 0].astype(np.float32)
 
 
-def _sclera_brightness(picture: NDArray[np.uint8], landmarks: Floats) -> float:
-    """Returns the brightness of the white of the eyes, 0 if none is seen."""
+def _sclera(picture: NDArray[np.uint8], landmarks: Floats) -> Floats:
+    """Returns the white of the eyes [3], black if none is seen."""
     mask = np.zeros(picture.shape[:2], np.uint8)
     for name in ("left_eye", "right_eye"):
         upper, lower = CONTOURS[name]
@@ -114,8 +174,8 @@ def _sclera_brightness(picture: NDArray[np.uint8], landmarks: Floats) -> float:
     for iris in (landmarks[468:473, :2], landmarks[473:478, :2]):
         radius = 1.15 * float(np.linalg.norm(iris[1:] - iris[0], axis=1).mean())
         cv2.circle(mask, np.round(iris[0]).astype(int).tolist(), round(radius), 0, -1)
-    seen = picture[mask > 0].astype(np.float32) @ LUMA
-    return float(np.percentile(seen, 75)) if len(seen) >= 12 else 0.0
+    seen = picture[mask > 0].astype(np.float32)
+    return _at_percentile(seen, 75) if len(seen) >= 12 else np.zeros(3, np.float32)
 
 
 def _at_percentile(pixels: Floats, percentile: float) -> Floats:

@@ -22,7 +22,8 @@ from streaming_model.errors import ModelFileError
 WEIGHTS: Final = Path(__file__).parents[1] / "weights" / "rig"
 RIG_FILE: Final = WEIGHTS / "rig.safetensors"
 SKULL_FILE: Final = WEIGHTS / "skull.safetensors"
-UPPER_TEETH, LOWER_TEETH, UPPER_GUM, LOWER_GUM, TONGUE = range(5)
+UPPER_TEETH, LOWER_TEETH, UPPER_GUM, LOWER_GUM, TONGUE, BAG = range(6)
+TONGUE_ROWS: Final = 14  # the tongue's vertices are a grid, its rows from root to tip
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -64,8 +65,13 @@ class Rig:
             then of the three rings (mouth, left eye, right eye).
         mouth, left_eye, right_eye: the openings.
         eye_centres, eye_radii: the eyeballs, left then right.
-        interior_neutral, interior_triangles, interior_part, interior_expressions: teeth,
-            gums and tongue; the part of each vertex is one of the module's constants.
+        interior_neutral, interior_triangles: teeth, gums, tongue and mouth bag.
+        interior_part: [n] which of the module's constants each vertex is.
+        interior_tooth: [n] 11..16 and 21..26 from the middle outwards, 0 if no tooth; the
+            picture's left is 1x.
+        interior_light: [n] how much light gets there for the shape around it, 0..1.
+        interior_jaw_share: [n] how far the vertex follows the jaw, 0..1.
+        interior_jaw: [52, 4, 3] the jaw's displacement, (x, y, z, 1) @ interior_jaw.
         skull_points, skull_triangles: [n, 3], [m, 3] face, head and neck in one coarse surface.
     """
 
@@ -85,7 +91,10 @@ class Rig:
     interior_neutral: Floats
     interior_triangles: Indices
     interior_part: Indices
-    interior_expressions: Floats
+    interior_tooth: Indices
+    interior_light: Floats
+    interior_jaw_share: Floats
+    interior_jaw: Floats
     skull_points: Floats
     skull_triangles: Indices
 
@@ -131,7 +140,10 @@ def load_rig() -> Rig:
         interior_neutral=arrays["interior_neutral"],
         interior_triangles=indices["interior_triangles"],
         interior_part=indices["interior_part"],
-        interior_expressions=arrays["interior_expressions"],
+        interior_tooth=indices["interior_tooth"],
+        interior_light=arrays["interior_light"],
+        interior_jaw_share=arrays["interior_jaw_share"],
+        interior_jaw=arrays["interior_jaw"],
         skull_points=arrays["skull_points"],
         skull_triangles=indices["skull_triangles"],
     )

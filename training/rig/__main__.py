@@ -99,13 +99,15 @@ def build(source: Source, canonical: NDArray[np.float64]) -> dict[str, NDArray[n
     small = {
         "identity": source.identities[:IDENTITY_COUNT, face.source_index],
         "expressions": expressions[:, face.source_index],
-        "interior_expressions": interior.expressions,
+        "interior_light": interior.light,
+        "interior_jaw_share": interior.jaw_share,
         **spread_maps(face, points, bound),
     }
     exact = {
         "neutral": points,
         "edge_distance": face.edge_distance,
         "interior_neutral": interior.points,
+        "interior_jaw": interior.jaw,
         "eye_centres": np.stack([(eye.max(axis=0) + eye.min(axis=0)) / 2 for eye in eyes]),
         "eye_radii": np.array([np.ptp(eye[:, 0]) / 2 for eye in eyes]),
     }
@@ -115,6 +117,7 @@ def build(source: Source, canonical: NDArray[np.float64]) -> dict[str, NDArray[n
         "bound_landmarks": bound,
         "interior_triangles": interior.triangles,
         "interior_part": interior.part,
+        "interior_tooth": interior.tooth,
     }
     for name, loop in (
         ("mouth", face.mouth),

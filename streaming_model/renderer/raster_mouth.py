@@ -1,0 +1,413 @@
+"""Compiled drawing of the mouth: place, draw with depth, and lay between the lips.
+
+Plain loops over arrays, compiled once and cached on disk; every kernel releases the GIL.
+Pixel (x, y) has its centre at integer coordinates. Knows nothing of portraits.
+"""
+
+# The kernels are long because a call per pixel would cost more than the pixel.
+# ruff: noqa: C901
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+FAR = -1e30
+SUBCOLUMNS = 4
+SLACK = 1e-4  # of a triangle, so that rounding opens no cracks between neighbours
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def place(
+    out: NDArray[np.float32],
+    rest: NDArray[np.float32],
+    follow: NDArray[np.float32],
+    jaw: NDArray[np.float32],
+    turn: NDArray[np.float32],
+    offset: NDArray[np.float32],
+) -> None:
+    """Writes turn (rest + follow @ jaw) + offset to `out` [V, 3].
+
+    `rest` [V, 3], `follow` [V, 4], `jaw` [4, 3], `turn` [3, 3], `offset` [3].
+    """
+    for v in range(rest.shape[0]):
+        x, y, z = rest[v, 0], rest[v, 1], rest[v, 2]
+        a, b, c, d = follow[v, 0], follow[v, 1], follow[v, 2], follow[v, 3]
+        if d != 0.0:
+            x += a * jaw[0, 0] + b * jaw[1, 0] + c * jaw[2, 0] + d * jaw[3, 0]
+            y += a * jaw[0, 1] + b * jaw[1, 1] + c * jaw[2, 1] + d * jaw[3, 1]
+            z += a * jaw[0, 2] + b * jaw[1, 2] + c * jaw[2, 2] + d * jaw[3, 2]
+        out[v, 0] = turn[0, 0] * x + turn[0, 1] * y + turn[0, 2] * z + offset[0]
+        out[v, 1] = turn[1, 0] * x + turn[1, 1] * y + turn[1, 2] * z + offset[1]
+        out[v, 2] = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2] * z + offset[2]
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def draw_solid(
+    image: NDArray[np.float32],
+    depth: NDArray[np.float32],
+    points: NDArray[np.float32],
+    colours: NDArray[np.float32],
+    triangles: NDArray[np.int32],
+) -> None:
+    """Draws triangles with a colour per vertex [V, 3] into `image` [h, w, 3], nearest first.
+
+    `points` [V, 3] are pixels and depth (larger is nearer); `depth` [h, w] is the buffer.
+    Triangles turned away are not drawn.
+    """
+    height, width = depth.shape
+    for t in range(triangles.shape[0]):
+        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        xi, yi = points[i, 0], points[i, 1]
+        xj, yj = points[j, 0], points[j, 1]
+        xk, yk = points[k, 0], points[k, 1]
+        area = (xj - xi) * (yk - yi) - (xk - xi) * (yj - yi)
+        if area >= -1e-6:
+            continue
+        top = max(0, int(np.ceil(min(yi, yj, yk))))
+        bottom = min(height - 1, int(np.floor(max(yi, yj, yk))))
+        left = max(0, int(np.ceil(min(xi, xj, xk))))
+        right = min(width - 1, int(np.floor(max(xi, xj, xk))))
+        if top > bottom or left > right:
+            continue
+        inverse = 1.0 / area
+        bx, by = (yk - yi) * inverse, -(xk - xi) * inverse
+        cx, cy = -(yj - yi) * inverse, (xj - xi) * inverse
+        zi, zj, zk = points[i, 2], points[j, 2], points[k, 2]
+        ri, gi, ui = colours[i, 0], colours[i, 1], colours[i, 2]
+        rj, gj, uj = colours[j, 0] - ri, colours[j, 1] - gi, colours[j, 2] - ui
+        rk, gk, uk = colours[k, 0] - ri, colours[k, 1] - gi, colours[k, 2] - ui
+        for y in range(top, bottom + 1):
+            b = bx * (left - xi) + by * (y - yi)
+            c = cx * (left - xi) + cy * (y - yi)
+            for x in range(left, right + 1):
+                if b >= -SLACK and c >= -SLACK and b + c <= 1.0 + SLACK:
+                    z = zi + b * (zj - zi) + c * (zk - zi)
+                    if z > depth[y, x]:
+                        depth[y, x] = z
+                        image[y, x, 0] = ri + b * rj + c * rk
+                        image[y, x, 1] = gi + b * gj + c * gk
+                        image[y, x, 2] = ui + b * uj + c * uk
+                b += bx
+                c += cx
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def cover_triangles(
+    mask: NDArray[np.float32],
+    points: NDArray[np.float32],
+    triangles: NDArray[np.int32],
+    supersampling: int,
+) -> None:
+    """Adds to `mask` [h, w] the share of each pixel under triangles given in finer pixels."""
+    height, width = mask.shape[0] * supersampling, mask.shape[1] * supersampling
+    seen = np.zeros((height, width), np.uint8)
+    share = np.float32(1.0 / supersampling**2)
+    for t in range(triangles.shape[0]):
+        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        xi, yi = points[i, 0], points[i, 1]
+        xj, yj = points[j, 0], points[j, 1]
+        xk, yk = points[k, 0], points[k, 1]
+        area = (xj - xi) * (yk - yi) - (xk - xi) * (yj - yi)
+        if area >= -1e-6:
+            continue
+        inverse = 1.0 / area
+        top = max(0, int(np.ceil(min(yi, yj, yk))))
+        bottom = min(height - 1, int(np.floor(max(yi, yj, yk))))
+        left = max(0, int(np.ceil(min(xi, xj, xk))))
+        right = min(width - 1, int(np.floor(max(xi, xj, xk))))
+        for y in range(top, bottom + 1):
+            for x in range(left, right + 1):
+                b = ((x - xi) * (yk - yi) - (xk - xi) * (y - yi)) * inverse
+                c = ((xj - xi) * (y - yi) - (x - xi) * (yj - yi)) * inverse
+                if b >= 0.0 and c >= 0.0 and b + c <= 1.0 and seen[y, x] == 0:
+                    seen[y, x] = 1
+                    mask[y // supersampling, x // supersampling] += share
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def cover_between(
+    cover: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    upper: NDArray[np.float32],
+    lower: NDArray[np.float32],
+    left: int,
+    top: int,
+) -> None:
+    """Writes to `cover` [h, w] the share of each pixel that lies between two chains.
+
+    `upper` and `lower` [n, 2] run from left to right; `left`, `top` are the pixel of
+    cover[0, 0]. `rows` [2, w] receives where the chains cross each column, in rows of `cover`.
+    Exact in y, box-filtered in x. Where the lower chain is above the upper one, or beside
+    them, nothing is covered.
+    """
+    height, width = cover.shape
+    cover[:] = 0.0
+    share = np.float32(1.0 / SUBCOLUMNS)
+    at_upper, at_lower = 0, 0
+    for x in range(width):
+        rows[0, x], rows[1, x] = 0.0, 0.0
+        for sub in range(SUBCOLUMNS):
+            at = float(left + x - 0.5 + (sub + 0.5) * share)
+            at_upper = _segment(upper, at_upper, at)
+            at_lower = _segment(lower, at_lower, at)
+            if at_upper < 0 or at_lower < 0:
+                at_upper, at_lower = 0, 0
+                continue
+            above = _crossing(upper, at_upper, at) - top
+            below = _crossing(lower, at_lower, at) - top
+            if sub == SUBCOLUMNS // 2:
+                rows[0, x], rows[1, x] = above, below
+            if below <= above:
+                continue
+            start, end = above + 0.5, below + 0.5
+            first, last = max(0, int(np.floor(start))), min(height - 1, int(np.floor(end)))
+            for y in range(first, last + 1):
+                cover[y, x] += share * (min(end, y + 1.0) - max(start, float(y)))
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def _segment(chain: NDArray[np.float32], start: int, x: float) -> int:
+    """Returns the first segment from `start` on that crosses column x, else any, else -1."""
+    count = chain.shape[0] - 1
+    for step in range(count):
+        index = start + step
+        if index >= count:
+            index -= count
+        if chain[index, 0] <= x < chain[index + 1, 0]:
+            return index
+    return -1
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy", inline="always")
+def _crossing(chain: NDArray[np.float32], index: int, x: float) -> float:
+    x0, x1 = chain[index, 0], chain[index + 1, 0]
+    return float(chain[index, 1] + (chain[index + 1, 1] - chain[index, 1]) * (x - x0) / (x1 - x0))
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def reduce_and_blur(
+    out: NDArray[np.float32],
+    image: NDArray[np.float32],
+    supersampling: int,
+    taps: NDArray[np.float32],
+) -> None:
+    """Writes to `out` [h, w, 3] the means of blocks of `image`, blurred by `taps` both ways.
+
+    `taps` [r + 1] are the middle and one side of a symmetric filter; pixels nearer than r to
+    the border see it repeated.
+    """
+    height, width = out.shape[0], out.shape[1]
+    reach = taps.shape[0] - 1
+    share = np.float32(1.0 / supersampling**2)
+    small = np.empty((height, width + 2 * reach, 3), np.float32)
+    across = np.empty((height + 2 * reach, width, 3), np.float32)
+    for y in range(height):
+        for x in range(width):
+            for channel in range(3):
+                total = np.float32(0.0)
+                for down in range(supersampling):
+                    for right in range(supersampling):
+                        total += image[y * supersampling + down, x * supersampling + right, channel]
+                small[y, x + reach, channel] = total * share
+        for x in range(reach):
+            for channel in range(3):
+                small[y, x, channel] = small[y, reach, channel]
+                small[y, width + reach + x, channel] = small[y, width + reach - 1, channel]
+        for x in range(width):
+            for channel in range(3):
+                total = taps[0] * small[y, x + reach, channel]
+                for tap in range(1, reach + 1):
+                    total += taps[tap] * (
+                        small[y, x + reach - tap, channel] + small[y, x + reach + tap, channel]
+                    )
+                across[y + reach, x, channel] = total
+    for y in range(reach):
+        across[y] = across[reach]
+        across[height + reach + y] = across[height + reach - 1]
+    for y in range(height):
+        for x in range(width):
+            for channel in range(3):
+                total = taps[0] * across[y + reach, x, channel]
+                for tap in range(1, reach + 1):
+                    total += taps[tap] * (
+                        across[y + reach - tap, x, channel] + across[y + reach + tap, x, channel]
+                    )
+                out[y, x, channel] = total
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def blur_cover(cover: NDArray[np.float32], taps: NDArray[np.float32]) -> None:
+    """Blurs `cover` [h, w] in place by `taps` [r + 1]; beyond the border nothing is covered."""
+    height, width = cover.shape
+    reach = taps.shape[0] - 1
+    across = np.zeros((height, width), np.float32)
+    for y in range(height):
+        for x in range(width):
+            total = taps[0] * cover[y, x]
+            for tap in range(1, reach + 1):
+                if x >= tap:
+                    total += taps[tap] * cover[y, x - tap]
+                if x + tap < width:
+                    total += taps[tap] * cover[y, x + tap]
+            across[y, x] = total
+    for y in range(height):
+        for x in range(width):
+            total = taps[0] * across[y, x]
+            for tap in range(1, reach + 1):
+                if y >= tap:
+                    total += taps[tap] * across[y - tap, x]
+                if y + tap < height:
+                    total += taps[tap] * across[y + tap, x]
+            cover[y, x] = total
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def shade(
+    inside: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    light: NDArray[np.float32],
+    darkest: NDArray[np.float32],
+    under: float,
+    over: float,
+    above: float,
+) -> None:
+    """Darkens `inside` [h, w, 3] behind the lips.
+
+    `rows` [2, w] are the lips' rows, `light` [w] what comes in between them, `darkest` [2, 3]
+    the factors without any and how much half light lacks of a colour. Shadow falls `under`
+    pixels deep from the upper lip and `over` pixels from the lower one, and takes the share
+    `above` of the light at the upper lip.
+    """
+    height, width = inside.shape[0], inside.shape[1]
+    for y in range(height):
+        for x in range(width):
+            deep = max(y - rows[0, x], 0.0) / under
+            low = max(rows[1, x] - y, 0.0) / over
+            near = above / (1.0 + deep * deep) ** 2 + 0.25 / (1.0 + low * low) ** 2
+            lit = light[x] * (1.0 - near)
+            for channel in range(3):
+                least = darkest[0, channel]
+                hue = 1.0 - darkest[1, channel] * (1.0 - lit)
+                inside[y, x, channel] *= least + (1.0 - least) * lit * hue
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def add_grain(
+    inside: NDArray[np.float32], grain: NDArray[np.float32], left: float, top: float
+) -> None:
+    """Multiplies `inside` [h, w, 3] by `grain` [n, m], read from (left, top) on and repeated."""
+    height, width = inside.shape[0], inside.shape[1]
+    rows, columns = grain.shape
+    x0, y0 = int(np.floor(left)), int(np.floor(top))
+    fx, fy = np.float32(left - x0), np.float32(top - y0)
+    for y in range(height):
+        r0, r1 = (y + y0) % rows, (y + y0 + 1) % rows
+        for x in range(width):
+            c0, c1 = (x + x0) % columns, (x + x0 + 1) % columns
+            first = grain[r0, c0] + fx * (grain[r0, c1] - grain[r0, c0])
+            second = grain[r1, c0] + fx * (grain[r1, c1] - grain[r1, c0])
+            factor = first + fy * (second - first)
+            inside[y, x, 0] *= factor
+            inside[y, x, 1] *= factor
+            inside[y, x, 2] *= factor
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def lay_picture(
+    inside: NDArray[np.float32],
+    picture: NDArray[np.uint8],
+    source: NDArray[np.float32],
+    strength: float,
+    brightness: float,
+) -> None:
+    """Lays an RGBA `picture` [n, m, 4] over `inside` [h, w, 3].
+
+    `source` [2, 3] leads from a pixel of `inside` to one of `picture`.
+    """
+    height, width = inside.shape[0], inside.shape[1]
+    last_row, last_column = picture.shape[0] - 1, picture.shape[1] - 1
+    for y in range(height):
+        for x in range(width):
+            u = source[0, 0] * x + source[0, 1] * y + source[0, 2]
+            v = source[1, 0] * x + source[1, 1] * y + source[1, 2]
+            if u < 0.0 or v < 0.0 or u >= last_column or v >= last_row:
+                continue
+            column, row = int(u), int(v)
+            fu, fv = u - column, v - row
+            w11 = fu * fv
+            w10, w01 = fv - w11, fu - w11
+            w00 = 1.0 - fu - fv + w11
+            p, q = picture[row], picture[row + 1]
+            share = (
+                strength
+                / 255.0
+                * (
+                    p[column, 3] * w00
+                    + p[column + 1, 3] * w01
+                    + q[column, 3] * w10
+                    + q[column + 1, 3] * w11
+                )
+            )
+            if share <= 0.0:
+                continue
+            for channel in range(3):
+                value = (
+                    p[column, channel] * w00
+                    + p[column + 1, channel] * w01
+                    + q[column, channel] * w10
+                    + q[column + 1, channel] * w11
+                )
+                inside[y, x, channel] += share * (value * brightness - inside[y, x, channel])
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def roll_lips(
+    out: NDArray[np.uint8],
+    rows: NDArray[np.float32],
+    left: int,
+    top: int,
+    reach: float,
+    strength: NDArray[np.float32],
+) -> None:
+    """Darkens the lips of `out` where they roll in, `reach` pixels deep.
+
+    `rows` [2, w] are the lips' rows below `top`; `strength` [2, w] of the shade at the edge.
+    """
+    deep = int(np.ceil(2.5 * reach))
+    for x in range(rows.shape[1]):
+        for lip in range(2):
+            if strength[lip, x] < 0.01:
+                continue
+            edge = rows[lip, x]
+            first = int(np.floor(edge)) - deep if lip == 0 else int(np.floor(edge))
+            for y in range(first, first + deep + 1):
+                row = top + y
+                if row < 0 or row >= out.shape[0]:
+                    continue
+                away = max(edge - y if lip == 0 else y - edge, 0.0) / reach
+                factor = np.float32(1.0 - strength[lip, x] * np.exp(-away * away))
+                for channel in range(3):
+                    value = np.float32(out[row, left + x, channel])
+                    out[row, left + x, channel] = np.uint8(value * factor + 0.5)
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def lay_over(
+    out: NDArray[np.uint8],
+    inside: NDArray[np.float32],
+    cover: NDArray[np.float32],
+    left: int,
+    top: int,
+) -> None:
+    """Mixes `inside` [h, w, 3] into `out` at (left, top) by `cover` [h, w]."""
+    for y in range(cover.shape[0]):
+        for x in range(cover.shape[1]):
+            share = min(cover[y, x], np.float32(1.0))
+            if share <= 0.002:
+                continue
+            for channel in range(3):
+                below = np.float32(out[top + y, left + x, channel])
+                mixed = below + share * (inside[y, x, channel] - below)
+                out[top + y, left + x, channel] = np.uint8(min(max(mixed + 0.5, 0.0), 255.0))
