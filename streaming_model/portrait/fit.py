@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from streaming_model.motion_space import ARKIT_NAMES
 from streaming_model.rig import Rig
+from streaming_model.rig.unfold import FACING, Unfolder, facing
 
 Floats = NDArray[np.float64]
 
 ROUNDS: Final = 8
+UNFOLD_ROUNDS: Final = 40
 DEPTH_WEIGHT: Final = 0.35  # trust in the landmark net's z beside its x and y
 IDENTITY_RIDGE: Final = 0.04
 EXPRESSION_RIDGE: Final = 0.35
@@ -123,18 +125,26 @@ def fit_rig(rig: Rig, landmarks: NDArray[np.float32], scores: Mapping[str, float
     origin = np.array([translation[0], -translation[1]])
     targets, is_closed = contour_targets(rig, landmarks, moved)
     residual = _residuals(rig, seen, moved, targets)
-    rest = posed.copy()
-    rest[:, :2] += (rig.spread_residual.astype(np.float64) @ residual) / scale
+    rest = posed.astype(np.float32)
+    rest[:, :2] += ((rig.spread_residual.astype(np.float64) @ residual) / scale).astype(np.float32)
+    _unfold(rig, rest, posed.astype(np.float32))
     return Fit(
         scale=float(scale),
         origin=origin.astype(np.float32),
         rotation=rotation.astype(np.float32),
-        rest=rest.astype(np.float32),
+        rest=rest,
         posed=posed.astype(np.float32),
         translation=np.zeros(3, np.float32),
         own_expression=expression.astype(np.float32),
         mouth_is_closed=is_closed,
     )
+
+
+def _unfold(rig: Rig, rest: NDArray[np.float32], posed: NDArray[np.float32]) -> None:
+    """Draws the residual warp back, in place, where it folds what faces the viewer."""
+    rings = np.concatenate([getattr(rig, name).ring for name in CONTOURS])
+    watched = facing(posed, rig.triangles) > FACING
+    Unfolder(posed, rig.triangles, watched=watched, held=rings).smooth(rest, rounds=UNFOLD_ROUNDS)
 
 
 class _Basis:

@@ -21,6 +21,7 @@ from streaming_model.renderer.openings import Pair
 from streaming_model.renderer.relief import light_of, light_range, relief_of
 from streaming_model.renderer.surface import displaced, rotation_matrix
 from streaming_model.rig import Rig
+from streaming_model.rig.unfold import FACING, Unfolder, facing
 
 Floats = NDArray[np.float32]
 
@@ -30,7 +31,7 @@ LID_SLIDE: Final = 0.30  # how far lid skin slides in from above, as a share of 
 SATURATION: Final = 0.6  # share of an expression that a portrait already showing it lacks
 RELAXED: Final = 0.85  # share of its own expression that a speaking portrait lets go
 OWN_LEAST: Final = 0.06  # of an own coefficient: less than this is the fit's noise
-FULL_SPEECH: Final = 0.7  # weighted sum of the mouth's coefficients from which a portrait speaks
+FULL_SPEECH: Final = 0.5  # weighted sum of the mouth's coefficients from which a portrait speaks
 # Coefficients that say nothing of speech, or at small values much: the lips mean to meet.
 SPEECH_WEIGHTS: Final = {
     "mouthSmile": 0.0,
@@ -63,6 +64,12 @@ SATURATING: Final = (
 # fmt: on
 ROUNDNESS: Final = 0.75  # share of a round opening in the mouth's
 ROUND_POWER: Final = 0.65  # of 1 - x^2 from corner to corner; 0.5 is an ellipse
+MOST_AT_ONCE: Final = 3.5  # sum of the mouth's coefficients that a face can show
+UNFOLD_NEAR: Final = 0.6  # of an edge's motion: nearer than this skin may fold into it
+UNFOLD_ROUNDS: Final = 12
+UNFOLD_ROUNDS_EACH: Final = 40
+JAW: Final = INDEX["jawOpen"]
+CLOSE: Final = INDEX["mouthClose"]
 FRAME_REACH_CM: Final = 1.8  # over which the fitted face's own proportions are taken
 FRAME_STIFFNESS: Final = 0.25  # share of the rig's proportions in them
 FRAME_RANGE: Final = (0.7, 1.3)  # least and most stretch of an expression
@@ -87,6 +94,8 @@ class Expression:
         self.deltas = _camera_deltas(rig, fit)
         self._round_lips()
         self._close_lips()
+        self._unfolder = _unfolder(rig, self.rest)
+        self._unfold_each()
         self._lacking = _lacking(portrait.blendshapes)
         self._own = _own_mouth(fit)
         self.lid_slide = np.stack(
@@ -111,7 +120,12 @@ class Expression:
         """
         share = closing_share(motion)
         coefficients = motion[: len(self.deltas)] * (1.0 - (1.0 - share) * self._lacking)
+        together = float(np.abs(coefficients) @ MOUTH)
+        if together > MOST_AT_ONCE:
+            coefficients *= 1.0 + MOUTH_MASK * (MOST_AT_ONCE / together - 1.0)
         coefficients -= share * self._own
+        # Lips that meet cannot come any closer.
+        coefficients[CLOSE] = min(coefficients[CLOSE], max(float(motion[JAW]), 0.0))
         return np.asarray(coefficients, np.float32)
 
     def shape(self, motion: Floats) -> Floats:
@@ -121,12 +135,20 @@ class Expression:
             points += closing_share(motion) * self._closing
         for pair in (self.mouth, self.left_eye, self.right_eye):
             pair.keep_apart(points)
+        self._unfolder.smooth(points, rounds=UNFOLD_ROUNDS)
         return points
 
     def light(self, motion: Floats) -> Floats:
         """Returns how much brighter each vertex [V] becomes by the skin's new slopes, 1 at rest."""
         change = self.effective(motion) @ self._relief
         return np.asarray(np.clip(1.0 + change, self._least_light, self._most_light), np.float32)
+
+    def _unfold_each(self) -> None:
+        """Keeps every coefficient by itself from folding the face."""
+        for delta in self.deltas:
+            points = self.rest + delta
+            self._unfolder.smooth(points, rounds=UNFOLD_ROUNDS_EACH)
+            delta[:] = points - self.rest
 
     def _round_lips(self) -> None:
         """Gives what opens the mouth a round opening between whatever lips the picture has."""
@@ -159,8 +181,8 @@ class Expression:
     def _contact(self, moved: Floats) -> Floats:
         """Returns the displacement [V, 3] after which `moved` takes both lips the same way."""
         below, above = self.mouth.facing(moved)
-        upper = (below - moved[self.mouth.upper]) / 2
-        lower = (above - moved[self.mouth.lower]) / 2
+        upper = np.float32(0.5) * (below - moved[self.mouth.upper])
+        lower = np.float32(0.5) * (above - moved[self.mouth.lower])
         return self.mouth.spread_over(self.mouth.ring_deltas(upper, lower))
 
     def _blink(self, eye: Pair, side: str) -> Floats:
@@ -199,18 +221,23 @@ def closing_share(motion: Floats) -> float:
     return share * share * (3.0 - 2.0 * share)
 
 
-def _speech_weights() -> Floats:
-    """Returns how much each coefficient says that the mouth speaks, [52]."""
+def _speech_weights(special: Mapping[str, float]) -> Floats:
+    """Returns the weight of each of the mouth's coefficients [52], 1 or that in `special`.
+
+    Pairs share theirs.
+    """
     weights = np.zeros(len(ARKIT_NAMES), np.float32)
     for index, name in enumerate(ARKIT_NAMES):
         if name.startswith(("mouth", "jaw")):
             one_side = name.removesuffix("Left").removesuffix("Right")
             is_pair = f"{one_side}Left" in INDEX and one_side != "mouth"
-            weights[index] = SPEECH_WEIGHTS.get(one_side, 1.0) / (2.0 if is_pair else 1.0)
+            weights[index] = special.get(one_side, 1.0) / (2.0 if is_pair else 1.0)
     return weights
 
 
-SPEECH: Final = _speech_weights()
+SPEECH: Final = _speech_weights(SPEECH_WEIGHTS)
+MOUTH: Final = _speech_weights({})
+MOUTH_MASK: Final = (MOUTH > 0).astype(np.float32)
 
 
 def _lacking(scores: Mapping[str, float]) -> Floats:
@@ -227,6 +254,16 @@ def _own_mouth(fit: Fit) -> Floats:
     for name in OWN_MOUTH:
         own[INDEX[name]] = RELAXED * max(float(fit.own_expression[INDEX[name]]) - OWN_LEAST, 0.0)
     return own
+
+
+def _unfolder(rig: Rig, rest: Floats) -> Unfolder:
+    """Watches all skin that faces the viewer, up to lips and lids, which may meet."""
+    openings = (rig.mouth, rig.left_eye, rig.right_eye)
+    near = sum(np.abs(opening.spread).sum(axis=1) for opening in openings)
+    skin = np.asarray(near, np.float32)[rig.triangles].max(axis=1) < UNFOLD_NEAR
+    watched = skin & (facing(rest, rig.triangles) > FACING)
+    rings = np.concatenate([opening.ring for opening in openings])
+    return Unfolder(rest, rig.triangles, watched=watched, held=rings)
 
 
 def _camera_deltas(rig: Rig, fit: Fit) -> Floats:
