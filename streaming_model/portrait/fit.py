@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 
 ROUNDS: Final = 8
 UNFOLD_ROUNDS: Final = 40
+ROOM: Final = 0.3  # least share of its area that the residual warp leaves a triangle
 DEPTH_WEIGHT: Final = 0.35  # trust in the landmark net's z beside its x and y
 IDENTITY_RIDGE: Final = 0.04
 EXPRESSION_RIDGE: Final = 0.35
@@ -144,7 +145,8 @@ def _unfold(rig: Rig, rest: NDArray[np.float32], posed: NDArray[np.float32]) -> 
     """Draws the residual warp back, in place, where it folds what faces the viewer."""
     rings = np.concatenate([getattr(rig, name).ring for name in CONTOURS])
     watched = facing(posed, rig.triangles) > FACING
-    Unfolder(posed, rig.triangles, watched=watched, held=rings).smooth(rest, rounds=UNFOLD_ROUNDS)
+    unfolder = Unfolder(posed, rig.triangles, watched=watched, held=rings)
+    unfolder.smooth(rest, rounds=UNFOLD_ROUNDS, least=ROOM)
 
 
 class _Basis:

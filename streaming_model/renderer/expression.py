@@ -65,9 +65,11 @@ SATURATING: Final = (
 ROUNDNESS: Final = 0.75  # share of a round opening in the mouth's
 ROUND_POWER: Final = 0.65  # of 1 - x^2 from corner to corner; 0.5 is an ellipse
 MOST_AT_ONCE: Final = 3.5  # sum of the mouth's coefficients that a face can show
-UNFOLD_NEAR: Final = 0.6  # of an edge's motion: nearer than this skin may fold into it
-UNFOLD_ROUNDS: Final = 12
+UNFOLD_NEAR: Final = (0.6, 0.6, 0.6)  # of an edge's motion: skin that takes more may fold
+UNFOLD_ROUNDS: Final = 24
 UNFOLD_ROUNDS_EACH: Final = 40
+ROOM: Final = 0.15  # least share of its area that a frame leaves a triangle
+ROOM_EACH: Final = 0.3  # and one coefficient by itself
 JAW: Final = INDEX["jawOpen"]
 CLOSE: Final = INDEX["mouthClose"]
 FRAME_REACH_CM: Final = 1.8  # over which the fitted face's own proportions are taken
@@ -91,6 +93,8 @@ class Expression:
         self.mouth = Pair(rig.mouth, self.rest)
         self.left_eye = Pair(rig.left_eye, self.rest)
         self.right_eye = Pair(rig.right_eye, self.rest)
+        for pair in (self.mouth, self.left_eye, self.right_eye):
+            pair.keep_apart(self.rest)  # as every frame does: rest is one of them
         self.deltas = _camera_deltas(rig, fit)
         self._round_lips()
         self._close_lips()
@@ -110,6 +114,7 @@ class Expression:
         self.rest[:, 2] = depth + opacity * (self.rest[:, 2] - depth)
         joined = deltas + opacity[:, None] * (self.deltas - deltas)
         self.deltas = np.ascontiguousarray(joined, np.float32)
+        self._unfold_each()
         self._relief *= opacity
 
     def effective(self, motion: Floats) -> Floats:
@@ -135,7 +140,7 @@ class Expression:
             points += closing_share(motion) * self._closing
         for pair in (self.mouth, self.left_eye, self.right_eye):
             pair.keep_apart(points)
-        self._unfolder.smooth(points, rounds=UNFOLD_ROUNDS)
+        self._unfolder.smooth(points, rounds=UNFOLD_ROUNDS, least=ROOM)
         return points
 
     def light(self, motion: Floats) -> Floats:
@@ -147,7 +152,7 @@ class Expression:
         """Keeps every coefficient by itself from folding the face."""
         for delta in self.deltas:
             points = self.rest + delta
-            self._unfolder.smooth(points, rounds=UNFOLD_ROUNDS_EACH)
+            self._unfolder.smooth(points, rounds=UNFOLD_ROUNDS_EACH, least=ROOM_EACH)
             delta[:] = points - self.rest
 
     def _round_lips(self) -> None:
@@ -259,8 +264,9 @@ def _own_mouth(fit: Fit) -> Floats:
 def _unfolder(rig: Rig, rest: Floats) -> Unfolder:
     """Watches all skin that faces the viewer, up to lips and lids, which may meet."""
     openings = (rig.mouth, rig.left_eye, rig.right_eye)
-    near = sum(np.abs(opening.spread).sum(axis=1) for opening in openings)
-    skin = np.asarray(near, np.float32)[rig.triangles].max(axis=1) < UNFOLD_NEAR
+    skin = np.ones(len(rig.triangles), bool)
+    for opening, reach in zip(openings, UNFOLD_NEAR, strict=True):
+        skin &= np.abs(opening.spread).sum(axis=1)[rig.triangles].max(axis=1) < reach
     watched = skin & (facing(rest, rig.triangles) > FACING)
     rings = np.concatenate([opening.ring for opening in openings])
     return Unfolder(rest, rig.triangles, watched=watched, held=rings)
@@ -282,7 +288,8 @@ def _proportions(rig: Rig, fit: Fit) -> Floats:
     source = rig.neutral + np.tensordot(fit.own_expression, rig.expressions, axes=1)
     target = fit.rest @ fit.rotation
     count = len(source)
-    distance = ((rig.neutral[:, None] - rig.neutral[None]) ** 2).sum(axis=2)
+    length = (rig.neutral**2).sum(axis=1)
+    distance = length[:, None] + length - 2 * rig.neutral @ rig.neutral.T
     weight = np.exp(-distance / (2 * FRAME_REACH_CM**2))
     weight /= weight.sum(axis=1, keepdims=True)
     first = weight @ np.concatenate([source, target], axis=1)

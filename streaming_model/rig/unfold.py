@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
-LEAST_AREA: Final = 0.3  # of a triangle's area at rest, below which its corners are smoothed
-DAMPING: Final = 0.15  # of what still folds after a round: where there is no room, less moves
+DAMPING: Final = 0.3  # of what still folds after a round: where there is no room, less moves
 FACING: Final = 0.2  # cosine to the viewer of a triangle that is watched
 
 
@@ -42,8 +41,14 @@ class Unfolder:
         self._free = np.ones(len(rest), np.bool_)
         self._free[held] = False
 
-    def smooth(self, points: Floats, *, rounds: int) -> None:
-        """Draws `points` [V, 3] back, in place, where triangles shrink too much or turn over."""
+    def smooth(self, points: Floats, *, rounds: int, least: float) -> None:
+        """Draws `points` [V, 3] back, in place, where a triangle has less than a share of its area.
+
+        Args:
+            points: the moved surface.
+            rounds: most rounds of smoothing.
+            least: share of a triangle's area at rest, in the picture.
+        """
         _smooth(
             points,
             self._rest,
@@ -52,6 +57,7 @@ class Unfolder:
             self._neighbours,
             self._free,
             rounds,
+            np.float32(least),
         )
 
 
@@ -63,13 +69,6 @@ def facing(points: Floats, triangles: Indices) -> Floats:
     return np.asarray(normals[:, 2] / np.maximum(lengths, 1e-9), np.float32)
 
 
-def signed_areas(points: Floats, triangles: Indices) -> Floats:
-    """Returns twice the area [T] of each triangle in the picture, negative if turned away."""
-    a, b, c = (points[triangles[:, corner], :2] for corner in range(3))
-    first, second = b - a, c - a
-    return np.asarray(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0], np.float32)
-
-
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def _smooth(
     points: NDArray[np.float32],
@@ -79,40 +78,54 @@ def _smooth(
     neighbours: NDArray[np.int32],
     free: NDArray[np.bool_],
     rounds: int,
+    least: np.float32,
 ) -> None:
-    weight = np.empty(len(points), np.float32)
+    lack = np.empty(len(points), np.float32)
     moved = np.empty_like(points)
     for _ in range(rounds):
-        weight[:] = 0.0
-        is_folded = False
-        for t in range(len(triangles)):
-            i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-            area = (points[j, 0] - points[i, 0]) * (points[k, 1] - points[i, 1]) - (
-                points[k, 0] - points[i, 0]
-            ) * (points[j, 1] - points[i, 1])
-            still = (rest[j, 0] - rest[i, 0]) * (rest[k, 1] - rest[i, 1]) - (
-                rest[k, 0] - rest[i, 0]
-            ) * (rest[j, 1] - rest[i, 1])
-            lack = min((LEAST_AREA - area / still) / LEAST_AREA, 1.0)
-            if lack > 0.0:
-                is_folded = True
-                weight[i] = max(weight[i], lack)
-                weight[j] = max(weight[j], lack)
-                weight[k] = max(weight[k], lack)
-        if not is_folded:
+        if not _find_lack(points, rest, triangles, free, least, lack):
             return
         for v in range(len(points)):
-            if weight[v] == 0.0 or not free[v]:
-                continue
-            share = weight[v] / (starts[v + 1] - starts[v])
-            for axis in range(3):
-                own = points[v, axis] - rest[v, axis]
-                total = 0.0
-                for place in range(starts[v], starts[v + 1]):
-                    near = neighbours[place]
-                    total += points[near, axis] - rest[near, axis] - own
-                moved[v, axis] = points[v, axis] + share * total - DAMPING * weight[v] * own
-        for v in range(len(points)):
-            if weight[v] > 0.0 and free[v]:
+            if lack[v] > 0.0:
+                count = starts[v + 1] - starts[v]
                 for axis in range(3):
-                    points[v, axis] = moved[v, axis]
+                    own = points[v, axis] - rest[v, axis]
+                    total = 0.0
+                    for place in range(starts[v], starts[v + 1]):
+                        total += points[neighbours[place], axis] - rest[neighbours[place], axis]
+                    change = total / count - (1.0 + DAMPING) * own
+                    moved[v, axis] = points[v, axis] + lack[v] * change
+        for v in range(len(points)):
+            if lack[v] > 0.0:
+                points[v] = moved[v]
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def _find_lack(
+    points: NDArray[np.float32],
+    rest: NDArray[np.float32],
+    triangles: NDArray[np.int32],
+    free: NDArray[np.bool_],
+    least: np.float32,
+    lack: NDArray[np.float32],
+) -> bool:
+    """Sets how much area is lacking around each vertex, 0..1; returns whether any is."""
+    lack[:] = 0.0
+    is_folded = False
+    for t in range(len(triangles)):
+        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        share = _area(points, i, j, k) / _area(rest, i, j, k)
+        if share < least:
+            is_folded = True
+            most = min(1.0 - share / float(least), 1.0)
+            for v in (i, j, k):
+                if free[v]:
+                    lack[v] = max(lack[v], most)
+    return is_folded
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy", inline="always")
+def _area(points: NDArray[np.float32], i: int, j: int, k: int) -> float:
+    first_x, first_y = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1]
+    second_x, second_y = points[k, 0] - points[i, 0], points[k, 1] - points[i, 1]
+    return float(first_x * second_y - first_y * second_x)
