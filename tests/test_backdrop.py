@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from skimage.data import astronaut
 
 import streaming_model
 from streaming_model.backdrop import KEEP, Backdrop, BackdropError
@@ -138,6 +139,37 @@ def test_the_first_moving_frame_does_not_jump(name: str) -> None:
         rest, first = (frame[..., :3] * frame[..., 3:] // 255 for frame in (rest, first))
     assert np.percentile(np.abs(first - rest), 99.9) <= 2
     assert np.abs(first - rest).max() <= 12
+
+
+@cache
+def astronaut_before_nothing() -> tuple[Renderer, NDArray[np.uint8]]:
+    picture = np.asarray(astronaut(), np.uint8)  # type: ignore[no-untyped-call]
+    portrait = make_portrait(picture)
+    plate = cv2.resize(portrait.background, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    transparent = Renderer(portrait, size=SIZE, backdrop=Backdrop.parse("transparent"))
+    return transparent, np.asarray(plate, np.uint8)
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("moved", [motion(), motion(headYaw=0.26), motion(headYaw=-0.26)])
+def test_the_outline_of_a_photograph_has_no_fringe(moved: NDArray[np.float32]) -> None:
+    transparent, plate = astronaut_before_nothing()
+    share = old_background(transparent.render(moved), plate)
+    assert abs(share) < 0.12  # 0.53 with the picture's own colours under its matte
+
+
+def old_background(frame: NDArray[np.uint8], plate: NDArray[np.uint8]) -> float:
+    """Returns how far the outline's colours lie from the person's towards the old background."""
+    share, colour = frame[..., 3] / 255, frame[..., :3].astype(np.float64)
+    solid = cv2.erode((share > 0.98).astype(np.float64), np.ones((3, 3)))[..., None]
+    known = cv2.blur(solid, (15, 15))[..., None]
+    person = cv2.blur(colour * solid, (15, 15)) / np.maximum(known, 1e-3)
+    away = plate - person
+    contrast = np.square(away).sum(axis=2)
+    band = (share > 0.15) & (share < 0.9) & (known[..., 0] > 0.05) & (contrast > 60**2)
+    assert band.sum() > 300
+    carried = ((colour - person) * away).sum(axis=2) / np.maximum(contrast, 1)
+    return float(carried[band].mean())
 
 
 def test_a_cut_out_carries_nothing_of_its_old_background() -> None:
