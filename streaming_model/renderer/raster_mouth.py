@@ -59,9 +59,10 @@ def draw_solid(
     height, width = depth.shape
     for t in range(triangles.shape[0]):
         i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-        xi, yi = points[i, 0], points[i, 1]
-        xj, yj = points[j, 0], points[j, 1]
-        xk, yk = points[k, 0], points[k, 1]
+        # In double precision, so that every device draws the same pixels.
+        xi, yi = np.float64(points[i, 0]), np.float64(points[i, 1])
+        xj, yj = np.float64(points[j, 0]), np.float64(points[j, 1])
+        xk, yk = np.float64(points[k, 0]), np.float64(points[k, 1])
         area = (xj - xi) * (yk - yi) - (xk - xi) * (yj - yi)
         if area >= -1e-6:
             continue
@@ -74,7 +75,8 @@ def draw_solid(
         inverse = 1.0 / area
         bx, by = (yk - yi) * inverse, -(xk - xi) * inverse
         cx, cy = -(yj - yi) * inverse, (xj - xi) * inverse
-        zi, zj, zk = points[i, 2], points[j, 2], points[k, 2]
+        zi = np.float64(points[i, 2])
+        zj, zk = points[j, 2] - zi, points[k, 2] - zi
         ri, gi, ui = colours[i, 0], colours[i, 1], colours[i, 2]
         rj, gj, uj = colours[j, 0] - ri, colours[j, 1] - gi, colours[j, 2] - ui
         rk, gk, uk = colours[k, 0] - ri, colours[k, 1] - gi, colours[k, 2] - ui
@@ -83,7 +85,7 @@ def draw_solid(
             c = cx * (left - xi) + cy * (y - yi)
             for x in range(left, right + 1):
                 if b >= -SLACK and c >= -SLACK and b + c <= 1.0 + SLACK:
-                    z = zi + b * (zj - zi) + c * (zk - zi)
+                    z = zi + b * zj + c * zk
                     if z > depth[y, x]:
                         depth[y, x] = z
                         image[y, x, 0] = ri + b * rj + c * rk
@@ -106,9 +108,9 @@ def cover_triangles(
     share = np.float32(1.0 / supersampling**2)
     for t in range(triangles.shape[0]):
         i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-        xi, yi = points[i, 0], points[i, 1]
-        xj, yj = points[j, 0], points[j, 1]
-        xk, yk = points[k, 0], points[k, 1]
+        xi, yi = np.float64(points[i, 0]), np.float64(points[i, 1])
+        xj, yj = np.float64(points[j, 0]), np.float64(points[j, 1])
+        xk, yk = np.float64(points[k, 0]), np.float64(points[k, 1])
         area = (xj - xi) * (yk - yi) - (xk - xi) * (yj - yi)
         if area >= -1e-6:
             continue
@@ -145,18 +147,12 @@ def cover_between(
     height, width = cover.shape
     cover[:] = 0.0
     share = np.float32(1.0 / SUBCOLUMNS)
-    at_upper, at_lower = 0, 0
+    crossings = np.empty((2, width, SUBCOLUMNS), np.float64)
+    cross_columns(crossings, upper, lower, left, top)
     for x in range(width):
         rows[0, x], rows[1, x] = 0.0, 0.0
         for sub in range(SUBCOLUMNS):
-            at = float(left + x - 0.5 + (sub + 0.5) * share)
-            at_upper = _segment(upper, at_upper, at)
-            at_lower = _segment(lower, at_lower, at)
-            if at_upper < 0 or at_lower < 0:
-                at_upper, at_lower = 0, 0
-                continue
-            above = _crossing(upper, at_upper, at) - top
-            below = _crossing(lower, at_lower, at) - top
+            above, below = crossings[0, x, sub], crossings[1, x, sub]
             if sub == SUBCOLUMNS // 2:
                 rows[0, x], rows[1, x] = above, below
             if below <= above:
@@ -165,6 +161,33 @@ def cover_between(
             first, last = max(0, int(np.floor(start))), min(height - 1, int(np.floor(end)))
             for y in range(first, last + 1):
                 cover[y, x] += share * (min(end, y + 1.0) - max(start, float(y)))
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def cross_columns(
+    crossings: NDArray[np.float64],
+    upper: NDArray[np.float32],
+    lower: NDArray[np.float32],
+    left: int,
+    top: int,
+) -> None:
+    """Writes where two chains cross each part of each column, in rows from `top`.
+
+    `crossings` is [2, w, SUBCOLUMNS]: of the upper and of the lower chain, 0 beside them.
+    """
+    share = 1.0 / SUBCOLUMNS
+    at_upper, at_lower = 0, 0
+    for x in range(crossings.shape[1]):
+        for sub in range(SUBCOLUMNS):
+            crossings[0, x, sub] = crossings[1, x, sub] = 0.0
+            at = left + x - 0.5 + (sub + 0.5) * share
+            at_upper = _segment(upper, at_upper, at)
+            at_lower = _segment(lower, at_lower, at)
+            if at_upper < 0 or at_lower < 0:
+                at_upper, at_lower = 0, 0
+                continue
+            crossings[0, x, sub] = _crossing(upper, at_upper, at) - top
+            crossings[1, x, sub] = _crossing(lower, at_lower, at) - top
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
@@ -182,8 +205,9 @@ def _segment(chain: NDArray[np.float32], start: int, x: float) -> int:
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy", inline="always")
 def _crossing(chain: NDArray[np.float32], index: int, x: float) -> float:
-    x0, x1 = chain[index, 0], chain[index + 1, 0]
-    return float(chain[index, 1] + (chain[index + 1, 1] - chain[index, 1]) * (x - x0) / (x1 - x0))
+    x0, x1 = np.float64(chain[index, 0]), np.float64(chain[index + 1, 0])
+    y0, y1 = np.float64(chain[index, 1]), np.float64(chain[index + 1, 1])
+    return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
