@@ -191,6 +191,24 @@ def test_a_cut_out_carries_nothing_of_its_old_background() -> None:
     assert np.abs(cut[..., :3] - picture)[matte == 255].max() == 0
 
 
+def test_a_coloured_wall_does_not_shine_into_the_outline() -> None:
+    rows, columns = np.mgrid[:256, :256]
+    inside = 90 - np.hypot(rows - 140, columns - 128)
+    share = np.clip(inside, 0, 1)[..., None]
+    hair, skin, wall = np.array([150, 150, 150]), np.array([210, 150, 120]), np.array([40, 90, 250])
+    person = np.where(rows[..., None] < 140, hair, skin)
+    shining = 0.4 * np.clip(1 - inside / 3, 0, 1)[..., None]  # three pixels into the person
+    picture = share * (person + shining * (wall - person)) + (1 - share) * wall
+    matte = np.round(255 * share[..., 0]).astype(np.uint8)
+    cut = cut_out(np.round(picture).astype(np.uint8), matte)[..., :3].astype(float)
+    bluish = cut[..., 2] - cut[..., :2].mean(axis=2)
+    rim = (inside > 1) & (inside < 3)
+    assert (picture[..., 2] - picture[..., :2].mean(axis=2))[rim & (rows < 140)].max() > 30
+    assert bluish[rim].max() < 8
+    deep = inside > 12
+    assert np.abs(cut - picture)[deep].max() <= 1
+
+
 def test_a_cut_out_has_no_specks_and_no_half_transparent_body() -> None:
     picture = np.full((256, 256, 3), 128, np.uint8)
     matte = np.zeros((256, 256), np.uint8)

@@ -17,6 +17,8 @@ SURE: Final = (0.12, 0.8)  # of the matte: below the first it is noise, above th
 LONELY: Final = 0.02  # of the side: specks that have less person around them than that fade
 REACHES: Final = (0.09, 0.09, 0.02)  # of the side: windows of the successive estimates of colour
 PURE: Final = 8  # power of the matte that weighs colours at first: hardly any of the mixed ones
+RIM: Final = 0.012  # of the side: how far a wall's colour shines into the person
+HUELESS: Final = 40.0  # levels that a wall's colour is off grey, up to which it does not shine so
 
 Pixels = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -29,8 +31,8 @@ def cut_out(picture: Pixels, matte: Pixels) -> Pixels:
     background around, F' and B', the person's own is F = F' + a (I - a F' - (1 - a) B').
     """
     seen = picture.astype(np.float32)
-    share = matte.astype(np.float32) / 255
-    share *= np.clip(3 * _around(share, LONELY), 0, 1)
+    share = np.asarray(matte, np.float32) / np.float32(255)
+    share *= np.clip(3 * _around(share, LONELY), 0, 1).astype(np.float32)
     colour = ground = seen
     own, others = np.power(share, PURE), np.power(1 - share, PURE)
     mixed = share[..., None]
@@ -40,8 +42,34 @@ def cut_out(picture: Pixels, matte: Pixels) -> Pixels:
         colour = np.clip(person + mixed * (seen - mixed * person - (1 - mixed) * ground), 0, 255)
         own, others = share, 1 - share
     solid = np.clip((share - SURE[0]) / (SURE[1] - SURE[0]), 0, 1)
-    rgb = np.where(mixed == 1, seen, colour)
+    rgb = _without_spill(np.where(mixed == 1, seen, colour), share, ground)
     return np.asarray(np.round(np.dstack([rgb, 255 * solid])), np.uint8)
+
+
+def _without_spill(colours: NDArray[Any], share: NDArray[Any], ground: NDArray[Any]) -> Plane:
+    """Returns the colours with the old background's hue taken out of the person's rim.
+
+    Cameras, and the halved chroma of JPEG and video, let a coloured wall shine into the outline.
+    Brightness stays: light from behind belongs to the person.
+    """
+    depth = cv2.distanceTransform(np.asarray(share > 0.9, np.uint8), cv2.DIST_L2, 3)
+    near = np.clip(1.5 - depth / (RIM * len(share)), 0, 1)
+    inner = _weighted(colours, np.asarray(near == 0, np.float32), REACHES[0])
+    hue = _hue(ground)
+    strength = np.linalg.norm(hue, axis=2)
+    direction = hue / np.maximum(strength, 1)[..., None]
+
+    def along(values: NDArray[Any]) -> Plane:
+        return np.asarray((_hue(values) * direction).sum(axis=2), np.float32)
+
+    # What is grey or has the person's own hue is no spill.
+    spilt = np.maximum(along(colours) - np.maximum(along(inner), 0), 0)
+    spilt *= near * np.clip(strength / HUELESS - 1, 0, 1)
+    return np.asarray(np.clip(colours - spilt[..., None] * direction, 0, 255), np.float32)
+
+
+def _hue(colours: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(colours - colours.mean(axis=2, keepdims=True))
 
 
 def blend(foreground: Pixels, plate: Pixels) -> Pixels:
