@@ -221,7 +221,7 @@ def contour_targets(
             if is_closed:
                 above = below = (above + below) / 2
         sides = [
-            _along(contour, rig.neutral[vertices].astype(np.float64))
+            _along(contour, moved[vertices, :2])
             for contour, vertices in ((above, opening.upper), (below, opening.lower))
         ]
         targets[name] = np.concatenate([sides[0], sides[1][1:-1]])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from streaming_model.motion_space import ARKIT_NAMES, INDEX
 from streaming_model.portrait import Portrait
 from streaming_model.portrait.fit import Fit
-from streaming_model.renderer.openings import Pair
+from streaming_model.renderer.openings import Pair, shares
 from streaming_model.renderer.relief import light_of, light_range, relief_of
 from streaming_model.renderer.surface import displaced, rotation_matrix
 from streaming_model.rig import Rig
@@ -65,11 +65,9 @@ SATURATING: Final = (
 ROUNDNESS: Final = 0.75  # share of a round opening in the mouth's
 ROUND_POWER: Final = 0.65  # of 1 - x^2 from corner to corner; 0.5 is an ellipse
 MOST_AT_ONCE: Final = 3.5  # sum of the mouth's coefficients that a face can show
-UNFOLD_NEAR: Final = (0.6, 0.6, 0.6)  # of an edge's motion: skin that takes more may fold
-UNFOLD_ROUNDS: Final = 24
-UNFOLD_ROUNDS_EACH: Final = 40
-ROOM: Final = 0.15  # least share of its area that a frame leaves a triangle
-ROOM_EACH: Final = 0.3  # and one coefficient by itself
+UNFOLD_NEAR: Final = (0.25, 0.6, 0.6)  # of an edge: skin that takes more of its motion may fold
+UNFOLD_ROUNDS: Final = 40
+ROOM: Final = 0.1  # least share of its area that one coefficient leaves a triangle
 JAW: Final = INDEX["jawOpen"]
 CLOSE: Final = INDEX["mouthClose"]
 FRAME_REACH_CM: Final = 1.8  # over which the fitted face's own proportions are taken
@@ -96,7 +94,7 @@ class Expression:
         for pair in (self.mouth, self.left_eye, self.right_eye):
             pair.keep_apart(self.rest)  # as every frame does: rest is one of them
         self.deltas = _camera_deltas(rig, fit)
-        self._round_lips()
+        self._round_lips(rig.neutral)
         self._close_lips()
         self._unfolder = _unfolder(rig, self.rest)
         self._unfold_each()
@@ -140,7 +138,6 @@ class Expression:
             points += closing_share(motion) * self._closing
         for pair in (self.mouth, self.left_eye, self.right_eye):
             pair.keep_apart(points)
-        self._unfolder.smooth(points, rounds=UNFOLD_ROUNDS, least=ROOM)
         return points
 
     def light(self, motion: Floats) -> Floats:
@@ -149,21 +146,24 @@ class Expression:
         return np.asarray(np.clip(1.0 + change, self._least_light, self._most_light), np.float32)
 
     def _unfold_each(self) -> None:
-        """Keeps every coefficient by itself from folding the face."""
-        for delta in self.deltas:
+        """Keeps brows, nose, cheeks and lids from folding the skin where they have little room.
+
+        The jaw may: an open mouth's chin hides the neck.
+        """
+        for name, delta in zip(ARKIT_NAMES, self.deltas, strict=True):
+            if name.startswith(("mouth", "jaw")):
+                continue
             points = self.rest + delta
-            self._unfolder.smooth(points, rounds=UNFOLD_ROUNDS_EACH, least=ROOM_EACH)
+            self._unfolder.smooth(points, rounds=UNFOLD_ROUNDS, least=ROOM)
             delta[:] = points - self.rest
 
-    def _round_lips(self) -> None:
+    def _round_lips(self, neutral: Floats) -> None:
         """Gives what opens the mouth a round opening between whatever lips the picture has."""
         for name in ROUNDING:
             delta = self.deltas[INDEX[name]]
             wanted: list[Floats] = []
-            for side, share in (
-                (self.mouth.upper, self.mouth.upper_share),
-                (self.mouth.lower, self.mouth.lower_share),
-            ):
+            for side in (self.mouth.upper, self.mouth.lower):
+                share = shares(neutral[side])
                 height = delta[side, 1]
                 level = height[0] + (height[-1] - height[0]) * share
                 middle = float(np.interp(0.5, share, height - level))

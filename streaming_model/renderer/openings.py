@@ -40,8 +40,8 @@ class Pair:
     def __init__(self, opening: Opening, rest: Floats) -> None:
         self.opening = opening
         self.upper, self.lower, self.ring = opening.upper, opening.lower, opening.ring
-        self.upper_share = _shares(rest[self.upper])
-        self.lower_share = _shares(rest[self.lower])
+        self.upper_share = shares(rest[self.upper, :2])
+        self.lower_share = shares(rest[self.lower, :2])
         self._below = _Stencil.at(self.upper_share, self.lower_share, self.lower)
         self._above = _Stencil.at(self.lower_share, self.upper_share, self.upper)
         self.active = np.flatnonzero(np.abs(opening.spread).max(axis=1) > 1e-4)
@@ -154,7 +154,8 @@ def _clear_edge(
                 break
 
 
-def _shares(chain: Floats) -> Floats:
-    steps = np.linalg.norm(np.diff(chain[:, :2], axis=0), axis=1)
+def shares(chain: Floats) -> Floats:
+    """Returns the share of its length at which each point of a chain [n, d] lies, 0..1."""
+    steps = np.linalg.norm(np.diff(chain, axis=0), axis=1)
     length = np.concatenate([[0.0], np.cumsum(steps)])
     return np.asarray(length / max(float(length[-1]), 1e-6), np.float32)

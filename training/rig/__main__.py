@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from training.rig.face import Face, build_face
 from training.rig.interior import build_interior
-from training.rig.shapes import arkit_expressions
+from training.rig.shapes import arkit_expressions, ease_skin
 from training.rig.skull import build_skull
 from training.rig.source import EYEBALLS, Source, load_canonical_face, load_source
 from training.rig.spread import laplacian, local_spread, smooth_fit
@@ -31,6 +31,7 @@ INNER_LIP_LANDMARKS = (
     78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95,
 )
 # fmt: on
+OPENINGS = ("mouth", "left_eye", "right_eye")
 LID_RING_CM = 0.55  # landmarks nearer than this to the lids are not reliable enough to bind
 
 
@@ -95,13 +96,20 @@ def build(source: Source, canonical: NDArray[np.float64]) -> dict[str, NDArray[n
     interior = build_interior(source, expressions)
     points = source.neutral[face.source_index]
     bound = bound_landmarks(face, canonical)
+    spread = spread_maps(face, points, bound)
+    reach = {name: np.abs(spread[f"spread_{name}"]).sum(axis=1) for name in OPENINGS}
     eyes = [source.neutral[span] for span in EYEBALLS]
     small = {
         "identity": source.identities[:IDENTITY_COUNT, face.source_index],
-        "expressions": expressions[:, face.source_index],
+        "expressions": ease_skin(
+            expressions[:, face.source_index],
+            face.triangles,
+            at_mouth=reach["mouth"],
+            at_lids=reach["left_eye"] + reach["right_eye"],
+        ),
         "interior_light": interior.light,
         "interior_jaw_share": interior.jaw_share,
-        **spread_maps(face, points, bound),
+        **spread,
     }
     exact = {
         "neutral": points,

@@ -24,6 +24,9 @@ FUNNEL_PUCKER: Final = 0.60  # and of our pucker that it takes
 UPPER_ROLL: Final = 0.5  # of the height that the source's rolled upper lip loses
 BROW_RAISE: Final = 1.25  # our inner brows rise as far as ARKit's
 SIDEWAYS: Final = 0.7  # the source pushes the mouth aside farther than skin goes
+LIPS_HELD: Final = 0.5  # of the edge's motion: what takes more is lip, not skin
+EASE_ROUNDS: Final = 10
+SNEER_LIP: Final = 0.65  # of the lip's rise in the source's sneer that ours leaves out
 MIDDLE_LIPS: Final = (13, 14)  # MediaPipe's inner lips in the middle
 
 
@@ -40,6 +43,42 @@ def arkit_expressions(source: Source) -> Floats:
     deltas[brows] *= BROW_RAISE
     deltas[[ARKIT_NAMES.index(name) for name in ("mouthLeft", "mouthRight")]] *= SIDEWAYS
     return deltas
+
+
+def ease_skin(
+    deltas: Floats, triangles: NDArray[np.int64], *, at_mouth: Floats, at_lids: Floats
+) -> Floats:
+    """Returns the face's deltas [52, V, 3] with room for the skin around what moves.
+
+    Rounded lips push the skin above the chin ahead of them; raised brows draw the lid up, not
+    its lashes; a sneer leaves most of the lip alone.
+
+    Args:
+        deltas: [52, V, 3].
+        triangles: [T, 3].
+        at_mouth: [V] 1 at the lips' edges, falling to 0.
+        at_lids: [V] the same at the lids.
+    """
+    eased = deltas.copy()
+    free = np.clip((LIPS_HELD - at_mouth) / LIPS_HELD, 0.0, 1.0)[:, None]
+    pairs = np.concatenate([triangles[:, [a, b]] for a in range(3) for b in range(3)])
+    count = np.bincount(pairs[:, 0], minlength=deltas.shape[1])[:, None]
+    for name in ("mouthFunnel", "mouthPucker"):
+        delta = eased[ARKIT_NAMES.index(name)]
+        for _ in range(EASE_ROUNDS):
+            mean = np.stack(
+                [
+                    np.bincount(pairs[:, 0], delta[pairs[:, 1], axis], minlength=len(delta))
+                    for axis in range(3)
+                ],
+                axis=1,
+            )
+            delta += free * (mean / count - delta)
+    for name in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"):
+        eased[ARKIT_NAMES.index(name)] *= np.clip(1.0 - at_lids, 0.0, 1.0)[:, None]
+    for name in ("noseSneerLeft", "noseSneerRight"):
+        eased[ARKIT_NAMES.index(name)] *= 1.0 - SNEER_LIP * np.clip(at_mouth, 0.0, 1.0)[:, None]
+    return eased
 
 
 def _source_expressions(source: Source) -> Floats:
