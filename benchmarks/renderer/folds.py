@@ -36,6 +36,7 @@ SOLID: Final = 255  # alpha of what is wholly the person's
 AMPLITUDE: Final = 96.0  # levels
 CLEAR: Final = 0.7  # of the amplitude: less is painted by the renderer, as teeth and eyes are
 DOUBT: Final = 0.25  # periods by which the wave and the coarse place may disagree
+BORDER: Final = 6  # pixels
 SPECK: Final = 2  # pixels: what is narrower is an edge's noise
 
 
@@ -122,9 +123,17 @@ def faults(sources: Sources, splits: NDArray[np.bool_]) -> tuple[int, int]:
     inside = inside[:-1, :-1] & inside[:-1, 1:] & inside[1:, :-1]
     edge = inside & (np.max(np.abs([xx, yx, xy, yy]), axis=0) > JUMP)
     turned = inside & ~edge & (xx * yy - xy * yx < TURNED)
+    return int(away_from_border(turned).sum()), int(edge.sum())
+
+
+def away_from_border(turned: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Drops specks, and areas at the frame's border: beyond its own, the picture goes on mirrored."""
     kernel = np.ones((SPECK, SPECK), np.uint8)
-    turned_areas = cv2.morphologyEx(turned.astype(np.uint8), cv2.MORPH_OPEN, kernel)
-    return int(turned_areas.sum()), int(edge.sum())
+    areas = cv2.morphologyEx(turned.astype(np.uint8), cv2.MORPH_OPEN, kernel)
+    _, labels = cv2.connectedComponents(areas, connectivity=8)
+    near = np.zeros_like(turned)
+    near[:BORDER], near[-BORDER:], near[:, :BORDER], near[:, -BORDER:] = True, True, True, True
+    return np.asarray((areas > 0) & ~np.isin(labels, np.unique(labels[near & (labels > 0)])))
 
 
 def watched(sources: Sources, splits: NDArray[np.bool_]) -> NDArray[np.bool_]:
