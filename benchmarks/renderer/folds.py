@@ -104,14 +104,17 @@ def _painted(portrait: Portrait, picture: NDArray[np.uint8]) -> Portrait:
 def fold_figures(
     portrait: Portrait, landmarks: NDArray[np.float64], *, size: int
 ) -> dict[str, float]:
-    """Returns the worst counts of pixels over all extreme motions."""
+    """Returns the worst counts of pixels over all extreme motions, and which motions fold."""
     probe = WarpProbe(portrait, size=size)
     splits = split_mask(landmarks, size)
-    counts = [
-        faults(probe.sources(motion), splits) for motion in extremes().values() if motion.any()
-    ]
-    turned, hidden = np.max(counts, axis=0)
-    return {"folds": float(turned), "hiding edges": float(hidden)}
+    counts = {
+        name: faults(probe.sources(motion), splits)
+        for name, motion in extremes().items()
+        if motion.any()
+    }
+    turned, hidden = np.max(list(counts.values()), axis=0)
+    folding = {f"folds at {name}": float(count) for name, (count, _) in counts.items() if count}
+    return {"folds": float(turned), "hiding edges": float(hidden), **folding}
 
 
 def faults(sources: Sources, splits: NDArray[np.bool_]) -> tuple[int, int]:
@@ -127,7 +130,7 @@ def faults(sources: Sources, splits: NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def away_from_border(turned: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Drops specks, and areas at the frame's border: beyond its own, the picture goes on mirrored."""
+    """Drops specks, and areas at the frame's border, where the picture goes on mirrored."""
     kernel = np.ones((SPECK, SPECK), np.uint8)
     areas = cv2.morphologyEx(turned.astype(np.uint8), cv2.MORPH_OPEN, kernel)
     _, labels = cv2.connectedComponents(areas, connectivity=8)
