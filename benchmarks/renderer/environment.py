@@ -23,16 +23,21 @@ def ruler_python() -> Path:
     """Returns the interpreter that runs the ruler; makes its environment if it is not there.
 
     Raises:
-        RuntimeError: the packages cannot be installed.
+        RuntimeError: the packages cannot be installed, or the folder named by the variable has none.
     """
-    folder = Path(os.environ.get(VARIABLE, FOLDER))
-    python = folder / "bin" / "python"
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    stamp = folder / "requirements.sha256"
-    if python.exists() and (VARIABLE in os.environ or _read(stamp) == wanted):
+    named = os.environ.get(VARIABLE)
+    if named:
+        python = Path(named) / "bin" / "python"
+        if not python.exists():
+            raise RuntimeError(f"{VARIABLE} names {named}, which is no Python environment.")
         return python
-    print(f"Making the ruler's environment in {folder} (some 250 MB, a minute or two).")
-    venv.create(folder, with_pip=True, clear=True)
+    python = FOLDER / "bin" / "python"
+    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    stamp = FOLDER / "requirements.sha256"
+    if python.exists() and _read(stamp) == wanted:
+        return python
+    print(f"Making the ruler's environment in {FOLDER} (some 250 MB, a minute or two).")
+    venv.create(FOLDER, with_pip=True)
     command = [str(python), "-m", "pip", "install", "--no-deps", "-r", str(REQUIREMENTS)]
     done = subprocess.run([*command, "--progress-bar", "on"], stdout=sys.stderr, check=False)
     if done.returncode:
@@ -45,7 +50,7 @@ def ruler_python() -> Path:
 
 def is_ready() -> bool:
     """Returns whether an environment is there, so that nothing would have to be installed."""
-    folder = Path(os.environ.get(VARIABLE, FOLDER))
+    folder = Path(os.environ.get(VARIABLE) or FOLDER)
     return (folder / "bin" / "python").exists()
 
 

@@ -76,5 +76,6 @@ LIMITS: Final[tuple[Limit, ...]] = (
     Limit("holes", ("plate holes",), most=0, decimals=0),
     Limit("fringe %", ("plate fringe %",), most=1, decimals=1),
     Limit("dark edge %", ("plate dark %",), most=1, decimals=1),
+    Limit("wrong or dead", ("others wrong",), most=0, decimals=0),
     Limit("faces lost", ("others lost", "identity lost"), most=0, decimals=0),
 )

@@ -16,6 +16,7 @@ from benchmarks.renderer import commands
 from benchmarks.renderer.commands import motion, there_and_back
 from benchmarks.renderer.edges import plate_figures
 from benchmarks.renderer.folds import fold_figures
+from benchmarks.renderer.responses import NOTICEABLE, RESPONSES
 from benchmarks.renderer.speech import monologue
 from benchmarks.renderer.speed import speed_figures
 from benchmarks.renderer.subject import (
@@ -29,6 +30,7 @@ from benchmarks.renderer.subject import (
     face_mask,
     landmark_motion,
     psnr,
+    response,
     roundness,
     score,
     scored,
@@ -43,6 +45,7 @@ from streaming_model.motion_space import MOTION_SIZE
 BARELY: Final = np.full(MOTION_SIZE, 1e-6, np.float32)  # drawn in full, yet nothing moves
 FAR: Final = 0.2  # of the side from the person: a roll of 12 degrees moves a head's top that far
 EMBED_EVERY: Final = 5  # frames
+TONGUE_LEVELS: Final = 12  # a pixel that changes more shows the tongue, or hides it
 FACE_SHAPES: Final = ("mouthPucker", "mouthFunnel")
 SIDES: Final = ("Left", "Right")
 
@@ -138,17 +141,21 @@ def pose(subject: Subject) -> Measured:
 def others(subject: Subject) -> Measured:
     """Commands every other coefficient, one side at a time, and the head's shifts."""
     figures, curves = {}, {}
-    lost = 0
+    lost, wrong = 0, 0
     for name in commands.other_coefficients():
         command = np.array([0.25, 0.5, 0.75, 1.0])
         faces = [subject.measure(motion(**{name: float(value)})) for value in command]
         lost += sum(face is None for face in faces)
         moved = series(faces, lambda face: landmark_motion(subject.rest, face))
-        figures[f"{name} moved"] = float(moved[-1])
         own = series(faces, scored(name)) - score(subject.rest, name)
-        if name in subject.rest.scores:
-            figures[f"{name} score"] = float(own[-1])
         curves[name] = Curve(command, {"score": own, "moved %": moved})
+        figures[f"{name} moved"] = float(moved[-1])
+        figures[f"{name} score"] = float(own[-1])
+        if name in RESPONSES:
+            seen = series(faces, response(subject.rest, name))
+            curves[name].measured["response"] = seen
+            figures[f"{name} response"] = float(seen[-1])
+            wrong += not seen[-1] > NOTICEABLE
     for name, most in commands.SHIFTS.items():
         command = np.linspace(-most, most, 5)
         faces = [subject.measure(motion(**{name: float(value)})) for value in command]
@@ -156,8 +163,30 @@ def others(subject: Subject) -> Measured:
         seen = series(faces, shifted(subject.rest, name))
         curves[name] = Curve(command, {"shift": seen}, unit="cm")
         figures[f"{name} r"] = correlation(command, seen)
-    figures["others lost"] = float(lost)
-    return Measured(figures, curves)
+    return Measured(
+        {
+            **figures,
+            **inside_open_mouth(subject),
+            "others lost": float(lost),
+            "others wrong": float(wrong),
+        },
+        curves,
+    )
+
+
+def inside_open_mouth(subject: Subject) -> Figures:
+    """Measures what only an open mouth shows: the tongue, and lips closed against the jaw."""
+    opened = motion(jawOpen=0.4)
+    closed = motion(jawOpen=0.4, mouthClose=0.4)
+    faces = [subject.measure(command) for command in (opened, closed)]
+    gaps = series(faces, sized("lip_gap"))
+    out = motion(jawOpen=0.4, tongueOut=1)
+    before, after = (subject.renderer.render(command).astype(int) for command in (opened, out))
+    changed = np.abs(after - before).max(axis=2) > TONGUE_LEVELS
+    return {
+        "mouthClose keeps open": float(gaps[1] / gaps[0]),
+        "tongueOut area %": 100 * float(changed.sum()) / subject.rest.sizes["face_height"] ** 2,
+    }
 
 
 def still(subject: Subject) -> Measured:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.renderer import commands
 from benchmarks.renderer.commands import motion
 from benchmarks.renderer.measuring import Face, Ruler
+from benchmarks.renderer.responses import RESPONSES
 from streaming_model.portrait import Portrait
 from streaming_model.portrait.pose import angles_of
 from streaming_model.renderer import Renderer
@@ -110,6 +111,11 @@ def angle_of(axis: int) -> Callable[[Face], float]:
 def turned_about(before: Face, axis: int) -> Callable[[Face], float]:
     """Returns what reads one angle in degrees of the camera's rotation since `before`."""
     return lambda face: float(turn(before, face)[axis])
+
+
+def response(before: Face, name: str) -> Callable[[Face], float]:
+    """Returns what reads a coefficient's own response since `before`."""
+    return lambda face: RESPONSES[name](before, face)
 
 
 def shifted(before: Face, name: str) -> Callable[[Face], float]:
