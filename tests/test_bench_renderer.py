@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from benchmarks.renderer import commands, edges, folds, speech, speed, tables
 from benchmarks.renderer.cartoon import draw_cartoon
-from benchmarks.renderer.environment import is_ready
+from benchmarks.renderer.environment import VARIABLE, is_ready, ruler_python
 from benchmarks.renderer.gallery import Page, gallery
 from benchmarks.renderer.limits import LIMITS
 from benchmarks.renderer.measures import blink, pose
 from benchmarks.renderer.measuring import Face, Ruler, explain
 from benchmarks.renderer.plots import plot
+from benchmarks.renderer.responses import RESPONSES
 from benchmarks.renderer.sheets import Strip, square, tiled
 from benchmarks.renderer.subject import (
     Curve,
@@ -98,6 +99,28 @@ def test_landmarks_move_in_percent_of_the_faces_height() -> None:
     before, after = face(face_height=200.0), face(face_height=200.0)
     after.landmarks[7] = (3, 4, 100)  # depth does not count
     assert landmark_motion(before, after) == pytest.approx(2.5)
+
+
+def test_a_response_counts_against_the_bridge_of_the_nose() -> None:
+    before, after = face(face_height=200.0), face(face_height=200.0)
+    after.landmarks[:, 0] = 10  # the whole head moves to the right
+    assert RESPONSES["mouthLeft"](before, after) == 0
+    after.landmarks[[0, 17], 0] += 4
+    assert RESPONSES["mouthLeft"](before, after) == pytest.approx(2)
+    assert RESPONSES["mouthRight"](before, after) == pytest.approx(-2)
+    after.landmarks[473, 0] += 2  # the subject's left iris, away from the nose
+    assert RESPONSES["eyeLookOutLeft"](before, after) == pytest.approx(1)
+    assert RESPONSES["eyeLookOutRight"](before, after) == 0
+
+
+def test_a_ruler_that_is_named_but_missing_is_refused_and_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    (tmp_path / "mine").touch()
+    with pytest.raises(RuntimeError, match="no Python environment"):
+        ruler_python()
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_psnr_of_one_level_is_48_decibels() -> None:

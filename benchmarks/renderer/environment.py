@@ -23,7 +23,7 @@ def ruler_python() -> Path:
     """Returns the interpreter that runs the ruler; makes its environment if it is not there.
 
     Raises:
-        RuntimeError: the packages cannot be installed, or the folder named by the variable has none.
+        RuntimeError: the packages cannot be installed, or the variable names something else.
     """
     named = os.environ.get(VARIABLE)
     if named:
