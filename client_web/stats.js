@@ -35,9 +35,19 @@ export function figures(now, before) {
     lost: sum(video?.packetsLost ?? null, audio?.packetsLost ?? null),
     dropped: video?.framesDropped ?? null,
     offset: offset(audio, video),
-    size: video?.frameWidth === undefined ? null : `${video.frameWidth} × ${video.frameHeight}`,
+    size: video?.frameWidth === undefined ? null : pictureSize(video.frameWidth, video.frameHeight),
     codec: codec(now, video),
   };
+}
+
+/**
+ * The picture that is seen: of a packed one, the half.
+ * @param {number} width
+ * @param {number} [height]
+ * @returns {string}
+ */
+function pictureSize(width, height) {
+  return `${width} × ${height === 2 * width ? width : height}`;
 }
 
 /**

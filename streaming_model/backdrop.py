@@ -72,7 +72,7 @@ class Backdrop:
         if _HEX.fullmatch(word) or word in ImageColor.colormap:
             red, green, blue = ImageColor.getrgb(word)[:3]
             return cls(word, "colour", (red, green, blue))
-        raise BackdropError(f"There is no background '{text[:60]}': it is {WORDS}.")
+        raise BackdropError(f"There is no background {text[:60]!r}: it is {WORDS}.")
 
     @classmethod
     def from_image(cls, source: Path | bytes) -> Self:
@@ -102,7 +102,7 @@ class Backdrop:
             if path.is_file():
                 return cls.from_image(path)
             raise BackdropError(
-                f"There is no background '{text[:200]}': it is {WORDS}, or a picture file."
+                f"There is no background {text[:200]!r}: it is {WORDS}, or a picture file."
             ) from None
 
     def plate(self, background: Pixels) -> Pixels | None:

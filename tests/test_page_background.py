@@ -82,6 +82,9 @@ def test_a_transparent_portrait_stands_before_the_page(page: Page, photograph: P
     assert np.abs(on_screen(page, (0.14, 0.3)) - GREY).max() <= 8
     assert np.abs(on_screen(page, (0.5, 0.985)) - GREY).max() <= 8  # no bleeding of the halves
     assert np.abs(on_screen(page, (0.06, 0.985)) - (0, 0, 255)).max() <= 8
+    page.click("#figures-summary")
+    page.locator("#figures-list dd", has_text="512 × 512").wait_for()
+    page.click("#figures-summary")
     photograph(page, "background-transparent")
     choose(page, "green")
     page.wait_for_selector("body[data-layout=plain]")
