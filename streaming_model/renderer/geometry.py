@@ -11,35 +11,35 @@ from numpy.typing import NDArray
 from streaming_model.motion_space import POSE
 from streaming_model.portrait import Portrait
 from streaming_model.renderer.expression import Expression
+from streaming_model.renderer.response import HeadResponse
 from streaming_model.renderer.surface import rotation_matrix
 from streaming_model.rig import Rig
 
 Floats = NDArray[np.float32]
 
 NECK_PIVOT_CM: Final = (0.0, -8.0, 0.5)  # in the rig's space
-VIEWING_DISTANCE_CM: Final = 65.0
+VIEWING_DISTANCE_CM: Final = 55.0
+NEAREST_CM: Final = 10.0  # nobody comes nearer to the camera
 
 
 @dataclass(frozen=True)
 class HeadMotion:
-    """A rigid motion of the head in camera space: c -> R (c - pivot) + pivot + shift, zoomed."""
+    """A rigid motion of the head in camera space: c -> R (c - pivot) + pivot + shift.
+
+    Seen in perspective from `distance`: what has come nearer than in the picture grows.
+    """
 
     rotation: Floats
     shift: Floats
     pivot: Floats
-    zoom: float
+    distance: float
 
     def apply(self, points: Floats) -> Floats:
         """Moves points [n, 3]."""
-        moved = self.turn(points)
-        moved += self.shift
-        return moved
-
-    def turn(self, points: Floats) -> Floats:
-        """Moves points [n, 3] without the shift."""
         moved = np.asarray((points - self.pivot) @ self.rotation.T, np.float32)
-        moved *= self.zoom
-        moved += self.pivot
+        nearer = moved[:, 2] + (self.pivot[2] + self.shift[2]) - points[:, 2]
+        moved *= (self.distance / np.maximum(self.distance - nearer, NEAREST_CM))[:, None]
+        moved += self.pivot + self.shift
         return moved
 
 
@@ -48,19 +48,27 @@ class FaceGeometry(Expression):
 
     Attributes:
         pivot: [3] where the head turns, in camera space.
+        response: how much it must turn, measured once per portrait.
     """
 
     def __init__(self, portrait: Portrait, rig: Rig) -> None:
         super().__init__(portrait, rig)
         fit = portrait.fit
+        self.response = HeadResponse()
         self.pivot = (fit.rotation @ np.array(NECK_PIVOT_CM, np.float32)).astype(np.float32)
 
-    def head(self, motion: Floats) -> HeadMotion:
-        """Returns the head's motion, R = R_y(yaw) R_x(pitch) R_z(roll) about the neck."""
+    def head(self, motion: Floats, response: HeadResponse | None = None) -> HeadMotion:
+        """Returns the head's motion, R = R_y(yaw) R_x(pitch) R_z(roll) about the neck.
+
+        Pitch and yaw are those that make the portrait look as turned as it was told; `response`
+        stands for the measured one.
+        """
         pitch, yaw, roll, x, y, z = (float(value) for value in motion[POSE])
+        response = self.response if response is None else response
+        pitch, yaw = response.angle("headPitch", pitch), response.angle("headYaw", yaw)
         return HeadMotion(
             rotation=rotation_matrix(pitch, yaw, roll),
-            shift=np.array([x, y, 0.0], np.float32),
+            shift=np.array([x, y, z], np.float32),
             pivot=self.pivot,
-            zoom=VIEWING_DISTANCE_CM / max(VIEWING_DISTANCE_CM - z, 10.0),
+            distance=VIEWING_DISTANCE_CM,
         )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streaming_model.portrait.fit import Fit
 from streaming_model.renderer.depth import continue_beyond_known, head_depth
-from streaming_model.renderer.geometry import FaceGeometry, HeadMotion
+from streaming_model.renderer.geometry import NEAREST_CM, FaceGeometry, HeadMotion
 from streaming_model.renderer.surface import displaced
 from streaming_model.rig import Rig
 
@@ -105,9 +105,10 @@ class HeadLayer:
             self.rest,
             self.weight,
             self.carried,
-            head.zoom * head.rotation,
+            head.rotation,
             head.pivot,
             head.shift,
+            head.distance,
             self._scale,
             self._first,
             self._step,
@@ -124,6 +125,7 @@ def _inverse(
     turn: NDArray[np.float32],
     pivot: NDArray[np.float32],
     shift: NDArray[np.float32],
+    distance: float,
     scale: float,
     first: float,
     step: float,
@@ -138,8 +140,11 @@ def _inverse(
         row, column = node // NODES, node % NODES
         x, y, z = points[node] - pivot
         share, lift = weight[node, 0], carried[node, 0]
+        nearer = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2] * z - z + shift[2]
+        grown = np.float32(distance / max(distance - nearer, NEAREST_CM))
         for axis in range(2):
-            place = turn[axis, 0] * x + turn[axis, 1] * y + turn[axis, 2] * z + pivot[axis]
+            place = turn[axis, 0] * x + turn[axis, 1] * y + turn[axis, 2] * z
+            place = place * grown + pivot[axis]
             here = points[node, axis]
             here += share * (place - here) + lift * shift[axis] - rest[node, axis]
             moved[row, column, axis] = scale * here if axis == 0 else -scale * here

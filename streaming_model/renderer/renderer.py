@@ -36,6 +36,7 @@ from streaming_model.renderer.raster import (
     packed,
     unpacked,
 )
+from streaming_model.renderer.response import HeadResponse, measure_response
 from streaming_model.renderer.stage import Stage, set_stage
 from streaming_model.renderer.surface import vertex_normals
 from streaming_model.rig import Opening, Rig, load_rig
@@ -140,6 +141,7 @@ class Renderer:
         self._set_before(KEEP, stage)
         if backdrop != KEEP:
             self._set_before(backdrop, set_stage(portrait, size, backdrop))
+        geometry.response = measure_response(self._turned)
         self.render(np.full(MOTION_SIZE, 0.1, np.float32))  # compiles what is not compiled yet
 
     def with_backdrop(self, backdrop: Backdrop) -> Self:
@@ -175,7 +177,13 @@ class Renderer:
             raise RendererError(f"Motion must be {MOTION_SIZE} finite numbers.")
         if not motion.any():
             return self._stage.rest.copy()
-        head = self._geometry.head(motion)
+        return self._draw(motion, self._geometry.head(motion))
+
+    def _turned(self, motion: Floats, response: HeadResponse) -> NDArray[np.uint8]:
+        """Returns the frame [size, size, 3] that another response of the head would give."""
+        return self._draw(motion, self._geometry.head(motion, response))[..., :3]
+
+    def _draw(self, motion: Floats, head: HeadMotion) -> NDArray[np.uint8]:
         face = head.apply(self._geometry.shape(motion))
         canvas = self._person(motion, head, face)
         colours = np.asarray(cv2.cvtColor(unpacked(canvas), cv2.COLOR_RGBA2RGB), np.uint8)
