@@ -30,6 +30,7 @@ UNSEEN: Final[Mapping[str, Gains]] = MappingProxyType(
     {"headPitch": (1.2, 1.2), "headYaw": (1.4, 1.4)}
 )
 LEAST, MOST = 0.9, 1.9
+FARTHEST: Final = math.radians(48)  # in all, with the picture's own angle: then a side is missing
 ROUNDS: Final = 2
 PROBE: Final = 0.8  # of the range, where the response is measured
 WANTED: Final = 1.11  # of the angle by our measure: others see less than it
@@ -51,6 +52,11 @@ class HeadResponse:
         minus, plus = self.gains[name]
         share = min(max(angle / RANGE[name], -1.0), 1.0)
         return angle * ((plus + minus) / 2 + share * (plus - minus) / 2)
+
+
+def _most(name: str, already: float) -> float:
+    """Returns the largest gain for a head that is turned `already` radians that way."""
+    return min(max((FARTHEST - max(already, 0.0)) / RANGE[name], LEAST), MOST)
 
 
 def measure_response(
@@ -78,6 +84,6 @@ def measure_response(
                 (turned, *_) = landmarker.detect(frame, hint=face) or [face]
                 seen = (head_pose(turned.landmarks)[part] - before[part]) / asked
                 wanted = sides[side] * WANTED / max(seen, WANTED / MOST)
-                sides[side] = min(max(wanted, LEAST), MOST)
+                sides[side] = min(max(wanted, LEAST), _most(name, sign * before[part]))
             gains[name] = (sides[0], sides[1])
     return HeadResponse(gains)
