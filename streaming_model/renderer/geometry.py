@@ -42,6 +42,12 @@ class HeadMotion:
         moved += self.pivot + self.shift
         return moved
 
+    def zoom_at(self, point: Floats) -> float:
+        """Returns how much larger what is at `point` [3] is seen than in the picture."""
+        away = float(self.rotation[2] @ (point - self.pivot))
+        nearer = away + float(self.pivot[2] + self.shift[2] - point[2])
+        return self.distance / max(self.distance - nearer, NEAREST_CM)
+
 
 class FaceGeometry(Expression):
     """The fitted face, its response to the coefficients and the head it sits on.

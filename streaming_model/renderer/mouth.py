@@ -278,7 +278,7 @@ class MouthLayer:
         fine, scale = self._supersampling, self.stage.scale
         to_pixels = np.array([scale, -scale, 1.0], np.float32) * np.array([fine, fine, 1])
         corner = np.append(fine * (self.stage.origin - (left, top) + 0.5) - 0.5, 0.0)
-        turn = head.zoom * head.rotation
+        turn = head.zoom_at(self._rest.mean(axis=0)) * head.rotation
         offset = head.pivot + head.shift - turn @ head.pivot
         points = np.empty((len(self._rest), 3), np.float32)
         place(
