@@ -35,7 +35,6 @@ EXPRESSION_REACH_CM: Final = 2.2  # how far a face's motion goes on into hair an
 MATTE_RISE: Final = 0.25
 STRAND: Final = 128.0  # levels by which a strand of hair differs from what is behind it
 TOLERANCE: Final = 1.0  # levels by which the layers' blend may differ from the picture
-DOME: Final = 1.3  # how much faster hair cut by the top border closes than it opened
 WISP: Final = 0.4  # of the border: how soon what is thin at the top fades
 BEHIND_FACE_CM: Final = 1.0  # depth of the silhouette, in front of the neck's axis
 
@@ -276,11 +275,21 @@ def continue_beyond(foreground: NDArray[np.uint8], border: int) -> NDArray[np.ui
     below = round(0.03 * len(foreground))
     growth = (_inward(foreground[below, :, 3]).max() - inward.max()) / below
     heights = np.arange(border, 0, -1)[:, None]
-    shrunk = inward[None] - DOME * max(float(growth), 0.3) * heights
+    shrunk = inward[None] - _rounded(float(inward.max()), max(float(growth), 0.3), heights)
     wisps = np.where(padded[border, :, 3] < 128, padded[border, :, 3], 0)
     faded = wisps * np.clip(1 - heights / (WISP * border), 0, 1)
     padded[:border, :, 3] = np.maximum(np.clip(shrunk * 128, 0, 255), faded).astype(np.uint8)
     return np.asarray(padded, np.uint8)
+
+
+def _rounded(half: float, growth: float, heights: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Returns how much narrower on each side an outline becomes at `heights` above the border.
+
+    It goes on as the circle that is as wide there, 2 `half`, and grows inwards as fast.
+    """
+    below = growth * half  # of the circle's middle
+    across = half**2 + below**2 - (heights + below) ** 2
+    return np.asarray(half - np.sqrt(np.maximum(across, 0)) + (across <= 0), np.float64)
 
 
 def _straight_on(matte: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
