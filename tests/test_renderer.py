@@ -54,13 +54,9 @@ def lip_gap(moved: NDArray[np.float32]) -> float:
 
 
 def lid_gap(moved: NDArray[np.float32]) -> float:
-    geometry = renderer()._geometry
-    points = geometry.shape(moved)
-    gaps = [
-        (points[eye.upper, 1] - eye.facing(points)[0][:, 1]).max()
-        for eye in (geometry.left_eye, geometry.right_eye)
-    ]
-    return float(max(gaps))
+    """Largest height of the openings between the lids, in pixels."""
+    heights = [eye.edges(moved)[2:4] for eye in renderer()._eyes]
+    return float(max((upper - lower).max() for upper, lower in heights))
 
 
 def test_zero_motion_gives_back_the_picture() -> None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from streaming_model.portrait.eye_contours import mend_eyes
 from streaming_model.portrait.fit import Fit, fit_rig
 from streaming_model.portrait.image import load_image
 from streaming_model.portrait.matte import complete_background, head_matte
@@ -96,6 +97,7 @@ def _digest(source: Path | bytes | NDArray[np.uint8]) -> str:
 def _make(observation: FaceObservation, digest: str) -> Portrait:
     picture, landmarks, warnings = frame_face(observation.image, observation.landmarks)
     matte = head_matte(picture, landmarks)
+    landmarks = mend_eyes(picture, landmarks)
     return Portrait(
         picture=picture,
         matte=np.round(matte * 255).astype(np.uint8),

@@ -26,8 +26,13 @@ from streaming_model.rig.unfold import FACING, Unfolder, facing
 Floats = NDArray[np.float32]
 
 UNTILT: Final = math.radians(-5.0)  # frontal faces come out about this much tilted
-MEETING_LINE: Final = 0.12  # where closed lids meet, as a share of the opening from below
-LID_SLIDE: Final = 0.30  # how far lid skin slides in from above, as a share of the opening
+BROW_DIP_CM: Final = 0.08  # how far a blink takes the brow along
+BROW_REACH_CM: Final = np.array([2.0, 0.9], np.float32)
+BROWS: Final = {"Left": (282, 283, 295, 334), "Right": (52, 53, 65, 105)}
+LID_ROOM: Final = 0.5  # share of its distance that skin may move towards a lid's edge
+LIDS_ALONE: Final = (
+    "eyeBlink", "eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeWide",
+)  # fmt: skip
 SATURATION: Final = 0.6  # share of an expression that a portrait already showing it lacks
 RELAXED: Final = 0.85  # share of its own expression that a speaking portrait lets go
 OWN_LEAST: Final = 0.06  # of an own coefficient: less than this is the fit's noise
@@ -81,7 +86,8 @@ class Expression:
     Attributes:
         rest: [V, 3] camera space, centimetres.
         deltas: [52, V, 3] camera-space displacement at coefficient 1.
-        lid_slide: [2, V] camera-space rise of the texture at a full blink, left then right.
+        lids: by side, [52, ring, 3] how each coefficient moves the edge of that eye's lids; the
+            surface around takes no part in it.
         mouth, left_eye, right_eye: the openings' sides.
     """
 
@@ -100,11 +106,17 @@ class Expression:
         self._unfold_each()
         self._lacking = _lacking(portrait.blendshapes)
         self._own = _own_mouth(fit)
-        self.lid_slide = np.stack(
-            [self._blink(self.left_eye, "Left"), self._blink(self.right_eye, "Right")]
-        )
+        self.lids = {
+            side: self._part_lids(
+                eye, side, self.rest[rig.landmarks[list(BROWS[side])]].mean(axis=0)
+            )
+            for side, eye in (("Left", self.left_eye), ("Right", self.right_eye))
+        }
         self._closing = self._rest_closing(fit)
         self._relief = relief_of(rig, self.rest, self.deltas, light_of(portrait, rig, self.rest))
+        # The surface's light steps at a lid's edge, which has moved by itself.
+        lids = sum(np.abs(o.spread).sum(axis=1) for o in (rig.left_eye, rig.right_eye))
+        self._relief *= np.clip(1.0 - 2.5 * np.asarray(lids, np.float32), 0, 1)
         self._least_light, self._most_light = light_range(portrait, self.rest)
 
     def join(self, depth: Floats, deltas: Floats, opacity: Floats) -> None:
@@ -136,8 +148,7 @@ class Expression:
         points = displaced(self.rest, self.deltas, self.effective(motion))
         if self._closing is not None:
             points += closing_share(motion) * self._closing
-        for pair in (self.mouth, self.left_eye, self.right_eye):
-            pair.keep_apart(points)
+        self.mouth.keep_apart(points)
         return points
 
     def light(self, motion: Floats) -> Floats:
@@ -190,18 +201,41 @@ class Expression:
         lower = np.float32(0.5) * (above - moved[self.mouth.lower])
         return self.mouth.spread_over(self.mouth.ring_deltas(upper, lower))
 
-    def _blink(self, eye: Pair, side: str) -> Floats:
-        """Makes a blink close this eye exactly; returns the rise of the lid's texture."""
-        below, above = eye.facing(self.rest)
-        upper, lower = self.rest[eye.upper], self.rest[eye.lower]
-        to_upper = (1.0 - MEETING_LINE) * (below - upper)
-        to_lower = MEETING_LINE * (above - lower)
-        blink = INDEX[f"eyeBlink{side}"]
-        self.deltas[blink] = eye.spread_over(eye.ring_deltas(to_upper, to_lower))
-        rise = LID_SLIDE * np.linalg.norm(upper - below, axis=1)
-        ring = np.concatenate([rise, np.zeros(len(lower) - 2, np.float32)])
-        slide: Floats = eye.opening.spread @ ring.astype(np.float32)
-        return slide
+    def _part_lids(self, eye: Pair, side: str, brow: Floats) -> Floats:
+        """Takes the lids' own motion [52, ring, 3] out of the surface and returns it.
+
+        The eye layer moves the lids over the eyeball, and closes them; skin around it would only
+        be stretched.
+        """
+        lids: Floats = self.deltas[:, eye.ring].copy()
+        self.deltas -= np.einsum("vr,crk->cvk", eye.opening.spread, lids)
+        share = np.clip(1.0 - np.abs(eye.opening.spread).sum(axis=1), 0.0, 1.0)
+        share[eye.ring] = 0.0
+        self.deltas *= share[:, None]
+        self._keep_clear(eye)
+        for name in LIDS_ALONE:
+            self.deltas[INDEX[f"{name}{side}"]] = 0.0
+        away = (self.rest - brow)[:, :2] / BROW_REACH_CM
+        dip = -BROW_DIP_CM * np.exp(-(away**2).sum(axis=1))
+        self.deltas[INDEX[f"eyeBlink{side}"], :, 1] = share * dip
+        lids[INDEX[f"eyeBlink{side}"]] = 0.0
+        return lids
+
+    def _keep_clear(self, eye: Pair) -> None:
+        """Keeps skin that moves towards a still lid's edge from hanging over it."""
+        x, y = self.rest[:, 0], self.rest[:, 1]
+        upper, lower = (
+            np.interp(x, self.rest[side, 0], self.rest[side, 1]) for side in (eye.upper, eye.lower)
+        )
+        beside = (x < self.rest[eye.upper[0], 0]) | (x > self.rest[eye.upper[-1], 0])
+        room = LID_ROOM * np.abs(y - np.where(y > (upper + lower) / 2, upper, lower))
+        room = np.where(beside, np.inf, room)
+        # Around eyes much larger than the rig's, skin folds into the opening.
+        self.deltas[:, ~beside & (y < upper) & (y > lower)] = 0.0
+        rise = self.deltas[:, :, 1]
+        above = y > (upper + lower) / 2
+        rise[:, above] = np.maximum(rise[:, above], -room[above])
+        rise[:, ~above] = np.minimum(rise[:, ~above], room[~above])
 
     def _rest_closing(self, fit: Fit) -> Floats | None:
         """Returns what still parts the lips of an open mouth that lets its expression go."""

@@ -57,6 +57,22 @@ class Pair:
         """Returns the point of the other side opposite each upper and each lower vertex."""
         return self._below.of(points), self._above.of(points)
 
+    def across(self) -> NDArray[np.int64]:
+        """Returns triangles [T, 3] of the ring's vertices that fill the opening."""
+        triangles = []
+        i = j = 0
+        while i < len(self.upper) - 1 or j < len(self.lower) - 1:
+            at_upper = self.upper_share[i + 1] if i < len(self.upper) - 1 else np.inf
+            at_lower = self.lower_share[j + 1] if j < len(self.lower) - 1 else np.inf
+            corner = self.upper[i], self.lower[j]
+            if at_upper <= at_lower:
+                i += 1
+                triangles.append((*corner, self.upper[i]))
+            else:
+                j += 1
+                triangles.append((*corner, self.lower[j]))
+        return np.array([each for each in triangles if len(set(each)) == 3], np.int64)
+
     def ring_deltas(self, upper: Floats, lower: Floats) -> Floats:
         """Joins displacements of the two sides to displacements of the ring."""
         return np.concatenate([upper, lower[1:-1]])

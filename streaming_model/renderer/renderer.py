@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streaming_model.backdrop import KEEP, Backdrop
 from streaming_model.errors import VivantError
-from streaming_model.motion_space import INDEX, MOTION_SIZE
+from streaming_model.motion_space import MOTION_SIZE
 from streaming_model.portrait import Portrait
 from streaming_model.renderer.eyes import EyeLayer
 from streaming_model.renderer.geometry import FaceGeometry, HeadMotion
@@ -128,14 +128,13 @@ class Renderer:
             origin=stage.origin,
         )
         geometry.join(self._head.depth_at_face, self._head.deltas_at_face, opacity)
-        self._pairs = (geometry.mouth, geometry.left_eye, geometry.right_eye)
+        self._pairs = (geometry.mouth,)
         self._seams = [_seam(stage, geometry.rest[pair.ring]) for pair in self._pairs]
         self._face_triangles, self._opacity = self._surface(rig.triangles, opacity)
         self._face_sources = self._with_skirts(stage.project(geometry.rest))
         palette = read_palette(portrait.picture, portrait.landmarks)
         self._eyes = tuple(
-            EyeLayer(portrait, geometry=geometry, stage=stage, side=side)
-            for side in ("Left", "Right")
+            EyeLayer(rig, geometry=geometry, stage=stage, side=side) for side in ("Left", "Right")
         )
         self._mouth = MouthLayer(portrait, rig, geometry=geometry, stage=stage, palette=palette)
         self._set_before(KEEP, stage)
@@ -187,8 +186,6 @@ class Renderer:
         face = head.apply(self._geometry.shape(motion))
         canvas = self._person(motion, head, face)
         colours = np.asarray(cv2.cvtColor(unpacked(canvas), cv2.COLOR_RGBA2RGB), np.uint8)
-        for eye in self._eyes:
-            eye.draw(colours, face, motion, head)
         self._mouth.draw(colours, face, motion, head)
         if not self._is_cut_out:
             return colours
@@ -223,6 +220,8 @@ class Renderer:
         for part in _parts_with(placed.kinds, cell, size):
             cv2.remap(self._texture, map_x[part], map_y[part], cv2.INTER_LINEAR, dst=out[part])
         compose(scratch.canvas, self._plate, gain, placed.kinds, cell, self._is_cut_out)
+        for eye in self._eyes:
+            eye.draw(out, motion, scratch.maps, pixels)
         return scratch.canvas
 
     def place(self, motion: Floats, head: HeadMotion, face: Floats) -> Placement:
@@ -238,7 +237,7 @@ class Renderer:
             kinds=kinds,
             lit=lit,
             pixels=pixels,
-            sources=self._slid_sources(motion) + inset,
+            sources=self._face_sources + inset,
             light=self._lit(motion),
         )
 
@@ -255,18 +254,6 @@ class Renderer:
         light[: len(self._geometry.rest)] = self._geometry.light(motion)
         return light
 
-    def _slid_sources(self, motion: Floats) -> Floats:
-        """Returns where each vertex takes its texture: lid skin slides in as the eye closes."""
-        blinks = motion[[INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]]
-        if not blinks.any():
-            return self._face_sources
-        sources = self._face_sources.copy()
-        count = len(self._geometry.rest)
-        sources[:count, 1] -= self._stage.scale * (blinks @ self._geometry.lid_slide)
-        for pair, start in zip(self._pairs, self._skirt_starts, strict=True):
-            sources[start : start + len(pair.upper)] = sources[pair.upper]
-        return sources
-
     def _with_skirts(self, pixels: Floats) -> Floats:
         """Appends to the face's pixels a narrow hem inside each opening."""
         return np.concatenate([pixels, *(_hem(pixels, pair) for pair in self._pairs)])
@@ -278,11 +265,11 @@ class Renderer:
         rest = self._geometry.rest
         triangles = triangles[(opacity[triangles] > 0).any(axis=1)]
         order = np.argsort(rest[triangles, 2].mean(axis=1), kind="stable")
-        pieces = [triangles[order]]
+        # The eyes are part of the surface: their layer paints them on it.
+        eyes = [self._geometry.left_eye.across(), self._geometry.right_eye.across()]
+        pieces = [*eyes, triangles[order]]
         start = len(rest)
-        self._skirt_starts = []
         for pair in self._pairs:
-            self._skirt_starts.append(start)
             for side in (pair.upper, pair.lower):
                 hem = np.arange(start, start + len(side))
                 start += len(side)

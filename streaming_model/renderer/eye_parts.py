@@ -1,0 +1,283 @@
+"""What a portrait's eye is made of, read from the picture once: lid skin, lashes, white, iris.
+
+What the picture hides (skin that unrolls over a closed eye, the white and the iris under the
+lid) is completed from what it shows around. Knows nothing of motion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming_model.renderer.palette import LUMA
+
+Floats = NDArray[np.float32]
+
+MARGIN: Final = 0.45  # beside the eye's corners, of its width: what is looked at
+ABOVE: Final = 0.85  # the same above the corners
+BELOW: Final = 1.1  # and below them
+LASHES: Final = (0.05, 0.2)  # least and most height of the lashes over the lid's edge
+LID_ROUNDNESS: Final = 0.05  # how much brighter the middle of a closed lid is
+MOST_RATIO: Final = 1.25
+LEAST_LID: Final = 0.7  # brightness of the lid over that of the skin below the eye
+PAPER: Final = 200  # levels: least brightness of paper
+FLAT: Final = 0.004  # fine structure of flat colours, as a share of their light
+CREASE_LOST: Final = 0.9  # share of a crease that a closed lid smooths out
+
+
+@dataclass(frozen=True)
+class EyeFrame:
+    """The eye's own axes: u from the picture's left corner to the right one, v upwards.
+
+    Attributes:
+        corner: [2] pixel of the left corner.
+        along, up: [2] unit vectors in pixels.
+        width: pixels from corner to corner.
+    """
+
+    corner: Floats
+    along: Floats
+    up: Floats
+    width: float
+
+    @classmethod
+    def between(cls, left: Floats, right: Floats) -> EyeFrame:
+        """Returns the frame of an eye with corners at two pixels [2]."""
+        width = max(float(np.linalg.norm(right - left)), 1.0)
+        along = ((right - left) / np.float32(width)).astype(np.float32)
+        return cls(left, along, np.array([along[1], -along[0]], np.float32), width)
+
+    def of(self, pixels: Floats) -> Floats:
+        """Returns (u, v) [n, 2] of pixels [n, 2]."""
+        away = pixels - self.corner
+        return np.stack([away @ self.along, away @ self.up], axis=-1).astype(np.float32)
+
+    def axes(self, left: int, top: int) -> Floats:
+        """Returns u = a0 x + a1 y + a2, v = a3 x + a4 y + a5 for a box at `left`, `top`; [6]."""
+        start = np.array([left, top], np.float32) - self.corner
+        return np.array(
+            [*self.along, start @ self.along, *self.up, start @ self.up], dtype=np.float32
+        )
+
+
+@dataclass(frozen=True)
+class Lids:
+    """The skin of one eye's lids.
+
+    Attributes:
+        plate: [h, w, 3] the picture with eye and lashes replaced by lid skin.
+        unfold: [h, w, 3] what a closed lid adds to the plate: its creases are smoothed out.
+        ratio: [h, w, 3] what the lashes leave of the plate's light; 1 elsewhere.
+        reach: how far the lashes go above the edge, in pixels.
+        lash: [3] the dark of the lash line.
+        shading: 0 where colours are flat, as in a cartoon, 1 where things are shaded.
+    """
+
+    plate: Floats
+    unfold: Floats
+    ratio: Floats
+    reach: float
+    lash: Floats
+    shading: float
+
+
+class _Upright:
+    """The eye's surroundings turned upright: column i is u = i - margin, row j is v = top - j."""
+
+    def __init__(self, picture: NDArray[np.uint8], frame: EyeFrame, edges: Floats) -> None:
+        self.frame = frame
+        self.margin = (edges.shape[1] - round(frame.width) - 1) // 2
+        self.top = round(ABOVE * frame.width + float(edges[0].max()))
+        rows = self.top + round(BELOW * frame.width - float(edges[1].min()))
+        self.shape = (rows, edges.shape[1])
+        start = frame.corner - self.margin * frame.along + self.top * frame.up
+        self.to_picture = np.stack([frame.along, -frame.up, start], axis=1)
+        self.image = cv2.warpAffine(
+            picture,
+            self.to_picture,
+            self.shape[::-1],
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        ).astype(np.float32)
+        self.heights = (self.top - np.arange(rows, dtype=np.float32))[:, None]
+
+    def at(self, image: Floats, heights: Floats) -> Floats:
+        """Returns `image` at heights [n, k] of each column."""
+        columns = np.broadcast_to(np.arange(heights.shape[1], dtype=np.float32), heights.shape)
+        rows = (self.top - heights).astype(np.float32)
+        return np.asarray(
+            cv2.remap(
+                image,
+                np.ascontiguousarray(columns),
+                rows,
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            ),
+            np.float32,
+        )
+
+    def boxed(self, image: Floats, left: int, top: int, size: tuple[int, int]) -> Floats:
+        """Returns `image` in a box (width, height) of the picture."""
+        to_box = self.to_picture.copy()
+        to_box[:, 2] -= np.array([left, top], np.float32)
+        return np.asarray(
+            cv2.warpAffine(
+                image, to_box, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            ),
+            np.float32,
+        )
+
+
+def read_lids(
+    picture: NDArray[np.uint8],
+    frame: EyeFrame,
+    edges: Floats,
+    *,
+    brow: Floats,
+    box: tuple[int, int, int, int],
+) -> Lids:
+    """Reads the lids of an eye whose edges have heights `edges` [2, k], below its `brow` [k].
+
+    `box` is left, top, right and bottom of what is returned.
+    """
+    upright = _Upright(picture, frame, edges)
+    upper, lower = edges
+    reach = _lash_reach(upright, upper)
+    width = frame.width
+    start, end = upper + reach, lower - 0.05 * width
+    room = np.clip(brow - start, 0.1 * width, 0.6 * width)
+    above = _band(upright, start, (0.0, 0.09 * width), brighter=True)
+    below = _band(upright, lower, (-0.16 * width, -0.05 * width), brighter=False)
+    # Brows and make-up darken what is above: a lid catches more light than they do.
+    shade = np.clip(1 - (above @ LUMA) / np.maximum(LEAST_LID * (below @ LUMA), 1), 0, 1)[:, None]
+    above = above + np.maximum(shade, 0.25) * (below - above)
+    below = 0.45 * above + 0.55 * below
+    down = np.clip((start - upright.heights) / np.maximum(start - end, 1.0), 0, 1)
+    skin = above[None] + down[..., None] * (below - above)[None]
+    columns = np.arange(upright.shape[1], dtype=np.float32) - upright.margin
+    bulge = np.sin(np.pi * np.clip(columns / width, 0, 1))
+    grain, texture = _grain(upright, edges, reach)
+    roundness = 1.0 + LID_ROUNDNESS * texture * np.sin(np.pi * down) * bulge
+    skin = skin * (roundness[..., None] + texture * grain)
+    ramp = max(0.1 * width, 2.0)
+    mask = np.clip((start + ramp - upright.heights) / ramp, 0, 1)
+    beside = np.maximum(-columns, columns - width)
+    beside_share = np.clip(1 - beside / (0.12 * width), 0, 1)
+    mask = mask * beside_share
+    mask = (mask * mask * (3 - 2 * mask)).astype(np.float32)
+    left, top, right, bottom = box
+    size = (right - left, bottom - top)
+    share = upright.boxed(mask, left, top, size)[..., None]
+    seen = picture[top:bottom, left:right].astype(np.float32)
+    plate = seen + share * (upright.boxed(skin.astype(np.float32), left, top, size) - seen)
+    plate = np.clip(plate, 0, 255).astype(np.float32)
+    unfolded = upright.image + mask[..., None] * (skin - upright.image)
+    unfold = _unfolding(unfolded.astype(np.float32), width)
+    high = np.clip((start + room - upright.heights) / (0.5 * room), 0, 1) * beside_share
+    unfold *= (high * high * (3 - 2 * high) * (upright.heights > lower))[..., None]
+    ratio = np.clip((seen + 1) / (plate + 1), 0, MOST_RATIO).astype(np.float32)
+    return Lids(
+        plate=plate,
+        unfold=upright.boxed(unfold, left, top, size),
+        ratio=ratio,
+        reach=reach + ramp,
+        lash=_lash_colour(upright, upper),
+        shading=texture,
+    )
+
+
+def _lash_reach(upright: _Upright, upper: Floats) -> float:
+    """Returns the height over the edge at which the lid's skin begins, in pixels."""
+    width = upright.frame.width
+    steps = np.arange(0.0, 0.35 * width, 0.5, dtype=np.float32)
+    inner = slice(upright.margin + int(0.15 * width), upright.margin + int(0.85 * width) + 1)
+    profile = upright.at(upright.image @ LUMA, upper[None] + steps[:, None])[:, inner]
+    profile = np.median(profile / np.maximum(profile.max(axis=0), 1.0), axis=1)
+    least, most = (share * width for share in LASHES)
+    darkest = int(profile[steps <= 0.14 * width].argmin())
+    peak = profile[darkest : np.searchsorted(steps, 0.3 * width)].max()
+    if peak - profile[darkest] < 0.06:
+        return least
+    bright = np.flatnonzero(profile[darkest:] >= profile[darkest] + 0.8 * (peak - profile[darkest]))
+    return float(np.clip(steps[darkest + bright[0]], least, most))
+
+
+def _unfolding(lid: Floats, width: float) -> Floats:
+    """Returns what smooths out the dark creases that run along a lid [h, k, 3]."""
+    height = 2 * round(0.08 * width) + 1
+    filled = cv2.morphologyEx(lid, cv2.MORPH_CLOSE, np.ones((height, 1), np.uint8))
+    filled = cv2.GaussianBlur(filled, (0, 0), max(0.03 * width, 0.6))
+    return np.asarray(CREASE_LOST * np.maximum(filled - lid, 0), np.float32)
+
+
+def _band(upright: _Upright, start: Floats, span: tuple[float, float], *, brighter: bool) -> Floats:
+    """Returns the smoothed skin colour [k, 3] of a band along the lid."""
+    steps = np.arange(span[0], span[1] + 0.5, 0.5, dtype=np.float32)
+    colours = upright.at(upright.image, start[None] + steps[:, None])
+    luma = colours @ LUMA
+    dark, light = np.percentile(luma, (10, 90))
+    between = (luma > dark + 0.2 * (light - dark)) & (luma < light - 0.2 * (light - dark))
+    # Lines on paper: the lid is paper.
+    is_line_art = light > PAPER and dark < 0.4 * light and between.mean() < 0.35
+    level = np.percentile(luma, 50 if brighter else 25, axis=0)
+    if is_line_art:
+        level = np.maximum(level, 0.85 * light)
+    weight = np.clip((luma - level) / np.maximum(0.08 * level, 1.0) + 1, 0, 1)[..., None]
+    found = weight.sum(axis=0)
+    mean = (weight * colours).sum(axis=0) / np.maximum(found, 1e-3)
+    # Corners have no lid of their own: they take what is next to them.
+    width = upright.frame.width
+    columns = np.arange(len(mean)) - upright.margin
+    inside = ((columns > 0.06 * width) & (columns < 0.94 * width)).astype(np.float32)
+    trust = (0.02 + inside)[:, None] * np.clip(found, 0, 1) + 1e-4
+    sigma = 0.09 * width
+    total = _along(mean * trust, sigma)
+    return np.asarray(total / _along(np.broadcast_to(trust, mean.shape), sigma), np.float32)
+
+
+def _along(values: Floats, sigma: float) -> Floats:
+    """Smooths [k, c] along its columns."""
+    blurred = cv2.GaussianBlur(
+        np.ascontiguousarray(values[None]),
+        (0, 0),
+        sigma,
+        sigmaY=0.01,
+        borderType=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(blurred[0], np.float32)
+
+
+def _grain(upright: _Upright, edges: Floats, reach: float) -> tuple[Floats, float]:
+    """Returns the fine structure of the skin below the eye, as shares of its light [h, k, 3].
+
+    And how much of it there is: 0 where colours are flat, as in a cartoon, 1 elsewhere.
+    """
+    width = upright.frame.width
+    smooth = cv2.GaussianBlur(upright.image, (0, 0), 0.09 * width)
+    fine = (upright.image - smooth) / np.maximum(smooth @ LUMA, 8.0)[..., None]
+    lowest = float(upright.heights[-1, 0])
+    rows = upright.heights + (edges[1] - edges[0] - reach - 0.28 * width)[None]
+    rows = np.where(rows < lowest, 2 * lowest - rows, rows).astype(np.float32)
+    moved = upright.at(fine.astype(np.float32), rows)
+    lid = (upright.heights < edges[0] + reach) & (upright.heights > edges[1])
+    lid[:, : upright.margin] = lid[:, -upright.margin :] = False
+    usual = float(np.median(np.abs(moved[lid]))) / 0.67 if lid.any() else 0.0
+    moved = np.clip(moved, -3.5 * usual, 3.5 * usual)
+    return np.asarray(moved, np.float32), float(np.clip((usual - FLAT) / FLAT, 0, 1))
+
+
+def _lash_colour(upright: _Upright, upper: Floats) -> Floats:
+    """Returns the dark of the picture's own lash line, [3]."""
+    width = upright.frame.width
+    steps = np.arange(-0.05 * width, 0.07 * width, 0.5, dtype=np.float32)
+    first, last = (upright.margin + round(share * width) for share in (0.12, 0.88))
+    colours = upright.at(upright.image, upper[None] + steps[:, None])[:, first : last + 1]
+    luma = colours @ LUMA
+    darkest = luma.argmin(axis=0)
+    columns = np.arange(len(darkest))
+    order = luma[darkest, columns].argsort()[: max(len(darkest) // 2, 1)]
+    return np.asarray(colours[darkest, columns][order].mean(axis=0), np.float32)
