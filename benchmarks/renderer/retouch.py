@@ -172,7 +172,7 @@ def in_pencil(picture: Picture, face: Points) -> Picture:
 
 
 def in_ink(picture: Picture, face: Points) -> Picture:
-    """Draws the picture with a pen: black lines and parallel hatching on white."""
+    """Draws the picture with pen and wash: black lines, parallel hatching, thinned ink."""
     side = max(picture.shape[:2])
     grey = cv2.cvtColor(cv2.bilateralFilter(picture, 0, 30, 0.008 * side), cv2.COLOR_RGB2GRAY)
     grey = cv2.GaussianBlur(grey, (0, 0), 0.0015 * side).astype(float)
@@ -181,9 +181,10 @@ def in_ink(picture: Picture, face: Points) -> Picture:
     rows, columns = np.indices(grey.shape)
     pitch = max(4.0, 0.006 * side)
     wave = 0.5 + 0.5 * np.sin(2 * np.pi * (rows + 0.8 * columns) / pitch)
-    shade = np.clip((120 - grey) / 120, 0, 1)
+    shade = np.clip((110 - grey) / 110, 0, 1)
     hatch = np.clip((shade - wave * 0.9) * 4, 0, 1)
-    white = 1 - np.maximum(contour, 0.85 * hatch)
+    wash = 0.35 * np.clip((190 - wide) / 190, 0, 1)
+    white = 1 - np.maximum(np.maximum(contour, 0.6 * hatch), wash)
     return np.repeat(np.round(20 + 230 * white)[..., None], 3, axis=2).astype(np.uint8)
 
 

@@ -23,6 +23,7 @@ EYES = {"Right": (33, 160, 158, 133, 153, 144), "Left": (362, 385, 387, 263, 373
 INNER_LIPS = ((82, 87), (13, 14), (312, 317))
 LIPS_AT_REST = {"mouth_width": (61, 291), "mouth_height": (0, 17), "inner_width": (78, 308)}
 FOREHEAD, CHIN = 10, 152
+ALIGNED = (263, 362, 33, 133, 2)  # the corners of the eyes and the nose's base, in dlib's order
 CHIP_SIDE = 150  # pixels, what dlib's network was trained on
 CHIP_PADDING = 0.25
 
@@ -37,9 +38,7 @@ class Ruler:
             output_facial_transformation_matrixes=True,
         )
         self._landmarker = vision.FaceLandmarker.create_from_options(options)
-        five_points = face_recognition_models.pose_predictor_five_point_model_location()
         network = face_recognition_models.face_recognition_model_location()
-        self._five_points = dlib.shape_predictor(five_points)
         self._embedding = dlib.face_recognition_model_v1(network)
 
     def measure(self, image: NDArray[np.uint8], *, embed: bool) -> dict[str, Any] | None:
@@ -66,16 +65,15 @@ class Ruler:
         self._landmarker.close()
 
     def _embed(self, image: NDArray[np.uint8], points: NDArray[np.float64]) -> list[float]:
-        """Returns dlib's 128 numbers for the face at these landmarks.
+        """Returns dlib's 128 numbers for the face, aligned by the eyes' corners and the nose.
 
-        dlib's own detector misses drawings, so its box is taken from the landmarks: from the
-        brows to the chin, as wide as high.
+        dlib's own detector misses drawings and turned faces; where it finds them, these points
+        give the same distances.
         """
-        top, bottom = points[[105, 334], 1].mean(), points[CHIN, 1]
-        side = 1.05 * (bottom - top)
-        left = points[[234, 454], 0].mean() - side / 2
-        box = dlib.rectangle(*(round(v) for v in (left, top, left + side, top + side)))
-        shape = self._five_points(image, box)
+        corners = [dlib.point(*(round(v) for v in points[at, :2])) for at in ALIGNED]
+        low, high = points.min(axis=0), points.max(axis=0)
+        box = dlib.rectangle(*(round(v) for v in (low[0], low[1], high[0], high[1])))
+        shape = dlib.full_object_detection(box, dlib.points(corners))
         chip = dlib.get_face_chip(image, shape, size=CHIP_SIDE, padding=CHIP_PADDING)
         return list(self._embedding.compute_face_descriptor(chip))
 
