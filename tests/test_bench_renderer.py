@@ -201,12 +201,16 @@ def test_the_plate_must_show_the_mixture() -> None:
     assert edges.mix_error(seen, rgba) == pytest.approx(20)
 
 
-def test_holes_are_inside_the_person_only() -> None:
-    rgba = np.zeros((40, 40, 4), np.uint8)
-    rgba[10:40, 10:30, 3] = 255
-    assert edges.holes(rgba) == 0
-    rgba[20:23, 15:19, 3] = 0
-    assert edges.holes(rgba) == 12
+def test_holes_are_well_inside_the_person_and_new() -> None:
+    rest = np.zeros((100, 100, 4), np.uint8)
+    rest[20:, 20:80, 3] = 255
+    rgba = rest.copy()
+    rgba[50, 24, 3] = 0  # the edge is ragged
+    assert edges.new_holes(rgba, rest) == 0
+    rgba[50:53, 40:44, 3] = 0
+    assert edges.new_holes(rgba, rest) == 12
+    rest[60, 50, 3] = 0  # as under an arm
+    assert edges.new_holes(rgba, rest) == 0
 
 
 @pytest.mark.parametrize(
@@ -220,7 +224,7 @@ def test_an_edge_of_another_colour_is_a_fringe_or_a_dark_line(
     rgba[:, 30:] = (180, 140, 120, 255)
     rgba[:, 28:30] = (*edge, 128)
     behind = np.full((60, 60, 3), (40, 160, 60), float)
-    of_fringe, of_dark, _ = edges.edge_faults(rgba, behind)
+    of_fringe, of_dark = edges.edge_faults(rgba, behind)
     assert (of_fringe > 50) == fringe
     assert (of_dark > 50) == dark
 
