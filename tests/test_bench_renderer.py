@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.renderer import commands, edges, folds, speech, speed, tables
+from benchmarks.renderer import closed_lips, commands, edges, folds, speech, speed, tables
 from benchmarks.renderer.cartoon import draw_cartoon
 from benchmarks.renderer.environment import VARIABLE, is_ready, ruler_python
 from benchmarks.renderer.gallery import Page, gallery
@@ -211,6 +211,19 @@ def test_holes_are_well_inside_the_person_and_new() -> None:
     assert edges.new_holes(rgba, rest) == 12
     rest[60, 50, 3] = 0  # as under an arm
     assert edges.new_holes(rgba, rest) == 0
+
+
+def test_teeth_are_what_is_brighter_and_paler_than_lips() -> None:
+    seen = face()
+    angles = np.linspace(0, 2 * math.pi, 20, endpoint=False)
+    ring = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    seen.landmarks[list(closed_lips.OUTER), :2] = 50 + ring * (40, 20)
+    seen.landmarks[list(closed_lips.INNER), :2] = 50 + ring * (30, 1)
+    frame = np.full((100, 100, 3), (170, 90, 80), np.uint8)
+    lips = closed_lips.lip_colour(frame, seen)
+    assert closed_lips.teeth_share(frame, seen, lips) == 0
+    frame[48:52, 30:70] = (230, 222, 205)
+    assert closed_lips.teeth_share(frame, seen, lips) == pytest.approx(7, abs=2)
 
 
 @pytest.mark.parametrize(

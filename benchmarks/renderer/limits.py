@@ -68,6 +68,7 @@ LIMITS: Final[tuple[Limit, ...]] = (
     ),
     Limit("lips, phones known", ("lips exact worst %",), most=2, decimals=1),
     Limit("lips, our motion", ("lips spoken worst %",), most=2, decimals=1),
+    Limit("teeth shut %", ("lips exact teeth %", "lips spoken teeth %"), most=1, decimals=1),
     Limit("identity mean", ("identity mean",), most=0.35),
     Limit("identity worst", ("identity worst",), most=0.5),
     Limit("folds", ("folds",), most=0, decimals=0),
@@ -77,5 +78,5 @@ LIMITS: Final[tuple[Limit, ...]] = (
     Limit("fringe %", ("plate fringe %",), most=1, decimals=1),
     Limit("dark edge %", ("plate dark %",), most=1, decimals=1),
     Limit("wrong or dead", ("others wrong",), most=0, decimals=0),
-    Limit("faces lost", ("others lost", "identity lost"), most=0, decimals=0),
+    Limit("faces lost", ("others lost", "lips lost", "identity lost"), most=0, decimals=0),
 )

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from benchmarks.renderer import commands
+from benchmarks.renderer.closed_lips import lip_colour, teeth_share
 from benchmarks.renderer.commands import motion, there_and_back
 from benchmarks.renderer.edges import plate_figures
 from benchmarks.renderer.folds import fold_figures
@@ -210,14 +211,18 @@ def still(subject: Subject) -> Measured:
 def lips(subject: Subject) -> Measured:
     """Looks whether the lips meet in the P, B and M of the monologue."""
     speech = monologue()
-    figures: Figures = {}
+    figures: Figures = {"lips lost": 0.0}
     curves = {}
+    own = lip_colour(subject.renderer.render(motion()), subject.rest)
     for name, moved, frames in (
         ("exact", speech.exact, speech.bilabial),
         ("spoken", speech.motion, speech.commanded),
     ):
-        faces = [subject.measure(command) for command in moved[frames]]
-        gaps = 100 * series(faces, lambda face: face.sizes["lip_gap"])
+        seen = [subject.look(command) for command in moved[frames]]
+        gaps = 100 * series([face for _, face in seen], sized("lip_gap"))
+        teeth = [teeth_share(frame, face, own) for frame, face in seen if face is not None]
+        figures[f"lips {name} teeth %"] = max(teeth, default=np.nan)
+        figures["lips lost"] += float(np.isnan(gaps).sum())
         figures[f"lips {name} worst %"] = float(np.nanmax(gaps))
         figures[f"lips {name} open"] = float(np.sum(~(gaps <= 2)))
         figures[f"lips {name} frames"] = float(len(gaps))

@@ -74,8 +74,15 @@ class Subject:
 
     def measure(self, command: commands.Motion, *, embed: bool = False) -> Face | None:
         """Returns the face in the frame that `command` [58] gives, None if none is found."""
+        return self.look(command, embed=embed)[1]
+
+    def look(
+        self, command: commands.Motion, *, embed: bool = False
+    ) -> tuple[NDArray[np.uint8], Face | None]:
+        """Returns the frame that `command` [58] gives, and the face in it."""
         assert self._ruler is not None
-        return self._ruler.measure(self.renderer.render(command), embed=embed)
+        frame = self.renderer.render(command)
+        return frame, self._ruler.measure(frame, embed=embed)
 
 
 def series(faces: list[Face | None], value: Callable[[Face], float]) -> Floats:
