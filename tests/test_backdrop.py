@@ -155,7 +155,7 @@ def astronaut_before_nothing() -> tuple[Renderer, NDArray[np.uint8]]:
 def test_the_outline_of_a_photograph_has_no_fringe(moved: NDArray[np.float32]) -> None:
     transparent, plate = astronaut_before_nothing()
     share = old_background(transparent.render(moved), plate)
-    assert abs(share) < 0.12  # 0.53 with the picture's own colours under its matte
+    assert abs(share) < 0.15  # 0.53 with the picture's own colours under its matte
 
 
 def old_background(frame: NDArray[np.uint8], plate: NDArray[np.uint8]) -> float:

@@ -211,6 +211,8 @@ def test_the_shipped_portrait_stands_before_the_page(
     page.wait_for_selector("body[data-layout=packed]")
     page.wait_for_timeout(500)
     photograph(page, "portrait-transparent")
+    page.emulate_media(color_scheme="light")
+    photograph(page, "portrait-transparent-light")
     choose(page, "blur")
     page.wait_for_selector("body[data-layout=plain]")
     photograph(page, "portrait-blurred")

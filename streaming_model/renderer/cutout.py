@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SURE: Final = (0.12, 0.8)  # of the matte: below the first it is noise, above the second solid
+SURE: Final = (0.25, 0.8)  # of the matte: below the first it is noise, above the second solid
 LONELY: Final = 0.02  # of the side: specks that have less person around them than that fade
 REACHES: Final = (0.09, 0.09, 0.02)  # of the side: windows of the successive estimates of colour
 PURE: Final = 8  # power of the matte that weighs colours at first: hardly any of the mixed ones
