@@ -7,7 +7,7 @@ carries it as its texture. So the head turns a blink as it turns the picture.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -38,6 +38,20 @@ SETTLE: Final = 1.5  # pixels of travel over which the picture hands over to wha
 IRIS: Final = {"Left": slice(473, 478), "Right": slice(468, 473)}
 BROW: Final = {"Left": (276, 283, 282, 295, 285), "Right": (46, 53, 52, 65, 55)}
 OUTWARD: Final = {"Left": 1.0, "Right": -1.0}  # towards the picture's right for the left eye
+
+
+class EyePlace(NamedTuple):
+    """Everything of one eye in one frame but its pixels.
+
+    Attributes:
+        box: left, top, right and bottom of the part of the frame that may show it.
+        edges, numbers, gaze: `edges`, `place` and `gaze` of `compose_eye`.
+    """
+
+    box: tuple[int, int, int, int]
+    edges: Floats
+    numbers: Floats
+    gaze: Floats
 
 
 class EyeLayer:
@@ -89,36 +103,34 @@ class EyeLayer:
         `maps` [3, n, n] are the place of the stage's foreground that each pixel shows, x and y,
         and its light; `pixels` [V, 2] is where the face's vertices are drawn.
         """
-        patch = self._base.copy()
-        if not self._compose(patch, motion):
+        placed = self.place(motion, pixels)
+        if placed is None:
             return
-        around = pixels[self._vertices]
-        left, top = np.maximum(np.floor(around.min(axis=0)), 0).astype(int)
-        right, bottom = np.minimum(np.ceil(around.max(axis=0)) + 1, len(out)).astype(int)
-        if right > left and bottom > top:
-            box = slice(top, bottom), slice(left, right)
-            inset = self._stage.border
-            lay_eye(
-                out[box],
-                patch,
-                maps[(slice(None), *box)],
-                float(self._box[0] + inset),
-                float(self._box[1] + inset),
-            )
+        patch = self._base.copy()
+        self._paint(patch, placed.edges, placed.numbers, placed.gaze)
+        left, top, right, bottom = placed.box
+        box = slice(top, bottom), slice(left, right)
+        lay_eye(out[box], patch, maps[(slice(None), *box)], *map(float, self.corner))
 
-    def _compose(self, patch: NDArray[np.uint8], motion: Floats) -> bool:
-        """Writes the eye into `patch`; tells whether anything of it has moved."""
+    def place(self, motion: Floats, pixels: Floats) -> EyePlace | None:
+        """Returns all of the eye but its pixels, None if nothing of it has moved or is seen.
+
+        `pixels` [V, 2] is where the face's vertices are drawn.
+        """
         edges = self.edges(motion)
         shift = self._gaze(motion)
         travel = float(np.abs(edges[UPPER : LOWER + 1] - self._rest).max())
+        turned = float(np.linalg.norm(shift))
+        around = pixels[self._vertices]
+        left, top = np.maximum(np.floor(around.min(axis=0)), 0).astype(int).tolist()
+        right, bottom = np.minimum(np.ceil(around.max(axis=0)) + 1, self._stage.size).astype(int)
+        if max(travel, turned) < 1e-3 or right <= left or bottom <= top:
+            return None
         closing = 1.0 - float((edges[UPPER] - edges[LOWER]).max()) / self._tall
         closing = min(max(closing, 0.0), 1.0)
-        turned = float(np.linalg.norm(shift))
-        if max(travel, turned) < 1e-3:
-            return False
         width = self.frame.width
         thick = min(width, 3.5 * self._tall)
-        place = np.array(
+        numbers = np.array(
             [
                 self._margin,
                 1.0 - (1.0 - SQUEEZE) * closing,
@@ -135,8 +147,33 @@ class EyeLayer:
             np.float32,
         )
         gaze = np.array([*shift, min(turned / SETTLE, 1.0), GLINT_SHARE], np.float32)
-        self._paint(patch, edges, place, gaze)
-        return True
+        return EyePlace((left, top, int(right), int(bottom)), edges, numbers, gaze)
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Where the eye's pictures begin in the stage's foreground, x and y."""
+        return self._box[0] + self._stage.border, self._box[1] + self._stage.border
+
+    def look(self) -> dict[str, NDArray[np.float32] | NDArray[np.uint8]]:
+        """Returns the arrays of `compose_eye` that are the same in every frame, by name.
+
+        `base` is what it writes into.
+        """
+        lids, ball = self._lids, self._ball
+        return {
+            "base": self._base,
+            "skin": self._skin,
+            "plate": lids.plate,
+            "unfold": lids.unfold,
+            "ratio": lids.ratio,
+            "still": ball.still,
+            "white": ball.white,
+            "iris": ball.iris,
+            "glint": ball.glint,
+            "leftover": self._leftover,
+            "axes": self._axes,
+            "lash": lids.lash,
+        }
 
     def _paint(self, patch: NDArray[np.uint8], edges: Floats, place: Floats, gaze: Floats) -> None:
         lids, ball = self._lids, self._ball
