@@ -119,7 +119,8 @@ def test_a_colour_and_a_picture_are_chosen_and_remembered(
     page.wait_for_selector(LIVE)
     until_shown(page, BESIDE, (30, 140, 200))
     assert page.locator("#backgrounds input:checked").input_value() == "image"
-    page.set_input_files("#background-file", {**png("a.png", (0, 0, 0)), "buffer": b"letters"})
+    letters: Any = {"name": "a.png", "mimeType": "image/png", "buffer": b"letters"}
+    page.set_input_files("#background-file", letters)
     page.wait_for_selector("#background-fault:not(:empty)")
     assert "JPEG, PNG and WebP" in page.inner_text("#background-fault")
 

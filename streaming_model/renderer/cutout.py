@@ -18,7 +18,7 @@ LONELY: Final = 0.02  # of the side: specks that have less person around them th
 REACHES: Final = (0.09, 0.09, 0.02)  # of the side: windows of the successive estimates of colour
 PURE: Final = 8  # power of the matte that weighs colours at first: hardly any of the mixed ones
 RIM: Final = 0.012  # of the side: how far a wall's colour shines into the person
-HUELESS: Final = 40.0  # levels that a wall's colour is off grey, up to which it does not shine so
+SHINING: Final = (100.0, 130.0)  # levels that a wall's colour is off grey, from which it shines so
 
 Pixels = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -64,7 +64,7 @@ def _without_spill(colours: NDArray[Any], share: NDArray[Any], ground: NDArray[A
 
     # What is grey or has the person's own hue is no spill.
     spilt = np.maximum(along(colours) - np.maximum(along(inner), 0), 0)
-    spilt *= near * np.clip(strength / HUELESS - 1, 0, 1)
+    spilt *= near * np.clip((strength - SHINING[0]) / (SHINING[1] - SHINING[0]), 0, 1)
     return np.asarray(np.clip(colours - spilt[..., None] * direction, 0, 255), np.float32)
 
 
