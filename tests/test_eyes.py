@@ -107,7 +107,8 @@ def test_gaze_moves_the_iris_where_it_looks() -> None:
         inverse = 255 - picture[box].mean(axis=2)
         weight = np.clip(inverse - np.percentile(inverse, 70), 0, None)
         rows, columns = np.indices(weight.shape)
-        return np.array([(weight * columns).sum(), (weight * rows).sum()]) / weight.sum()
+        at = [(weight * columns).sum(), (weight * rows).sum()]
+        return np.array(at, np.float64) / float(weight.sum())
 
     right = frame(eyeLookOutLeft=0.8, eyeLookInRight=0.8)
     left = frame(eyeLookInLeft=0.8, eyeLookOutRight=0.8)

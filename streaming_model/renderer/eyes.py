@@ -94,8 +94,7 @@ class EyeLayer:
         left, top, right, bottom = self._box
         x, y = pixels.T
         inside = (x >= left - 1) & (x <= right) & (y >= top - 1) & (y <= bottom)
-        around = rig.triangles[inside[rig.triangles].any(axis=1)]
-        self._vertices = np.unique(np.concatenate([around.ravel(), pair.ring]))
+        self._vertices = np.union1d(np.flatnonzero(inside), pair.ring)
 
     def draw(self, out: NDArray[np.uint8], motion: Floats, maps: Floats, pixels: Floats) -> None:
         """Lays the eye over `out` [s, s, 4] under `motion` [58].
@@ -110,7 +109,9 @@ class EyeLayer:
         self._paint(patch, placed.edges, placed.numbers, placed.gaze)
         left, top, right, bottom = placed.box
         box = slice(top, bottom), slice(left, right)
-        lay_eye(out[box], patch, maps[(slice(None), *box)], *map(float, self.corner))
+        x, y = (maps[axis][box] - np.float32(self.corner[axis]) for axis in (0, 1))
+        eye = cv2.remap(patch, x, y, cv2.INTER_LINEAR)
+        lay_eye(out[box], np.asarray(eye, np.uint8), maps[2][box])
 
     def place(self, motion: Floats, pixels: Floats) -> EyePlace | None:
         """Returns all of the eye but its pixels, None if nothing of it has moved or is seen.
@@ -122,8 +123,8 @@ class EyeLayer:
         travel = float(np.abs(edges[UPPER : LOWER + 1] - self._rest).max())
         turned = float(np.linalg.norm(shift))
         around = pixels[self._vertices]
-        left, top = np.maximum(np.floor(around.min(axis=0)), 0).astype(int).tolist()
-        right, bottom = np.minimum(np.ceil(around.max(axis=0)) + 1, self._stage.size).astype(int)
+        left, top = np.maximum(np.floor(around.min(axis=0)) - 2, 0).astype(int).tolist()
+        right, bottom = np.minimum(np.ceil(around.max(axis=0)) + 3, self._stage.size).astype(int)
         if max(travel, turned) < 1e-3 or right <= left or bottom <= top:
             return None
         closing = 1.0 - float((edges[UPPER] - edges[LOWER]).max()) / self._tall

@@ -16,21 +16,24 @@ from numpy.typing import NDArray
 REST_UPPER, REST_LOWER, UPPER, LOWER, LASH = range(5)  # rows of `edges`
 
 Floats = NDArray[np.float32]
+Index = int | np.uint64  # unsigned ones spare numba its check for negative ones
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy", inline="always")
-def _bilinear(image: NDArray[np.float32], x: np.float32, y: np.float32, channel: int) -> np.float32:
-    column, row = int(x), int(y)
-    fx, fy = x - np.float32(column), y - np.float32(row)
+def _bilinear(
+    image: Floats, row: Index, column: Index, channel: Index, across: np.float32, down: np.float32
+) -> np.float32:
+    """Samples one channel between a pixel and its neighbours to the right and below."""
+    one = np.uint64(1)
     top = image[row, column, channel]
-    top += fx * (image[row, column + 1, channel] - top)
-    bottom = image[row + 1, column, channel]
-    bottom += fx * (image[row + 1, column + 1, channel] - bottom)
-    return np.float32(top + fy * (bottom - top))
+    top += across * (image[row, column + one, channel] - top)
+    bottom = image[row + one, column, channel]
+    bottom += across * (image[row + one, column + one, channel] - bottom)
+    return np.float32(top + down * (bottom - top))
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy", inline="always")
-def _height(edges: Floats, line: int, column: int, part: np.float32) -> np.float32:
+def _height(edges: Floats, line: int, column: Index, part: np.float32) -> np.float32:
     """Returns a line of `edges` between two columns."""
     here = edges[line, column]
     return np.float32(here + part * (edges[line, column + 1] - here))
@@ -115,134 +118,131 @@ def compose_eye(
     last_x, last_y = np.float32(width) - np.float32(1.001), np.float32(height) - np.float32(1.001)
     last_u = np.float32(edges.shape[1]) - np.float32(1.001)
     margin, squeeze, lash_reach, lower_reach = place[0], place[1], place[2], place[3]
-    thick_above, thick_below = place[4], place[5]
+    thick_above, thick_below = one / place[4], one / place[5]
     shadow, shadow_reach, rest_share = place[6], one / place[7], place[8]
     closing = place[9]
+    crease_reach = place[10] if closing > zero else zero
     shift_x, shift_y, moved, glint_share = gaze[0], gaze[1], gaze[2], gaze[3]
-    colour = np.empty(3, np.float32)
-    for y in range(height):
-        for x in range(width):
-            fx, fy = np.float32(x), np.float32(y)
-            u = axes[0] * fx + axes[1] * fy + axes[2] + margin
+    sx = sy = ix = iy = gx = gy = np.uint64(0)
+    sfx = sfy = lfx = lfy = ifx = ify = gfx = gfy = zero
+    lx = ly = np.uint64(0)
+    highest, lowest = edges[REST_LOWER, 0], edges[REST_LOWER, 0]
+    for k in range(edges.shape[1]):
+        highest = max(highest, edges[REST_UPPER, k], edges[UPPER, k])
+        lowest = min(lowest, edges[REST_LOWER, k], edges[LOWER, k])
+    highest += lash_reach + crease_reach
+    lowest -= lower_reach
+    fy = -one
+    for y in range(np.uint64(height)):
+        fy += one
+        fx = -one
+        for x in range(np.uint64(width)):
+            fx += one
             v = axes[3] * fx + axes[4] * fy + axes[5]
-            if u <= zero or u >= last_u:
+            u = axes[0] * fx + axes[1] * fy + axes[2] + margin
+            if v > highest or v < lowest or u <= zero or u >= last_u:
                 continue
-            column = int(u)
-            part = u - np.float32(column)
+            whole = int(u)
+            column = np.uint64(whole)
+            part = u - np.float32(whole)
             rest_upper = _height(edges, REST_UPPER, column, part)
             rest_lower = _height(edges, REST_LOWER, column, part)
             upper = _height(edges, UPPER, column, part)
             lower = _height(edges, LOWER, column, part)
-            if (
-                v < lower - lower_reach
-                or v > max(upper, rest_upper) + np.float32(2) * lash_reach + place[10]
-            ):
+            if v > max(upper, rest_upper) + lash_reach + crease_reach:
                 continue
             above = min(max(v - upper + half, zero), one)
             below = min(max(lower - v + half, zero), one - above)
             inside = one - above - below
-            colour[0] = colour[1] = colour[2] = zero
-            if above > zero:
-                distance = max(v - upper, zero)
-                reached = distance / squeeze
-                # At the very edge the picture shows the eye through the blur.
-                rise = rest_upper + max(reached, np.float32(0.8) * (one - rest_share)) - v
-                sx = _within(fx + axes[3] * rise, last_x)
-                sy = _within(fy + axes[4] * rise, last_y)
-                far = min(reached / lash_reach * (one + closing), one)
-                kept = one - (one - rest_share) * far * far
-                for channel in range(3):
-                    value = plate[y, x, channel] + closing * unfold[y, x, channel]
-                    if reached < lash_reach:
-                        value *= one + kept * (_bilinear(ratio, sx, sy, channel) - one)
-                    colour[channel] += above * value
-            if below > zero:
-                distance = max(lower - v, zero)
-                left = max(one - distance / lower_reach, zero)
-                rise = (rest_lower - lower) * left * left
-                sx = _within(fx + axes[3] * rise, last_x)
-                sy = _within(fy + axes[4] * rise, last_y)
-                for channel in range(3):
-                    colour[channel] += below * _bilinear(skin, sx, sy, channel)
-            if inside > zero:
-                depth = max(upper - v, zero) * shadow_reach
-                rest_depth = max(rest_upper - v, zero) * shadow_reach
-                shade = one
-                if depth != rest_depth:
-                    now = max(one - depth, zero)
-                    before = max(one - rest_depth, zero)
-                    shade = (one - shadow * now * now) / (one - shadow * before * before)
-                if moved > zero:
-                    sx = _within(fx - shift_x, last_x)
-                    sy = _within(fy - shift_y, last_y)
-                    gx = _within(fx - glint_share * shift_x, last_x)
-                    gy = _within(fy - glint_share * shift_y, last_y)
-                    cover = _bilinear(iris, sx, sy, 3)
-                    shine = _bilinear(glint, gx, gy, 3)
-                    for channel in range(3):
-                        value = white[y, x, channel]
-                        value += cover * (_bilinear(iris, sx, sy, channel) - value)
-                        value += shine * (_bilinear(glint, gx, gy, channel) - value)
-                        value = still[y, x, channel] + moved * (value - still[y, x, channel])
-                        colour[channel] += inside * shade * value
-                else:
-                    for channel in range(3):
-                        colour[channel] += inside * shade * still[y, x, channel]
             line = _height(edges, LASH, column, part)
-            if line > zero:
-                distance = v - upper
-                away = distance / thick_above if distance > zero else -distance / thick_below
-                away = max(one - away, zero)
-                strength = line * away * (np.float32(2) - away)
-                for channel in range(3):
-                    colour[channel] += strength * (
-                        min(lash[channel], colour[channel]) - colour[channel]
-                    )
-            for channel in range(3):
-                value = colour[channel] + rest_share * leftover[y, x, channel]
-                out[y, x, channel] = np.uint8(min(max(value + half, zero), np.float32(255)))
+            away = v - upper
+            away = max(one - (away * thick_above if away > zero else -away * thick_below), zero)
+            line *= away * (np.float32(2) - away)
+            if inside <= zero and line <= zero:
+                # Skin that nothing has moved stays as it is.
+                if above > zero and rest_share >= one:
+                    continue
+                if below > zero and (lower - v > lower_reach or abs(lower - rest_lower) < 0.02):
+                    continue
+            kept = zero
+            if above > zero:
+                reached = max(v - upper, zero) / squeeze
+                if reached < lash_reach:
+                    far = min(reached / lash_reach * (one + closing), one)
+                    kept = one - (one - rest_share) * far * far
+                    # At the very edge the picture shows the eye through the blur.
+                    rise = rest_upper + max(reached, np.float32(0.8) * (one - rest_share)) - v
+                    at_x = _within(fx + axes[3] * rise, last_x)
+                    at_y = _within(fy + axes[4] * rise, last_y)
+                    wx, wy = int(at_x), int(at_y)
+                    lx, ly = np.uint64(wx), np.uint64(wy)
+                    lfx, lfy = at_x - np.float32(wx), at_y - np.float32(wy)
+            if below > zero:
+                left = max(one - max(lower - v, zero) / lower_reach, zero)
+                rise = (rest_lower - lower) * left * left
+                at_x = _within(fx + axes[3] * rise, last_x)
+                at_y = _within(fy + axes[4] * rise, last_y)
+                wx, wy = int(at_x), int(at_y)
+                sx, sy = np.uint64(wx), np.uint64(wy)
+                sfx, sfy = at_x - np.float32(wx), at_y - np.float32(wy)
+            cover = shine = zero
+            if inside > zero:
+                depth = max(one - max(upper - v, zero) * shadow_reach, zero)
+                before = max(one - max(rest_upper - v, zero) * shadow_reach, zero)
+                inside *= (one - shadow * depth * depth) / (one - shadow * before * before)
+                if moved > zero:
+                    at_x = _within(fx - shift_x, last_x)
+                    at_y = _within(fy - shift_y, last_y)
+                    wx, wy = int(at_x), int(at_y)
+                    ix, iy = np.uint64(wx), np.uint64(wy)
+                    ifx, ify = at_x - np.float32(wx), at_y - np.float32(wy)
+                    cover = _bilinear(iris, iy, ix, np.uint64(3), ifx, ify)
+                    at_x = _within(fx - glint_share * shift_x, last_x)
+                    at_y = _within(fy - glint_share * shift_y, last_y)
+                    wx, wy = int(at_x), int(at_y)
+                    gx, gy = np.uint64(wx), np.uint64(wy)
+                    gfx, gfy = at_x - np.float32(wx), at_y - np.float32(wy)
+                    shine = _bilinear(glint, gy, gx, np.uint64(3), gfx, gfy)
+            for c in range(np.uint64(3)):
+                total = zero
+                if above > zero:
+                    value = plate[y, x, c] + closing * unfold[y, x, c]
+                    if kept > zero:
+                        value *= one + kept * (_bilinear(ratio, ly, lx, c, lfx, lfy) - one)
+                    total += above * value
+                if below > zero:
+                    total += below * _bilinear(skin, sy, sx, c, sfx, sfy)
+                if inside > zero:
+                    value = still[y, x, c]
+                    if moved > zero:
+                        turned = white[y, x, c]
+                        if cover > zero:
+                            turned += cover * (_bilinear(iris, iy, ix, c, ifx, ify) - turned)
+                        if shine > zero:
+                            turned += shine * (_bilinear(glint, gy, gx, c, gfx, gfy) - turned)
+                        value += moved * (turned - value)
+                    total += inside * value
+                if line > zero:
+                    total += line * (min(lash[c], total) - total)
+                if rest_share > zero:
+                    total += rest_share * leftover[y, x, c]
+                out[y, x, c] = np.uint8(min(max(total + half, zero), np.float32(255)))
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def lay_eye(
-    out: NDArray[np.uint8], patch: NDArray[np.uint8], maps: Floats, left: float, top: float
-) -> None:
-    """Draws `patch` [h, w, 4] over a part of the frame `out` [n, m, 4], whose alpha stays.
+def lay_eye(out: NDArray[np.uint8], eye: NDArray[np.uint8], gain: Floats) -> None:
+    """Lays `eye` [n, m, 4], lit by `gain` [n, m], over a part of the frame [n, m, 4].
 
-    `maps` [3, n, m] are the place that each pixel shows, x and y, and its light; the patch begins
-    at `left`, `top`.
+    The frame's alpha stays.
     """
-    last_x = np.float32(patch.shape[1]) - np.float32(1.001)
-    last_y = np.float32(patch.shape[0]) - np.float32(1.001)
     half, byte = np.float32(0.5), np.float32(255)
-    for row in range(out.shape[0]):
-        for column in range(out.shape[1]):
-            x = maps[0, row, column] - np.float32(left)
-            y = maps[1, row, column] - np.float32(top)
-            if x < 0 or y < 0 or x > last_x or y > last_y:
-                continue
-            i, j = int(x), int(y)
-            fx, fy = x - np.float32(i), y - np.float32(j)
-            w00 = (np.float32(1) - fx) * (np.float32(1) - fy)
-            w10 = fx * (np.float32(1) - fy)
-            w01 = (np.float32(1) - fx) * fy
-            w11 = fx * fy
-            cover = (
-                w00 * patch[j, i, 3]
-                + w10 * patch[j, i + 1, 3]
-                + w01 * patch[j + 1, i, 3]
-                + w11 * patch[j + 1, i + 1, 3]
-            ) / byte
+    for row in range(np.uint64(out.shape[0])):
+        for column in range(np.uint64(out.shape[1])):
+            cover = np.float32(eye[row, column, 3]) / byte
             if cover <= 0:
                 continue
-            gain = maps[2, row, column]
-            for channel in range(3):
-                value = (
-                    w00 * patch[j, i, channel]
-                    + w10 * patch[j, i + 1, channel]
-                    + w01 * patch[j + 1, i, channel]
-                    + w11 * patch[j + 1, i + 1, channel]
-                ) * gain
+            light = gain[row, column]
+            for channel in range(np.uint64(3)):
+                value = min(np.float32(eye[row, column, channel]) * light, byte)
                 before = np.float32(out[row, column, channel])
-                value = before + cover * (min(value, byte) - before)
-                out[row, column, channel] = np.uint8(value + half)
+                out[row, column, channel] = np.uint8(before + cover * (value - before) + half)
