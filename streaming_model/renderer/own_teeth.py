@@ -8,7 +8,7 @@ only while the lips hardly move.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -24,9 +24,12 @@ Floats = NDArray[np.float32]
 CROWN_CM: Final = 1.1  # what is farther from the lip is no tooth of its row
 GAP_CM: Final = 0.22  # dark between teeth that belongs to the row
 LIP_SHADOW_CM: Final = 0.16  # from the lip, where its shadow hides the teeth's colour
+PAPILLA_CM: Final = 0.35  # how far gum reaches down between teeth
 HIDDEN_CM: Final = 0.6  # how far teeth go on behind the lip
+END_CM: Final = 0.3  # the part of a row whose edge its end is
 CONTRAST: Final = 20.0  # luma between teeth and the rest; less means that no teeth are seen
 LEAST_SHARE: Final = 0.12  # of the region in which a row is looked for
+LEAST_PIECE: Final = 0.12  # of the largest piece
 LEAST_WIDTH: Final = 0.35  # of the opening's width
 TWO_ROWS_CM: Final = 0.6  # a gap as wide as this can show both rows
 APART_CM: Final = 0.15  # least distance between the edges of two rows
@@ -42,13 +45,13 @@ class Row:
         layer: [h, w, 4] uint8 RGB and share, continued behind the lip.
         colour: [3] of its teeth in good light.
         edge: [2] output pixel of its edge in the middle.
-        span: [2] output columns of its first and last tooth.
+        ends: [2, 2] output pixels of its edge at its first and its last tooth.
     """
 
     layer: NDArray[np.uint8]
     colour: Floats
     edge: Floats
-    span: Floats
+    ends: Floats
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class OwnMouth:
     Attributes:
         left, top: pixel of the output at the layers' first pixel.
         upper, lower: the rows of teeth that can be seen.
-        still: [h, w, 4] uint8 RGB and share of the whole opening.
+        still: [h, w, 4] uint8 RGB and share of the whole opening with its edge.
         gap: pixels between the lips where they are widest apart.
     """
 
@@ -92,19 +95,21 @@ def read_own_mouth(stage: Stage, geometry: FaceGeometry) -> OwnMouth:
         turned = last - rows[::-1]
         below = _find_row(picture[::-1], opening[::-1], turned, stage.scale, LOWER_REGION)
         if below is not None:
-            edge = np.array([below.edge[0], last - below.edge[1]], np.float32)
-            below = replace(below, layer=np.ascontiguousarray(below.layer[::-1]), edge=edge)
+            layer = np.ascontiguousarray(below.layer[::-1])
+            below = replace(below, layer=layer, edge=below.edge.copy(), ends=below.ends.copy())
+            below.edge[1] = last - below.edge[1]
+            below.ends[:, 1] = last - below.ends[:, 1]
         if above and below and below.edge[1] - above.edge[1] < APART_CM * stage.scale:
             # One row from lip to lip.
             above, below = _find_row(picture, opening, rows, stage.scale, 1.0), None
-    share = np.clip(cv2.blur(opening, (3, 3)) * 1.5, 0, 1)
-    still = np.dstack([picture, _as_bytes(np.asarray(share, np.float32))])
+    share = np.asarray(cv2.dilate(opening, np.ones((5, 5), np.uint8)), np.float32)
+    still = np.dstack([picture, _as_bytes(share)])
     above, below = (_moved(row, corner) for row in (above, below))
     return OwnMouth(int(low[0]), int(low[1]), above, below, still, gap)
 
 
 def _moved(row: Row | None, corner: Floats) -> Row | None:
-    return row and replace(row, edge=row.edge + corner, span=row.span + corner[0])
+    return row and replace(row, edge=row.edge + corner, ends=row.ends + corner)
 
 
 def _find_row(
@@ -124,10 +129,16 @@ def _find_row(
     colour = bright[light >= np.percentile(light, 60)].mean(axis=0)
     layer = np.dstack([teeth, _as_bytes(continued)])
     columns = np.flatnonzero(share.max(axis=0) > 0.5)
-    span = columns[[0, -1]].astype(np.float32)
     if len(columns) < LEAST_WIDTH * float((rows[1] > rows[0]).sum()):
         return None
-    return Row(layer, np.asarray(colour, np.float32), _edge(share, rows), span)
+    few = max(int(END_CM * scale), 1)
+    ends = [
+        (x, float(np.mean([np.flatnonzero(share[:, c] > 0.5).max() for c in near])) + 0.5)
+        for x, near in ((columns[0], columns[:few]), (columns[-1], columns[-few:]))
+    ]
+    return Row(
+        layer, np.asarray(colour, np.float32), _edge(share, rows), np.array(ends, np.float32)
+    )
 
 
 def _teeth(picture: NDArray[np.uint8], here: Floats, down: Floats, scale: float) -> Floats:
@@ -151,9 +162,18 @@ def _teeth(picture: NDArray[np.uint8], here: Floats, down: Floats, scale: float)
     reach = max(3, int(GAP_CM * scale) | 1)
     share = cv2.morphologyEx(share, cv2.MORPH_CLOSE, np.ones((1, reach), np.uint8))
     share = _first_run(np.asarray(share * (down < CROWN_CM * scale) * inner, np.float32))
+    share *= _large_pieces(share)
     # The filter squared the corners: round them again.
     round_again = cv2.GaussianBlur(share, (0, 0), max(0.05 * scale, 0.5))
     return np.asarray(np.clip(2.0 * round_again - 0.5, 0, 1), np.float32)
+
+
+def _large_pieces(share: Floats) -> NDArray[np.bool_]:
+    """Returns where pieces are large enough to be teeth and no glints."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((share > 0.3).astype(np.uint8))
+    areas = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
+    areas[0] = 0
+    return np.asarray((areas >= LEAST_PIECE * areas.max())[labels])
 
 
 def _first_run(share: Floats) -> Floats:
@@ -177,6 +197,10 @@ def _continue_up(
     start = np.round(rows[0] + np.minimum(LIP_SHADOW_CM * scale, 0.35 * gap)).astype(int)
     start = np.clip(start, 0, height - 1)
     y = np.arange(height)[:, None]
+    # Gum between the teeth is no tooth: there they begin lower.
+    deepest = start + np.minimum(PAPILLA_CM * scale, 0.4 * gap)
+    tooth = (row > 0.75) & (y >= start) & (y <= deepest)
+    start = np.where(tooth.any(axis=0), tooth.argmax(axis=0), start)
     source = np.maximum(y, start)
     columns = np.arange(width)[None].repeat(height, axis=0)
     fade = np.clip(2.2 - 2.2 * (start - y) / (HIDDEN_CM * scale), 0, 1)
@@ -190,9 +214,15 @@ def _continue_up(
     reach = max(3, int(GAP_CM * scale) | 1)
     joined = cv2.morphologyEx(share, cv2.MORPH_CLOSE, np.ones((1, reach), np.uint8))
     weight = np.asarray(cv2.GaussianBlur(joined, (0, 0), 0.3 * width, sigmaY=0.01), np.float32)
-    far = np.clip((start - y) / max(0.08 * scale, 1.0), 0, 1).astype(np.float32)
+    # The lines between the teeth go on as soft shades.
+    level = np.asarray(teeth @ LUMA, np.float32)
+    line = cv2.GaussianBlur(level, (0, 0), 0.2 * width, sigmaY=0.01)
+    shade = line / np.maximum(cv2.GaussianBlur(level, (0, 0), width, sigmaY=0.01), 1.0)
+    even *= np.clip(shade, 0.84, 1.03)[..., None]
+    far = np.clip((start + 1.5 - y) / max(0.08 * scale, 2.0), 0, 1).astype(np.float32)
     teeth += far[..., None] * (even - teeth)
-    share = (share + far * (np.minimum(1.2 * weight, 1.0) - share)) * fade
+    solid = np.where(y < start, np.minimum(1.2 * np.maximum(weight, joined), 1.0), share)
+    share = np.maximum(share, solid) * fade
     return np.asarray(teeth + 0.5, np.uint8), np.asarray(share, np.float32)
 
 
@@ -205,5 +235,5 @@ def _edge(row: Floats, rows: Floats) -> Floats:
     return np.array([float(middle.mean()), y + 0.5], np.float32)
 
 
-def _as_bytes(share: Floats) -> NDArray[np.uint8]:
+def _as_bytes(share: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     return np.asarray(np.clip(share * 255 + 0.5, 0, 255), np.uint8)

@@ -50,6 +50,7 @@ class Palette:
 
     Attributes:
         skin: a well-lit part of the skin near the mouth.
+        lip: the mean of both lips.
         tooth, gum, tongue, cavity: what the mouth shows when it opens.
         ink: the dark of the face's own lines.
         colourfulness: 0 in a grey or tinted picture, 1 in a coloured one.
@@ -58,6 +59,7 @@ class Palette:
     """
 
     skin: Floats
+    lip: Floats
     tooth: Floats
     gum: Floats
     tongue: Floats
@@ -98,6 +100,7 @@ def read_palette(picture: NDArray[np.uint8], landmarks: Floats) -> Palette:
 
     return Palette(
         skin=np.asarray(skin, np.float32),
+        lip=np.asarray(lip, np.float32),
         tooth=painted(tooth),
         gum=painted(flesh * 0.95),
         tongue=painted(flesh * np.array([1.0, 0.92, 0.92])),

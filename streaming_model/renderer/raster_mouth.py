@@ -5,7 +5,7 @@ Pixel (x, y) has its centre at integer coordinates. Knows nothing of portraits.
 """
 
 # The kernels are long because a call per pixel would cost more than the pixel.
-# ruff: noqa: C901
+# ruff: noqa: C901, PLR0915
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-FAR = -1e30
+FAR = np.float32(-1e30)
 SUBCOLUMNS = 4
 SLACK = 1e-4  # of a triangle, so that rounding opens no cracks between neighbours
 
@@ -50,49 +50,110 @@ def draw_solid(
     points: NDArray[np.float32],
     colours: NDArray[np.float32],
     triangles: NDArray[np.int32],
+    behind: NDArray[np.float32],
+    limits: NDArray[np.int32],
 ) -> None:
-    """Draws triangles with a colour per vertex [V, 3] into `image` [h, w, 3], nearest first.
+    """Fills `image` [w, h, 3] with `behind` [3] and draws triangles over it, nearest first.
 
-    `points` [V, 3] are pixels and depth (larger is nearer); `depth` [h, w] is the buffer.
-    Triangles turned away are not drawn.
+    `points` [V, 3] are pixels and depth (larger is nearer), `colours` [V, 3] mix over a
+    triangle; `depth` [w, h] is the buffer. Columns come first in memory: of column x only the
+    rows from limits[0, x] to limits[1, x] are wanted. Triangles turned away are not drawn.
     """
-    height, width = depth.shape
+    width, height = depth.shape
+    for x in range(width):
+        for y in range(height):
+            depth[x, y] = FAR
+            image[x, y, 0] = behind[0]
+            image[x, y, 1] = behind[1]
+            image[x, y, 2] = behind[2]
     for t in range(triangles.shape[0]):
         i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         # In double precision, so that every device draws the same pixels.
         xi, yi = np.float64(points[i, 0]), np.float64(points[i, 1])
-        xj, yj = np.float64(points[j, 0]), np.float64(points[j, 1])
-        xk, yk = np.float64(points[k, 0]), np.float64(points[k, 1])
-        area = (xj - xi) * (yk - yi) - (xk - xi) * (yj - yi)
+        xj, yj = points[j, 0] - xi, points[j, 1] - yi
+        xk, yk = points[k, 0] - xi, points[k, 1] - yi
+        area = xj * yk - xk * yj
         if area >= -1e-6:
             continue
-        top = max(0, int(np.ceil(min(yi, yj, yk))))
-        bottom = min(height - 1, int(np.floor(max(yi, yj, yk))))
-        left = max(0, int(np.ceil(min(xi, xj, xk))))
-        right = min(width - 1, int(np.floor(max(xi, xj, xk))))
+        top = max(0, int(np.ceil(yi + min(0, yj, yk))))
+        bottom = min(height - 1, int(np.floor(yi + max(0, yj, yk))))
+        left = max(0, int(np.ceil(xi + min(0, xj, xk))))
+        right = min(width - 1, int(np.floor(xi + max(0, xj, xk))))
         if top > bottom or left > right:
             continue
         inverse = 1.0 / area
-        bx, by = (yk - yi) * inverse, -(xk - xi) * inverse
-        cx, cy = -(yj - yi) * inverse, (xj - xi) * inverse
-        zi = np.float64(points[i, 2])
-        zj, zk = points[j, 2] - zi, points[k, 2] - zi
+        bx, by = yk * inverse, -xk * inverse
+        cx, cy = -yj * inverse, xj * inverse
+        ax, ay = -bx - cx, -by - cy
+        z = np.float64(points[i, 2])
         ri, gi, ui = colours[i, 0], colours[i, 1], colours[i, 2]
+        zj, zk = points[j, 2] - z, points[k, 2] - z
         rj, gj, uj = colours[j, 0] - ri, colours[j, 1] - gi, colours[j, 2] - ui
         rk, gk, uk = colours[k, 0] - ri, colours[k, 1] - gi, colours[k, 2] - ui
-        for y in range(top, bottom + 1):
-            b = bx * (left - xi) + by * (y - yi)
-            c = cx * (left - xi) + cy * (y - yi)
-            for x in range(left, right + 1):
-                if b >= -SLACK and c >= -SLACK and b + c <= 1.0 + SLACK:
-                    z = zi + b * zj + c * zk
-                    if z > depth[y, x]:
-                        depth[y, x] = z
-                        image[y, x, 0] = ri + b * rj + c * rk
-                        image[y, x, 1] = gi + b * gj + c * gk
-                        image[y, x, 2] = ui + b * uj + c * uk
-                b += bx
-                c += cx
+        zy, ry, gy, uy = (
+            by * zj + cy * zk,
+            by * rj + cy * rk,
+            by * gj + cy * gk,
+            by * uj + cy * uk,
+        )
+        for x in range(left, right + 1):
+            across = x - xi
+            first, last = max(top, limits[0, x]), min(bottom, limits[1, x])
+            b, c = bx * across, cx * across
+            first, last = _span(first, last, b + SLACK, by, yi)
+            first, last = _span(first, last, c + SLACK, cy, yi)
+            first, last = _span(first, last, 1.0 + ax * across + SLACK, ay, yi)
+            if first > last:
+                continue
+            down = first - yi
+            b += by * down
+            c += cy * down
+            near = z + b * zj + c * zk
+            red, green, blue = ri + b * rj + c * rk, gi + b * gj + c * gk, ui + b * uj + c * uk
+            for y in range(first, last + 1):
+                if near > depth[x, y]:
+                    depth[x, y] = near
+                    image[x, y, 0] = red
+                    image[x, y, 1] = green
+                    image[x, y, 2] = blue
+                near += zy
+                red += ry
+                green += gy
+                blue += uy
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy", inline="always")
+def _span(first: int, last: int, start: float, slope: float, origin: float) -> tuple[int, int]:
+    """Narrows rows first..last to those where start + slope (row - origin) is not negative."""
+    if slope > 1e-9:
+        first = max(first, int(np.ceil(origin - start / slope)))
+    elif slope < -1e-9:
+        last = min(last, int(np.floor(origin - start / slope)))
+    elif start < 0.0:
+        last = first - 1
+    return first, last
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def fine_limits(
+    limits: NDArray[np.int32],
+    rows: NDArray[np.float32],
+    margin: float,
+    down: int,
+    height: int,
+) -> None:
+    """Writes which fine rows [2, w * across] lie between the lips' `rows` [2, w], and a margin.
+
+    A pixel is `down` fine rows high; there are `height` of them. Beside the lips there are none.
+    """
+    across = limits.shape[1] // rows.shape[1]
+    for x in range(limits.shape[1]):
+        above, below = rows[0, x // across], rows[1, x // across]
+        if below <= above:
+            limits[0, x], limits[1, x] = 1, 0
+            continue
+        limits[0, x] = max(0, int((above - margin) * down))
+        limits[1, x] = min(height - 1, int((below + margin + 1.0) * down))
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
@@ -100,12 +161,16 @@ def cover_triangles(
     mask: NDArray[np.float32],
     points: NDArray[np.float32],
     triangles: NDArray[np.int32],
-    supersampling: int,
+    across: int,
+    down: int,
 ) -> None:
-    """Adds to `mask` [h, w] the share of each pixel under triangles given in finer pixels."""
-    height, width = mask.shape[0] * supersampling, mask.shape[1] * supersampling
+    """Adds to `mask` [h, w] the share of each pixel under triangles given in finer pixels.
+
+    A pixel is `across` finer ones wide and `down` high.
+    """
+    height, width = mask.shape[0] * down, mask.shape[1] * across
     seen = np.zeros((height, width), np.uint8)
-    share = np.float32(1.0 / supersampling**2)
+    share = np.float32(1.0 / (across * down))
     for t in range(triangles.shape[0]):
         i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         xi, yi = np.float64(points[i, 0]), np.float64(points[i, 1])
@@ -125,7 +190,7 @@ def cover_triangles(
                 c = ((xj - xi) * (y - yi) - (x - xi) * (yj - yi)) * inverse
                 if b >= 0.0 and c >= 0.0 and b + c <= 1.0 and seen[y, x] == 0:
                     seen[y, x] = 1
-                    mask[y // supersampling, x // supersampling] += share
+                    mask[y // down, x // across] += share
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
@@ -212,53 +277,90 @@ def _crossing(chain: NDArray[np.float32], index: int, x: float) -> float:
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def reduce_and_blur(
-    out: NDArray[np.float32],
-    image: NDArray[np.float32],
-    supersampling: int,
-    taps: NDArray[np.float32],
+    out: NDArray[np.float32], image: NDArray[np.float32], taps: NDArray[np.float32]
 ) -> None:
-    """Writes to `out` [h, w, 3] the means of blocks of `image`, blurred by `taps` both ways.
+    """Writes to `out` [h, w, 3] the means of blocks of `image` [w, h, 3], blurred both ways.
 
     `taps` [r + 1] are the middle and one side of a symmetric filter; pixels nearer than r to
     the border see it repeated.
     """
     height, width = out.shape[0], out.shape[1]
+    right, down = image.shape[0] // width, image.shape[1] // height
     reach = taps.shape[0] - 1
-    share = np.float32(1.0 / supersampling**2)
-    small = np.empty((height, width + 2 * reach, 3), np.float32)
-    across = np.empty((height + 2 * reach, width, 3), np.float32)
+    share = np.float32(1.0 / (down * right))
+    row = np.empty((width + 2 * reach) * 3, np.float32)
+    across = np.zeros((height + 2 * reach, width * 3), np.float32)
+    flat = out.reshape(height, width * 3)
     for y in range(height):
         for x in range(width):
             for channel in range(3):
                 total = np.float32(0.0)
-                for down in range(supersampling):
-                    for right in range(supersampling):
-                        total += image[y * supersampling + down, x * supersampling + right, channel]
-                small[y, x + reach, channel] = total * share
+                for u in range(right):
+                    for v in range(down):
+                        total += image[x * right + u, y * down + v, channel]
+                row[(x + reach) * 3 + channel] = total * share
         for x in range(reach):
             for channel in range(3):
-                small[y, x, channel] = small[y, reach, channel]
-                small[y, width + reach + x, channel] = small[y, width + reach - 1, channel]
-        for x in range(width):
-            for channel in range(3):
-                total = taps[0] * small[y, x + reach, channel]
-                for tap in range(1, reach + 1):
-                    total += taps[tap] * (
-                        small[y, x + reach - tap, channel] + small[y, x + reach + tap, channel]
-                    )
-                across[y + reach, x, channel] = total
+                row[x * 3 + channel] = row[reach * 3 + channel]
+                row[(width + reach + x) * 3 + channel] = row[(width + reach - 1) * 3 + channel]
+        _tap_row(across[y + reach], row, taps)
     for y in range(reach):
         across[y] = across[reach]
         across[height + reach + y] = across[height + reach - 1]
     for y in range(height):
-        for x in range(width):
-            for channel in range(3):
-                total = taps[0] * across[y + reach, x, channel]
-                for tap in range(1, reach + 1):
-                    total += taps[tap] * (
-                        across[y + reach - tap, x, channel] + across[y + reach + tap, x, channel]
-                    )
-                out[y, x, channel] = total
+        line, weight = flat[y], taps[0]
+        middle = across[y + reach]
+        for i in range(width * 3):
+            line[i] = weight * middle[i]
+        for tap in range(1, reach + 1):
+            weight = taps[tap]
+            above, below = across[y + reach - tap], across[y + reach + tap]
+            for i in range(width * 3):
+                line[i] += weight * (above[i] + below[i])
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def _tap_row(out: NDArray[np.float32], row: NDArray[np.float32], taps: NDArray[np.float32]) -> None:
+    reach, count = taps.shape[0] - 1, out.shape[0]
+    weight = taps[0]
+    for i in range(count):
+        out[i] = weight * row[i + 3 * reach]
+    for tap in range(1, reach + 1):
+        weight = taps[tap]
+        for i in range(count):
+            out[i] += weight * (row[i + 3 * (reach - tap)] + row[i + 3 * (reach + tap)])
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def part_lips(
+    upper: NDArray[np.float32],
+    lower: NDArray[np.float32],
+    facing_upper: NDArray[np.float32],
+    facing_lower: NDArray[np.float32],
+    touch: float,
+) -> None:
+    """Closes gaps up to `touch` pixels between two chains [n, 2], [m, 2], narrows wider ones.
+
+    `facing_upper` [n] and `facing_lower` [m] are the places on the other chain that each point
+    faces, in steps of that chain.
+    """
+    before = upper[:, 1].copy()
+    for n in range(upper.shape[0]):
+        upper[n, 1] += _inward(_at(lower[:, 1], facing_upper[n]) - upper[n, 1], touch)
+    for m in range(lower.shape[0]):
+        lower[m, 1] += _inward(_at(before, facing_lower[m]) - lower[m, 1], touch)
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy", inline="always")
+def _inward(gap: float, touch: float) -> float:
+    half = min(abs(gap), touch) * 0.5
+    return half if gap > 0 else -half
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy", inline="always")
+def _at(values: NDArray[np.float32], place: float) -> float:
+    index = min(int(place), values.shape[0] - 2)
+    return float(values[index] + (place - index) * (values[index + 1] - values[index]))
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
@@ -394,8 +496,9 @@ def roll_lips(
     top: int,
     reach: float,
     strength: NDArray[np.float32],
+    dark: NDArray[np.float32],
 ) -> None:
-    """Darkens the lips of `out` where they roll in, `reach` pixels deep.
+    """Brings the lips of `out` where they roll in near to `dark` [3], `reach` pixels deep.
 
     `rows` [2, w] are the lips' rows below `top`; `strength` [2, w] of the shade at the edge.
     """
@@ -411,10 +514,11 @@ def roll_lips(
                 if row < 0 or row >= out.shape[0]:
                     continue
                 away = max(edge - y if lip == 0 else y - edge, 0.0) / reach
-                factor = np.float32(1.0 - strength[lip, x] * np.exp(-away * away))
+                share = np.float32(strength[lip, x] * np.exp(-away * away))
                 for channel in range(3):
                     value = np.float32(out[row, left + x, channel])
-                    out[row, left + x, channel] = np.uint8(value * factor + 0.5)
+                    value += share * (min(dark[channel], value) - value)
+                    out[row, left + x, channel] = np.uint8(value + np.float32(0.5))
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")

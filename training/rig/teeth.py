@@ -19,7 +19,7 @@ UPPER_EDGE_Y: Final = -3.72  # the upper incisors' edges, below the line where l
 OVERBITE_CM: Final = 0.20  # how far the upper incisors overlap the lower ones
 OVERJET_CM: Final = 0.24  # and how far they stand in front of them
 FRONT_Z: Final = 10.50  # of the upper incisors
-GUM_STEPS: Final = 6  # columns of gum per tooth
+GUM_STEPS: Final = 4  # columns of gum per tooth
 # Rows of gum from behind the crowns to the fold of the lip: beyond the margin, outwards.
 GUM_ROWS_CM: Final = (
     (-0.4, -0.36),
@@ -72,13 +72,13 @@ LOWER: Final = (
 
 # Across a crown: place between its sides, distance behind the labial surface there (in units
 # of `rounding`, then cm), and how much light gets there.
-COLUMNS: Final = np.array([-1, -1, -0.86, -0.5, 0, 0.5, 0.86, 1, 1], np.float64)
-COLUMN_BACK_CM: Final = np.array([0.32, 0, 0, 0, 0, 0, 0, 0, 0.32])
-COLUMN_LIGHT: Final = np.array([0.30, 0.66, 0.93, 1, 1, 1, 0.93, 0.66, 0.30])
+COLUMNS: Final = np.array([-1, -1, -0.7, 0, 0.7, 1, 1], np.float64)
+COLUMN_BACK_CM: Final = np.array([0.32, 0, 0, 0, 0, 0, 0.32])
+COLUMN_LIGHT: Final = np.array([0.30, 0.66, 0.97, 1, 0.97, 0.66, 0.30])
 # Down a crown: place from the edge (0) to the gum (1), and whether on the lingual side.
-ROWS: Final = np.array([1.04, 0.82, 0.58, 0.34, 0.14, 0.03, 0.0, 0.0, 0.35, 1.0], np.float64)
-ROW_LINGUAL: Final = np.array([0, 0, 0, 0, 0, 0, 0.12, 0.88, 1, 1], np.float64)
-ROW_LIGHT: Final = np.array([0.74, 0.90, 0.98, 1, 1, 0.98, 0.92, 0.80, 0.45, 0.30])
+ROWS: Final = np.array([1.04, 0.76, 0.40, 0.10, 0.0, 0.0, 1.0], np.float64)
+ROW_LINGUAL: Final = np.array([0, 0, 0, 0, 0.10, 0.88, 1], np.float64)
+ROW_LIGHT: Final = np.array([0.74, 0.92, 1, 1, 0.94, 0.78, 0.30])
 
 
 @dataclass(frozen=True)
