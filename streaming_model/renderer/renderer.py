@@ -38,7 +38,7 @@ from streaming_model.renderer.raster import (
 )
 from streaming_model.renderer.response import HeadResponse, measure_response
 from streaming_model.renderer.stage import Stage, set_stage
-from streaming_model.renderer.surface import vertex_normals
+from streaming_model.renderer.surface import least_around, least_facing, mean_around
 from streaming_model.rig import Opening, Rig, load_rig
 
 Floats = NDArray[np.float32]
@@ -113,11 +113,14 @@ class Renderer:
         self._stage = stage = set_stage(portrait, size)
         self._geometry = geometry = FaceGeometry(portrait, rig)
         within = np.minimum(rig.edge_distance, _within_oval(portrait))
-        facing = vertex_normals(geometry.rest, rig.triangles)[:, 2]
+        facing = least_facing(geometry.rest, rig.triangles)
         near = sum(np.abs(opening.spread).sum(axis=1) for opening in openings(rig))
         # Lips and lids curl away from the viewer but are never behind anything.
-        facing = np.maximum(facing, np.clip(4 * np.asarray(near, np.float32), 0, 1))
+        facing = np.maximum(facing, np.clip(3 * np.asarray(near, np.float32) - 1.5, 0, 1))
         opacity = _ramp(within, FEATHER_CM) * _ramp(facing, FEATHER_FACING)
+        # No vertex stands out alone from a part that belongs to the head layer.
+        calm = mean_around(least_around(opacity, rig.triangles), rig.triangles)
+        opacity = np.where(np.asarray(near) > 0.9, opacity, np.minimum(opacity, calm))
         self._head = HeadLayer(
             geometry,
             portrait.fit,

@@ -53,3 +53,28 @@ def vertex_normals(points: Floats, triangles: NDArray[np.int64]) -> Floats:
         np.add.at(normals, triangles[:, corner], faces)
     lengths = np.linalg.norm(normals, axis=1, keepdims=True)
     return np.asarray(normals / np.maximum(lengths, 1e-9), np.float32)
+
+
+def least_facing(points: Floats, triangles: NDArray[np.int64]) -> Floats:
+    """Returns how much the surface around each vertex [V] faces the viewer: the least, -1 to 1."""
+    corners = points[triangles]
+    faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    towards = faces[:, 2] / np.maximum(np.linalg.norm(faces, axis=1), 1e-9)
+    least = np.ones(len(points), np.float32)
+    np.minimum.at(least, triangles, towards[:, None].astype(np.float32))
+    return least
+
+
+def least_around(values: Floats, triangles: NDArray[np.int64]) -> Floats:
+    """Returns the least of the values [V] at each vertex and its neighbours."""
+    least = values.copy()
+    np.minimum.at(least, triangles, values[triangles].min(axis=1)[:, None])
+    return least
+
+
+def mean_around(values: Floats, triangles: NDArray[np.int64]) -> Floats:
+    """Returns the mean of the values [V] of the triangles around each vertex."""
+    total, count = np.zeros_like(values), np.zeros_like(values)
+    np.add.at(total, triangles, values[triangles].mean(axis=1)[:, None])
+    np.add.at(count, triangles, np.float32(1))
+    return np.asarray(total / np.maximum(count, 1), np.float32)
