@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,13 +13,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.renderer import closed_lips, commands, edges, folds, speech, speed, tables
+from benchmarks.renderer import (
+    closed_lips,
+    commands,
+    edges,
+    folds,
+    measuring,
+    speech,
+    speed,
+    tables,
+)
 from benchmarks.renderer.cartoon import draw_cartoon
 from benchmarks.renderer.environment import VARIABLE, is_ready, ruler_python
 from benchmarks.renderer.gallery import Page, gallery
 from benchmarks.renderer.limits import LIMITS
 from benchmarks.renderer.measures import blink, pose
-from benchmarks.renderer.measuring import Face, Ruler, explain
+from benchmarks.renderer.measuring import Face, Ruler, RulerError, explain
 from benchmarks.renderer.plots import plot
 from benchmarks.renderer.responses import RESPONSES
 from benchmarks.renderer.sheets import Strip, square, tiled
@@ -121,6 +131,16 @@ def test_a_ruler_that_is_named_but_missing_is_refused_and_nothing_is_made(
     with pytest.raises(RuntimeError, match="no Python environment"):
         ruler_python()
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_ruler_that_stops_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "ruler.py"
+    script.write_text("import sys; print('null', flush=True); sys.exit('the file is damaged')")
+    monkeypatch.setattr(measuring, "RULER", script)
+    monkeypatch.setenv(VARIABLE, sys.prefix)
+    with Ruler() as ruler, pytest.raises(RulerError, match="stopped: the file is damaged"):
+        for _ in range(2):
+            ruler.measure(np.zeros((512, 512, 3), np.uint8))
 
 
 def test_psnr_of_one_level_is_48_decibels() -> None:

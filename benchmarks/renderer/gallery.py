@@ -23,6 +23,7 @@ Picture = NDArray[np.uint8]
 Figures = Mapping[str, float]
 
 QUALITY: Final = 84  # of the JPEGs
+WIDEST: Final = 1792  # pixels: sheets are shown at most this wide; the PNG beside is larger
 STYLE: Final = Path(__file__).with_name("gallery.css")
 
 
@@ -178,6 +179,12 @@ def _thumbnail(picture: Picture) -> Picture:
 
 
 def _image(picture: Picture, kind: str) -> str:
+    if picture.shape[1] > WIDEST:
+        ratio = WIDEST / picture.shape[1]
+        how = cv2.INTER_AREA
+        picture = np.asarray(
+            cv2.resize(picture, None, fx=ratio, fy=ratio, interpolation=how), np.uint8
+        )
     done, data = cv2.imencode(
         ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import tempfile
@@ -83,8 +84,11 @@ class Ruler:
         height, width = image.shape[:2]
         request = json.dumps({"height": height, "width": width, "embed": embed})
         assert self._process.stdin is not None
-        self._process.stdin.write(request.encode() + b"\n" + np.ascontiguousarray(image).tobytes())
-        self._process.stdin.flush()
+        # A broken pipe means that the ruler has stopped; its answer then says why.
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(request.encode() + b"\n")
+            self._process.stdin.write(np.ascontiguousarray(image).tobytes())
+            self._process.stdin.flush()
         answer = self._answer()
         return None if answer is None else _face(answer)
 
