@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,14 +18,25 @@ Picture = NDArray[np.uint8]
 COLUMNS: Final = 7
 TILE: Final = 384  # pixels
 CLOSE: Final = 320
-MOUTH_POSES: Final = (
-    "rest", "jaw 0.3", "jaw 0.6", "jaw 1", "smile", "pucker", "funnel",
-    "ah", "oo", "ee", "f v", "p b m", "tongue", "ah, turned",
-)  # fmt: skip
-EYE_POSES: Final = (
-    "rest", "blink half", "blink full", "gaze left", "gaze right", "gaze up", "gaze down",
-    "brows up", "brows down", "smile", "yaw +15", "yaw -15", "pitch +10", "pitch -10",
-)  # fmt: skip
+MOUTH_POSES: Final = {
+    name: POSES[name]
+    for name in (
+        "rest", "jaw 0.3", "jaw 0.6", "jaw 1", "smile", "pucker", "funnel",
+        "ah", "oo", "ee", "f v", "p b m", "tongue",
+    )
+} | {"frown": motion(mouthFrown=1)}  # fmt: skip
+EYE_POSES: Final = {
+    name: POSES[name]
+    for name in (
+        "rest", "blink half", "blink full", "gaze left", "gaze right", "gaze up", "gaze down",
+        "brows up", "brows down", "smile",
+    )
+} | {
+    "wink": motion(eyeBlinkLeft=1),
+    "wide": motion(eyeWide=1),
+    "squint": motion(eyeSquint=1),
+    "looking up, half closed": motion(eyeBlink=0.5, eyeLookUp=0.7),
+}  # fmt: skip
 LIPS: Final = (61, 291, 0, 17)
 EYES: Final = (33, 133, 362, 263)
 FOREHEAD: Final = 10
@@ -107,9 +117,8 @@ def square(picture: Picture, middle: NDArray[np.float64], half: float) -> Pictur
 
 
 def _cut(
-    renderer: Renderer, names: Sequence[str], middle: NDArray[np.float64], half: float
+    renderer: Renderer, poses: dict[str, Motion], middle: NDArray[np.float64], half: float
 ) -> dict[str, Picture]:
-    poses: dict[str, Motion] = {name: POSES[name] for name in names}
     return {name: square(renderer.render(pose), middle, half) for name, pose in poses.items()}
 
 
