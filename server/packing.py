@@ -20,8 +20,8 @@ _FAINT = 16  # levels of the matte below which a colour is too rounded to go on 
 
 def pack(image: Pixels) -> Pixels:
     """Returns a straight RGBA picture [s, s, 4] as RGB [2 s, s, 3]: colours above the matte."""
-    matte = np.repeat(image[..., 3:], 3, axis=2)
-    return np.concatenate([beyond_outline(image), matte])
+    matte = cv2.cvtColor(cv2.extractChannel(image, 3), cv2.COLOR_GRAY2RGB)
+    return np.asarray(cv2.vconcat([beyond_outline(image), matte]), np.uint8)
 
 
 def beyond_outline(image: Pixels) -> Pixels:
@@ -30,7 +30,7 @@ def beyond_outline(image: Pixels) -> Pixels:
     Were they black there, a dark line would be smeared into the outline.
     """
     height, width = image.shape[:2]
-    colours, matte = cv2.cvtColor(image, cv2.COLOR_RGBA2RGB), image[..., 3]
+    colours, matte = cv2.cvtColor(image, cv2.COLOR_RGBA2RGB), cv2.extractChannel(image, 3)
     known = np.asarray(cv2.threshold(matte, _FAINT, 255, cv2.THRESH_BINARY)[1], np.uint8)
     coarse = (-(-width // _COARSE), -(-height // _COARSE))
     seen = cv2.bitwise_and(colours, colours, mask=known)

@@ -192,7 +192,9 @@ class Renderer:
         self._mouth.draw(colours, face, motion, head)
         if not self._is_cut_out:
             return colours
-        return np.dstack([colours, unpacked(canvas)[..., 3]])
+        frame = np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2RGBA), np.uint8)
+        cv2.insertChannel(cv2.extractChannel(unpacked(canvas), 3), frame, 3)
+        return frame
 
     def _person(self, motion: Floats, head: HeadMotion, face: Floats) -> NDArray[np.uint32]:
         """Returns the canvas [s, s] with head and face, without what their openings hold."""
