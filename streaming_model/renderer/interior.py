@@ -23,7 +23,8 @@ Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
 UPPER_SHOW_CM: Final = 0.34  # the upper incisors end this far below where closed lips meet
-LOWER_RISE_CM: Final = 0.16  # and the lower ones begin this far above it, behind the upper
+FREEWAY_CM: Final = 0.08  # a speaker's rows of teeth do not touch
+LOWER_RISE_CM: Final = 0.16  # of the lower teeth above the lower lip of an open jaw
 GAPE_CM: Final = 1.6  # a picture's lips farther apart than this mean an open jaw, not a smile
 JOINED_CM: Final = 0.4  # how far teeth are shifted to join those of the picture
 SIZE_RANGE: Final = (0.75, 1.2)  # of the fitted mouth over the rig's
@@ -106,9 +107,10 @@ def _heights(
     else:
         share = min((above - below) / 0.3, 1.0)  # a smile's lower lip lies on the upper edge
         upper = below - scale * UPPER_SHOW_CM * (1.0 - share)
-        lower = below + scale * LOWER_RISE_CM
+        lower = upper - scale * FREEWAY_CM
     if own is not None and own.upper is not None:
         upper = float(stage.origin[1] - own.upper.edge[1]) / stage.scale
+        lower = min(lower, upper - scale * FREEWAY_CM)
     if own is not None and own.lower is not None:
         lower = float(stage.origin[1] - own.lower.edge[1]) / stage.scale
     return upper, lower

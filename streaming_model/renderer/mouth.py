@@ -39,7 +39,7 @@ from streaming_model.renderer.raster_mouth import (
     shade,
 )
 from streaming_model.renderer.stage import Stage
-from streaming_model.renderer.tongue import Bed, put_out
+from streaming_model.renderer.tongue import Bed, Tongue, put_out
 from streaming_model.rig import TONGUE_ROWS, Rig
 
 Floats = NDArray[np.float32]
@@ -48,7 +48,8 @@ FINE: Final = ((2, 2), (1, 2))  # drawn pixels per pixel, across and down: sharp
 SOFT: Final = 0.95  # pixels of blur from which a picture counts as soft
 TOUCH_CM: Final = 0.05  # lips nearer than this touch: they are soft
 OUT: Final = 0.02  # least tongueOut that is drawn
-UPPER_SHADOW: Final = (0.04, 0.55)  # reach over the mouth's width, strength at the lip
+FULLY_LIT: Final = 0.3  # tongueOut from which the light falls on the tongue as on a lip
+UPPER_SHADOW: Final = (0.04, 0.48)  # reach over the mouth's width, strength at the lip
 OWN_SHADOW: Final = 0.4  # the share of it that the picture's teeth do not have already
 LOWER_SHADOW: Final = 0.03
 ROLL_CM: Final = 0.07  # how deep lips darken where they roll in
@@ -124,7 +125,7 @@ class MouthLayer:
             self._draw_meeting(out, opening, gaps, motion)
         if float(cover.max()) < 0.02:
             return
-        points, colours = self._placed(opening, jaw, head, tongue)
+        points, colours = self._placed(opening, jaw, head, tongue, tongue_out)
         inside = self._drawn(opening, opening.rows, points, colours, self._behind)
         travel = self._grain_at - points[0, :2] / self._fine
         add_grain(inside, self._grain, float(travel[0]), float(travel[1]))
@@ -134,14 +135,14 @@ class MouthLayer:
         to_rest = None if self._own is None else self._to_rest(opening, head)
         if to_rest is not None:
             free = 1.0 - min(4.0 * tongue_out, 1.0)
-            self._lay_own_teeth(inside, points, to_rest, float(light.max()), free)
+            self._lay_own_teeth(inside, points, to_rest, free)
         shade(
             inside,
             opening.rows,
             light,
             self._darkness,
             UPPER_SHADOW[0] * self.width,
-            LOWER_SHADOW * self.width * (1.0 if tongue is None else 0.01),
+            LOWER_SHADOW * self.width * max(1.0 - 4.0 * tongue_out, 0.01),
             self._upper_shadow,
         )
         sharp = cover.copy()
@@ -149,18 +150,18 @@ class MouthLayer:
         if self._own is not None and to_rest is not None:
             held = self._held(face, head)
             if held > 0:
-                lay_picture(inside, self._own.still, _into(to_rest, self._own), held, 1.0)
+                lay_picture(inside, self._own.still, _into(to_rest, self._own), held)
                 cover += held * (sharp - cover)  # the picture's own edge is soft already
         if self._own is None:
             strength = (np.minimum(gaps / ROLL_GAP, 1.0) * self._roll).astype(np.float32)
             reach = ROLL_CM * self.stage.scale
             roll_lips(out, opening.rows, opening.left, opening.top, reach, strength, BLACK)
         lay_over(out, inside, cover, opening.left, opening.top)
-        if tongue is not None:
-            self._lay_on_lip(out, opening, points, colours)
+        if tongue is not None and tongue.is_beyond.any():
+            self._lay_on_lip(out, opening, points, colours, tongue)
 
     def _opening(
-        self, face: Floats, motion: Floats, tongue: tuple[Floats, Floats] | None
+        self, face: Floats, motion: Floats, tongue: Tongue | None
     ) -> tuple[_Opening | None, Floats]:
         """Returns the part of the frame to draw in and the opening's coverage of it [h, w]."""
         pair, stage = self.geometry.mouth, self.stage
@@ -171,7 +172,7 @@ class MouthLayer:
         part_lips(upper, lower, *self._facing, touch)
         outline = [upper, lower]
         if tongue is not None:
-            outline.append(stage.project(tongue[0].reshape(-1, 3)))
+            outline.append(stage.project(tongue.grid[tongue.is_beyond]))
         points = np.concatenate(outline)
         margin = len(self._edge_taps)
         low = np.maximum(np.floor(points.min(axis=0)).astype(int) - margin, 0)
@@ -202,7 +203,8 @@ class MouthLayer:
         opening: _Opening,
         jaw: Floats,
         head: HeadMotion,
-        tongue: tuple[Floats, Floats] | None,
+        tongue: Tongue | None,
+        tongue_out: float,
     ) -> tuple[Floats, Floats]:
         """Returns the interior's vertices in the opening's fine pixels, and their colours."""
         interior, scale = self._interior, self.stage.scale
@@ -223,10 +225,11 @@ class MouthLayer:
         )
         if tongue is None:
             return points, self._colours
-        grid, light = tongue
-        points[interior.tongue] = grid.reshape(-1, 3) * to_pixels + start
+        points[interior.tongue] = tongue.grid.reshape(-1, 3) * to_pixels + start
         colours = self._colours.copy()
-        colours[interior.tongue] = self.palette.tongue * light.reshape(-1, 1)
+        out = min(tongue_out / FULLY_LIT, 1.0)
+        lit = self.palette.tongue * tongue.light.reshape(-1, 1)
+        colours[interior.tongue] += out * (lit - colours[interior.tongue])
         return points, colours
 
     def _drawn(
@@ -258,23 +261,20 @@ class MouthLayer:
         now -= np.array([opening.left, opening.top], np.float32)
         return np.asarray(cv2.getAffineTransform(now, self.stage.project(anchors)), np.float32)
 
-    def _lay_own_teeth(
-        self, inside: Floats, points: Floats, to_rest: Floats, light: float, free: float
-    ) -> None:
+    def _lay_own_teeth(self, inside: Floats, points: Floats, to_rest: Floats, free: float) -> None:
         """Lays the picture's own teeth over the rig's: one row in the skull, one in the jaw.
 
-        `light` falls on them; `free` is how little of the lower row the tongue covers, 0..1.
+        `free` is how little of the lower row the tongue covers, 0..1.
         """
         own, plane = self._own, self._interior.jaw_plane
         assert own is not None
-        brightness = 0.35 + 0.65 * light
         if own.lower is not None:
             now = ((points[plane, :2] + 0.5) / self._fine - 0.5).astype(np.float32)
             at_rest = self.stage.project(self._interior.rest[plane])
             to_jaw = np.asarray(cv2.getAffineTransform(now, at_rest), np.float32)
-            lay_picture(inside, own.lower.layer, _into(to_jaw, own), free, brightness)
+            lay_picture(inside, own.lower.layer, _into(to_jaw, own), free)
         if own.upper is not None:
-            lay_picture(inside, own.upper.layer, _into(to_rest, own), 1.0, brightness)
+            lay_picture(inside, own.upper.layer, _into(to_rest, own), 1.0)
 
     def _held(self, face: Floats, head: HeadMotion) -> float:
         """Returns how far the inside is still the picture's: 1 while the lips do not move."""
@@ -284,10 +284,8 @@ class MouthLayer:
         share = min(max(1.2 - float(moved) / OWN_HELD_CM, 0.0), 1.0)
         return share * share * (3.0 - 2.0 * share)
 
-    def _put_out(
-        self, face: Floats, jaw: Floats, head: HeadMotion, out: float
-    ) -> tuple[Floats, Floats]:
-        """Returns the tongue's grid in camera space and its light."""
+    def _put_out(self, face: Floats, jaw: Floats, head: HeadMotion, out: float) -> Tongue:
+        """Returns the tongue as far out as it is."""
         pair, interior = self.geometry.mouth, self._interior
         index = np.append(interior.tongue, interior.lower_edge)
         moved = interior.rest[index] + interior.follow[index] @ jaw
@@ -310,11 +308,19 @@ class MouthLayer:
         return put_out(resting, out, bed)
 
     def _lay_on_lip(
-        self, out: NDArray[np.uint8], opening: _Opening, points: Floats, colours: Floats
+        self,
+        out: NDArray[np.uint8],
+        opening: _Opening,
+        points: Floats,
+        colours: Floats,
+        tongue: Tongue,
     ) -> None:
         """Lays the tongue over the lower lip, with its shadow there."""
         left, top, rows = opening.left, opening.top, opening.rows
+        beyond = np.zeros(len(points), np.bool_)
+        beyond[self._interior.tongue] = tongue.is_beyond.ravel()
         triangles = self._interior.tongue_triangles
+        triangles = triangles[beyond[triangles].any(axis=1)]
         seen = np.zeros((opening.height, opening.width), np.float32)
         cover_triangles(seen, points, triangles, *self._fine)
         below = np.empty_like(seen)
@@ -331,10 +337,10 @@ class MouthLayer:
         region[:] = (region * factor[..., None] + 0.5).astype(np.uint8)
         to_bottom = np.stack([rows[0], np.full_like(rows[0], opening.height)])
         behind = 0.8 * self.palette.tongue
-        tongue = self._drawn(opening, to_bottom, points, colours, behind, triangles)
-        add_grain(tongue, self._grain, float(left), float(top))
+        drawn = self._drawn(opening, to_bottom, points, colours, behind, triangles)
+        add_grain(drawn, self._grain, float(left), float(top))
         blur_cover(seen, self._edge_taps)
-        lay_over(out, tongue, seen, left, top)
+        lay_over(out, drawn, seen, left, top)
 
 
 def _into(to_rest: Floats, own: OwnMouth) -> Floats:

@@ -16,13 +16,14 @@ from streaming_model.rig import BAG, LOWER_GUM, LOWER_TEETH, TONGUE, UPPER_GUM, 
 
 Floats = NDArray[np.float32]
 
-TEETH_APPEAR: Final = (0.035, 0.13)  # gap over the mouth's width at which light comes in
+TEETH_APPEAR: Final = (0.03, 0.115)  # gap over the mouth's width at which light comes in
 BARED: Final = (0.025, 0.065)  # how much earlier between lips that are drawn off the teeth
 OWN_APPEAR: Final = (-0.02, 0.06)  # the same where the picture has let it in
 FLAT_CONTRAST: Final = 5.0  # how much more suddenly it comes in a flat drawing
 ROUNDED_SHADE: Final = 0.85  # of lips that protrude over what lies behind them
 DARKEST: Final = 0.09  # what is left in the dark
-DUSK: Final = np.array([0.0, 0.30, 0.40], np.float32)  # of each colour lost when half is dark
+DUSK: Final = np.array([0.0, 0.36, 0.48], np.float32)  # of each colour lost when half is dark
+LOWER_SHADE: Final = 0.84  # of the lower teeth, which stand in the upper ones' shadow
 CORNER_SHADE: Final = 0.45  # of the upper teeth towards the corners of the mouth
 LOWER_CORNER_SHADE: Final = 0.75
 SHADOW_HUE: Final = np.array([0.85, 1.05, 1.12], np.float32)
@@ -39,7 +40,7 @@ def shaded(rig: Rig, palette: Palette, own: OwnMouth | None) -> Floats:
     points, part = rig.interior_neutral, rig.interior_part
     base = _part_colours(rig, palette, own)
     normals = vertex_normals(points, rig.interior_triangles)
-    facing = 0.74 + 0.34 * np.clip(normals @ (LIGHT / np.linalg.norm(LIGHT)), 0, 1)
+    facing = 0.79 + 0.33 * np.clip(normals @ (LIGHT / np.linalg.norm(LIGHT)), 0, 1)
     front = points[part == UPPER_TEETH, 2].max()
     depth = np.clip(1.0 - (front - points[:, 2]) / FRONT_FALLOFF_CM, 0.3, 1.0)
     depth = np.where(part == TONGUE, 0.12 + 0.96 * depth**1.25, depth)
@@ -59,7 +60,7 @@ def shaded(rig: Rig, palette: Palette, own: OwnMouth | None) -> Floats:
 
 def _part_colours(rig: Rig, palette: Palette, own: OwnMouth | None) -> Floats:
     rows = [] if own is None else [row for row in (own.upper, own.lower) if row is not None]
-    upper, lower = palette.tooth, palette.tooth * 0.94
+    upper, lower = palette.tooth, palette.tooth * LOWER_SHADE
     if rows:
         upper, lower = rows[0].colour, rows[-1].colour
     colours = np.empty((len(rig.interior_part), 3), np.float32)

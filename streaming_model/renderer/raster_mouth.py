@@ -446,7 +446,6 @@ def lay_picture(
     picture: NDArray[np.uint8],
     source: NDArray[np.float32],
     strength: float,
-    brightness: float,
 ) -> None:
     """Lays an RGBA `picture` [n, m, 4] over `inside` [h, w, 3].
 
@@ -485,7 +484,7 @@ def lay_picture(
                     + q[column, channel] * w10
                     + q[column + 1, channel] * w11
                 )
-                inside[y, x, channel] += share * (value * brightness - inside[y, x, channel])
+                inside[y, x, channel] += share * (value - inside[y, x, channel])
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")

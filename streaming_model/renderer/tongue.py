@@ -6,7 +6,7 @@ Knows only points in camera space; where the lip and the teeth are is told for e
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ REACH_CM: Final = 1.55  # beyond the lip's edge at tongueOut = 1
 HALF_WIDTH_CM: Final = 1.65
 THICKNESS_CM: Final = 0.42
 GROOVE_CM: Final = 0.10
+BEYOND_CM: Final = -0.05  # from the lip's edge forwards a tongue lies over the lip
 MOIST: Final = 0.16  # of the highlight
 LIGHT: Final = (-0.12, 0.62, 0.78)
 
@@ -43,11 +44,22 @@ class Bed:
     scale: float
 
 
-def put_out(resting: Floats, out: float, bed: Bed) -> tuple[Floats, Floats]:
-    """Returns the tongue's grid [rows, columns, 3] and its light [rows, columns], 1 in full light.
+class Tongue(NamedTuple):
+    """A tongue that moves.
 
-    `resting` is the grid in the mouth, root to tip; `out` is the coefficient tongueOut.
+    Attributes:
+        grid: [rows, columns, 3] in camera space, root to tip.
+        light: [rows, columns], 1 in full light.
+        is_beyond: [rows, columns] whether a point is in front of the lower lip.
     """
+
+    grid: Floats
+    light: Floats
+    is_beyond: NDArray[np.bool_]
+
+
+def put_out(resting: Floats, out: float, bed: Bed) -> Tongue:
+    """Moves the tongue's grid `resting` in the mouth by `out`, the coefficient tongueOut."""
     rows, columns = resting.shape[:2]
     path = _path(bed)
     steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
@@ -76,7 +88,8 @@ def put_out(resting: Floats, out: float, bed: Bed) -> tuple[Floats, Floats]:
     share = share * share * (3.0 - 2.0 * share)
     grid = resting + share * (grid - resting)
     light = _light(grid, bed) * (1.0 - 0.20 * groove)
-    return np.asarray(grid, np.float32), np.asarray(light, np.float32)
+    is_beyond = (grid - bed.lip) @ bed.front > BEYOND_CM * bed.scale
+    return Tongue(np.asarray(grid, np.float32), np.asarray(light, np.float32), is_beyond)
 
 
 def _path(bed: Bed) -> Floats:
