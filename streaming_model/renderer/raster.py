@@ -125,16 +125,16 @@ def map_opening(
     x: float,
     y: float,
 ) -> None:
-    """Writes the place (x, y) into the maps [h, w] between two chains of `points` [V, 2]."""
+    """Writes the place (x, y) into the maps [h, w] well between two chains of `points` [V, 2]."""
     height, width = map_x.shape
     above, below = points[upper], points[lower]
     left = max(int(np.floor(min(above[0, 0], below[0, 0]))), 0)
     right = min(int(np.ceil(max(above[-1, 0], below[-1, 0]))), width - 1)
     for column in range(left, right + 1):
         start, end = _chain_height(above, column), _chain_height(below, column)
-        if start == OUTSIDE or end == OUTSIDE:
-            continue
-        for row in range(max(int(np.floor(start)), 0), min(int(np.ceil(end)), height - 1) + 1):
+        if start == OUTSIDE or end == OUTSIDE or end - start < 1:
+            continue  # narrower than a pixel: the lips' own colours do
+        for row in range(max(int(np.ceil(start)), 0), min(int(np.floor(end)), height - 1) + 1):
             map_x[row, column] = x
             map_y[row, column] = y
 
