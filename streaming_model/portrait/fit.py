@@ -29,8 +29,8 @@ EXPRESSION_RIDGE: Final = 0.35
 # How far the blendshape net's scores are believed: without them, a smile passes for a wide mouth.
 BELIEVED: Final = {
     "jawOpen": 0.8,
-    "mouthSmileLeft": 0.8,
-    "mouthSmileRight": 0.8,
+    "mouthSmileLeft": 0.95,
+    "mouthSmileRight": 0.95,
     "mouthUpperUpLeft": 0.6,
     "mouthUpperUpRight": 0.6,
     "mouthLowerDownLeft": 0.6,

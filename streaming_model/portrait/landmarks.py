@@ -158,6 +158,11 @@ class FaceLandmarker:
         distances = np.linalg.norm((np.array(looks) - landmarks)[:, :, :2], axis=2)
         return steady, float(distances.mean() / max(steady.width, 1.0))
 
+    def scores(self, landmarks: NDArray[np.float32]) -> dict[str, float]:
+        """Returns the blendshape scores 0..1 by ARKit name of landmarks [478,3] (pixels)."""
+        with self._lock:
+            return self._scores(landmarks)
+
     def _follow(
         self, image: NDArray[np.uint8], hint: DetectedFace, *, min_presence: float
     ) -> DetectedFace | None:
@@ -210,17 +215,18 @@ class FaceLandmarker:
     def _face(
         self, landmarks: NDArray[np.float32], *, score: float, presence: float
     ) -> DetectedFace:
-        scores = self._blendshape_net(landmarks[None, _BLENDSHAPE_POINTS, :2])[0]
         (x0, y0), (x1, y1) = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
         return DetectedFace(
             box=(float(x0), float(y0), float(x1), float(y1)),
             score=score,
             landmarks=landmarks,
             presence=presence,
-            blendshapes=dict(
-                zip(BLENDSHAPE_NAMES, (float(value) for value in scores[1:]), strict=True)
-            ),
+            blendshapes=self._scores(landmarks),
         )
+
+    def _scores(self, landmarks: NDArray[np.float32]) -> dict[str, float]:
+        scores = self._blendshape_net(landmarks[None, _BLENDSHAPE_POINTS, :2])[0]
+        return dict(zip(BLENDSHAPE_NAMES, (float(value) for value in scores[1:]), strict=True))
 
 
 @cache

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from streaming_model.motion_space import ARKIT_NAMES, INDEX
 from streaming_model.portrait import Portrait
 from streaming_model.portrait.fit import Fit
+from streaming_model.renderer.curves import Curves, calibrate
 from streaming_model.renderer.openings import Pair, shares
 from streaming_model.renderer.relief import light_of, light_range, relief_of
 from streaming_model.renderer.surface import displaced, rotation_matrix
@@ -34,13 +35,14 @@ LIDS_ALONE: Final = (
     "eyeBlink", "eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeWide",
 )  # fmt: skip
 SATURATION: Final = 0.6  # share of an expression that a portrait already showing it lacks
-RELAXED: Final = 0.85  # share of its own expression that a speaking portrait lets go
+RELAXED: Final = 0.9  # share of its own expression that a speaking portrait lets go
 OWN_LEAST: Final = 0.06  # of an own coefficient: less than this is the fit's noise
 FULL_SPEECH: Final = 0.5  # weighted sum of the mouth's coefficients from which a portrait speaks
 # Coefficients that say nothing of speech, or at small values much: the lips mean to meet.
 SPEECH_WEIGHTS: Final = {
     "mouthSmile": 0.0,
     "mouthDimple": 0.5,
+    "jawOpen": 0.5,
     "mouthClose": 6.0,
     "mouthPress": 1.5,
     "mouthRollLower": 2.0,
@@ -75,6 +77,9 @@ UNFOLD_ROUNDS: Final = 40
 ROOM: Final = 0.1  # least share of its area that one coefficient leaves a triangle
 JAW: Final = INDEX["jawOpen"]
 CLOSE: Final = INDEX["mouthClose"]
+PUCKER: Final = INDEX["mouthPucker"]
+FUNNEL: Final = INDEX["mouthFunnel"]
+FUNNEL_PUCKER: Final = 0.6  # how much of a pucker the rig's funnel holds
 FRAME_REACH_CM: Final = 1.8  # over which the fitted face's own proportions are taken
 FRAME_STIFFNESS: Final = 0.25  # share of the rig's proportions in them
 FRAME_RANGE: Final = (0.7, 1.3)  # least and most stretch of an expression
@@ -117,6 +122,9 @@ class Expression:
         # The surface's light steps at a lid's edge, which has moved by itself.
         lids = sum(np.abs(o.spread).sum(axis=1) for o in (rig.left_eye, rig.right_eye))
         self._relief *= np.clip(1.0 - 2.5 * np.asarray(lids, np.float32), 0, 1)
+        self._curves = Curves()
+        pairs = {"mouth": self.mouth, "left_eye": self.left_eye, "right_eye": self.right_eye}
+        self._curves = calibrate(portrait, rig, pairs, self.shape)
         self._least_light, self._most_light = light_range(portrait, self.rest)
 
     def join(self, depth: Floats, deltas: Floats, opacity: Floats) -> None:
@@ -134,13 +142,21 @@ class Expression:
         go, and the coefficients act on what is then nearly a neutral face.
         """
         share = closing_share(motion)
-        coefficients = motion[: len(self.deltas)] * (1.0 - (1.0 - share) * self._lacking)
+        commanded = motion[: len(self.deltas)]
+        coefficients = self._curves.apply(commanded) * (1.0 - (1.0 - share) * self._lacking)
+        if commanded[CLOSE] > 0:  # closes the share of the jaw's opening that it is of jawOpen
+            jaw = max(float(commanded[JAW]), 1e-6)
+            coefficients[CLOSE] = coefficients[JAW] * min(float(commanded[CLOSE]) / jaw, 1.0)
+        # Both narrow the mouth: together no more than one of them can.
+        shared = FUNNEL_PUCKER * max(float(coefficients[FUNNEL]), 0.0)
+        narrowed = float(coefficients[PUCKER]) + shared
+        coefficients[PUCKER] -= min(
+            max(narrowed - max(float(coefficients[PUCKER]), 1.0), 0.0), shared
+        )
         together = float(np.abs(coefficients) @ MOUTH)
         if together > MOST_AT_ONCE:
             coefficients *= 1.0 + MOUTH_MASK * (MOST_AT_ONCE / together - 1.0)
         coefficients -= share * self._own
-        # Lips that meet cannot come any closer.
-        coefficients[CLOSE] = min(coefficients[CLOSE], max(float(motion[JAW]), 0.0))
         return np.asarray(coefficients, np.float32)
 
     def shape(self, motion: Floats) -> Floats:

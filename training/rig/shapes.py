@@ -17,7 +17,7 @@ from training.rig.source import ICT_POINTS, MEDIAPIPE_POINTS, Source
 Floats = NDArray[np.float64]
 
 PUCKER_WIDTH: Final = 1.55  # how much more than the source's our pucker narrows the mouth
-PUCKER_FULLNESS: Final = 0.26  # how much fuller the lips get, as a share of their height
+PUCKER_FULLNESS: Final = 0.36  # how much fuller the lips get, as a share of their height
 LIP_REACH_CM: Final = (2.4, 0.95)  # half width and half height of the lips
 FUNNEL_SHARE: Final = 0.85  # of the source's funnel that ours keeps
 FUNNEL_PUCKER: Final = 0.60  # and of our pucker that it takes
