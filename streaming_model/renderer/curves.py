@@ -41,7 +41,7 @@ CALIBRATED: Final[dict[tuple[str, ...], Leeway]] = {
     ("jawOpen",): Leeway((1.0,), (-0.4, 0.8), (1.0, 1.0)),
     ("mouthSmileLeft", "mouthSmileRight"): Leeway((0.8,), (-0.4, 1.0), (1.0, 1.0)),
     ("mouthPucker",): Leeway((0.4, 0.5, 0.6, 0.7), (-0.5, 1.6), (0.75, 1.25)),
-    ("mouthFunnel",): Leeway((0.5, 0.6, 0.7, 0.8), (-0.4, 1.6), (0.875, 1.25)),
+    ("mouthFunnel",): Leeway((0.5, 0.6, 0.7, 0.8), (-0.4, 2.0), (0.875, 1.25)),
     ("browInnerUp",): Leeway((0.6,), (-0.5, 1.6), (0.75, 1.25)),
 }
 GAIN_STEP: Final = 0.125

@@ -37,7 +37,7 @@ LIDS_ALONE: Final = (
 SATURATION: Final = 0.6  # share of an expression that a portrait already showing it lacks
 RELAXED: Final = 0.9  # share of its own expression that a speaking portrait lets go
 OWN_LEAST: Final = 0.06  # of an own coefficient: less than this is the fit's noise
-FULL_SPEECH: Final = 0.5  # weighted sum of the mouth's coefficients from which a portrait speaks
+FULL_SPEECH: Final = 0.42  # weighted sum of the mouth's coefficients from which a portrait speaks
 # Coefficients that say nothing of speech, or at small values much: the lips mean to meet.
 SPEECH_WEIGHTS: Final = {
     "mouthSmile": 0.0,
@@ -79,7 +79,7 @@ JAW: Final = INDEX["jawOpen"]
 CLOSE: Final = INDEX["mouthClose"]
 PUCKER: Final = INDEX["mouthPucker"]
 FUNNEL: Final = INDEX["mouthFunnel"]
-FUNNEL_PUCKER: Final = 0.6  # how much of a pucker the rig's funnel holds
+FUNNEL_PUCKER: Final = 0.95  # how much of a pucker's narrowing the rig's funnel has
 FRAME_REACH_CM: Final = 1.8  # over which the fitted face's own proportions are taken
 FRAME_STIFFNESS: Final = 0.25  # share of the rig's proportions in them
 FRAME_RANGE: Final = (0.7, 1.3)  # least and most stretch of an expression
