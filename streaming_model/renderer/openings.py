@@ -73,6 +73,17 @@ class Pair:
                 triangles.append((*corner, self.lower[j]))
         return np.array([each for each in triangles if len(set(each)) == 3], np.int64)
 
+    def opposite(self) -> NDArray[np.float64]:
+        """Returns for each upper and then each lower vertex what it faces, [n, 4].
+
+        The vertex, the two on the other side that it lies between, and how far towards the second.
+        """
+        rows = [
+            np.column_stack([side, facing.first, facing.second, facing.share[:, 0]])
+            for side, facing in ((self.upper, self._below), (self.lower, self._above))
+        ]
+        return np.concatenate(rows).astype(np.float64)
+
     def ring_deltas(self, upper: Floats, lower: Floats) -> Floats:
         """Joins displacements of the two sides to displacements of the ring."""
         return np.concatenate([upper, lower[1:-1]])
@@ -95,6 +106,30 @@ class Pair:
             self.above,
             self.below,
         )
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def with_hems(
+    pixels: NDArray[np.float32], across: NDArray[np.float64], width: float
+) -> NDArray[np.float32]:
+    """Appends to `pixels` [V, 2] a place `width` inside the opening for each row of `across`.
+
+    In double precision and in one order, so that every device comes to the same places. `across`
+    is that of `Pair.opposite`; where the opening is narrow the hem ends half way.
+    """
+    count = len(pixels)
+    out = np.empty((count + len(across), 2), np.float32)
+    out[:count] = pixels
+    for row in range(len(across)):
+        edge = pixels[int(across[row, 0])]
+        first, second = pixels[int(across[row, 1])], pixels[int(across[row, 2])]
+        share = across[row, 3]
+        x = first[0] + share * (second[0] - first[0]) - edge[0]
+        y = first[1] + share * (second[1] - first[1]) - edge[1]
+        step = min(width / max(np.sqrt(x * x + y * y), 1e-3), 0.5)
+        out[count + row, 0] = edge[0] + step * x
+        out[count + row, 1] = edge[1] + step * y
+    return out
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")

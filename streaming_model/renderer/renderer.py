@@ -22,7 +22,7 @@ from streaming_model.renderer.eyes import EyeLayer
 from streaming_model.renderer.geometry import FaceGeometry, HeadMotion
 from streaming_model.renderer.head import CELLS, HeadLayer
 from streaming_model.renderer.mouth import MouthLayer
-from streaming_model.renderer.openings import Pair
+from streaming_model.renderer.openings import with_hems
 from streaming_model.renderer.palette import read_palette
 from streaming_model.renderer.raster import (
     EMPTY,
@@ -132,6 +132,7 @@ class Renderer:
         )
         geometry.join(self._head.depth_at_face, self._head.deltas_at_face, opacity)
         self._pairs = (geometry.mouth,)
+        self._hems = np.concatenate([pair.opposite() for pair in self._pairs])
         self._seams = [_seam(stage, geometry.rest[pair.ring]) for pair in self._pairs]
         self._face_triangles, self._opacity = self._surface(rig.triangles, opacity)
         self._face_sources = self._with_skirts(stage.project(geometry.rest))
@@ -261,7 +262,7 @@ class Renderer:
 
     def _with_skirts(self, pixels: Floats) -> Floats:
         """Appends to the face's pixels a narrow hem inside each opening."""
-        return np.concatenate([pixels, *(_hem(pixels, pair) for pair in self._pairs)])
+        return with_hems(pixels, self._hems, SKIRT_PIXELS)
 
     def _surface(
         self, triangles: NDArray[np.int64], opacity: Floats
@@ -338,14 +339,6 @@ def _seam(stage: Stage, ring: Floats) -> tuple[float, ...]:
     """Returns the dark of the picture along an opening's edge, opaque RGBA."""
     x, y = np.clip(np.round(stage.project(ring)), 0, stage.size - 1).astype(int).T
     return (*np.percentile(stage.picture[y, x], 25, axis=0).tolist(), 255.0)
-
-
-def _hem(pixels: Floats, pair: Pair) -> Floats:
-    """Returns places [n, 2] a little inside an opening, for its upper and then its lower side."""
-    edge = pixels[np.concatenate([pair.upper, pair.lower])]
-    inward = np.concatenate(pair.facing(pixels)) - edge
-    length = np.maximum(np.sqrt(np.einsum("ij,ij->i", inward, inward)), 1e-3)
-    return np.asarray(edge + np.minimum(SKIRT_PIXELS / length, 0.5)[:, None] * inward, np.float32)
 
 
 def _within_oval(portrait: Portrait) -> Floats:
