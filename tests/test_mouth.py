@@ -185,6 +185,20 @@ def test_the_tongue_comes_out_over_the_lower_lip() -> None:
 
 
 @pytest.mark.model
+@pytest.mark.parametrize("out", [0.05, 0.2])
+def test_a_tongue_between_the_teeth_stays_behind_the_lip(out: float) -> None:
+    """As in "th": the lower lip and what is below it do not change."""
+    renderer = closed_mouth()
+    spoken = {"jawOpen": 0.13, "mouthLowerDown": 0.17, "mouthUpperUp": 0.07}
+    with_tongue = renderer.render(motion(**spoken, tongueOut=out)).astype(int)
+    without = renderer.render(motion(**spoken)).astype(int)
+    inside = cv2.dilate(opening(renderer, motion(**spoken)), np.ones((3, 3), np.uint8)) > 0
+    assert np.abs(with_tongue - without)[~inside].max() <= 12
+    if out > 0.1:
+        assert np.abs(with_tongue - without)[inside].max() > 12
+
+
+@pytest.mark.model
 def test_the_sharpness_of_a_picture_is_measured() -> None:
     portrait = make_portrait(MONA_LISA)
     stage = set_stage(portrait, SIZE)

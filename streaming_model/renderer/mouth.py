@@ -295,13 +295,15 @@ class MouthLayer:
         middle = len(pair.lower) // 2
         free = face[pair.upper][:, 1] - pair.facing(face)[0][:, 1]
         parted = face[pair.upper][free > 0.45 * max(float(free.max()), 1e-3)]
+        lip = face[pair.lower[middle - 3 : middle + 4]].mean(axis=0)
         bed = Bed(
             right=axes[:, 0],
             up=axes[:, 1],
             front=axes[:, 2],
             root=resting[0].mean(axis=0),
             edge=points[-2:].mean(axis=0),
-            lip=face[pair.lower[middle - 3 : middle + 4]].mean(axis=0),
+            lip=lip,
+            lip_line=(face[pair.lower] - lip) @ axes,
             half_width=0.46 * float(np.linalg.norm(np.ptp(parted, axis=0)[[0, 2]])),
             scale=interior.scale,
         )
@@ -320,7 +322,7 @@ class MouthLayer:
         beyond = np.zeros(len(points), np.bool_)
         beyond[self._interior.tongue] = tongue.is_beyond.ravel()
         triangles = self._interior.tongue_triangles
-        triangles = triangles[beyond[triangles].any(axis=1)]
+        triangles = triangles[beyond[triangles].all(axis=1)]
         seen = np.zeros((opening.height, opening.width), np.float32)
         cover_triangles(seen, points, triangles, *self._fine)
         below = np.empty_like(seen)

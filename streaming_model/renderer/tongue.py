@@ -18,7 +18,9 @@ REACH_CM: Final = 1.55  # beyond the lip's edge at tongueOut = 1
 HALF_WIDTH_CM: Final = 1.65
 THICKNESS_CM: Final = 0.42
 GROOVE_CM: Final = 0.10
-BEYOND_CM: Final = -0.05  # from the lip's edge forwards a tongue lies over the lip
+ROOT_CM: Final = 2.1  # half width in the mouth
+OVERHANG_CM: Final = 0.7
+LIES_CM: Final = 0.75  # along which it follows the lip
 MOIST: Final = 0.16  # of the highlight
 LIGHT: Final = (-0.12, 0.62, 0.78)
 
@@ -30,6 +32,7 @@ class Bed:
     Attributes:
         right, up, front: [3] unit vectors of the head.
         root: [3] where it starts; edge: [3] of the lower incisors; lip: [3] the lower lip's edge.
+        lip_line: [n, 3] the lower lip's edge from there: to the right, up, to the front.
         half_width: cm that the lips leave free on either side of the middle.
         scale: of the fitted mouth over the rig's.
     """
@@ -40,6 +43,7 @@ class Bed:
     root: Floats
     edge: Floats
     lip: Floats
+    lip_line: Floats
     half_width: float
     scale: float
 
@@ -50,7 +54,7 @@ class Tongue(NamedTuple):
     Attributes:
         grid: [rows, columns, 3] in camera space, root to tip.
         light: [rows, columns], 1 in full light.
-        is_beyond: [rows, columns] whether a point is in front of the lower lip.
+        is_beyond: [rows, columns] whether a point has passed the lower lip.
     """
 
     grid: Floats
@@ -73,10 +77,10 @@ def put_out(resting: Floats, out: float, bed: Bed) -> Tongue:
     normal = np.cross(bed.right, ahead) * -1.0
     angle = np.linspace(-0.5, 0.5, columns) * np.pi
     free = min(HALF_WIDTH_CM * bed.scale, max(bed.half_width, 0.5))
-    inside = max(1.7 * bed.scale, free)
-    width = np.interp(
-        at, [0, lip_at - 1.0, lip_at, lip_at + 2], [inside, inside, free, 0.95 * free]
-    )
+    inside = max(ROOT_CM * bed.scale, free)
+    over = OVERHANG_CM * bed.scale
+    places = [0.0, lip_at - 2.2 * over, lip_at - over, lip_at, lip_at + 2.0]
+    width = np.interp(at, places, [inside, inside, free, free, 0.95 * free])
     to_tip = np.clip((tip_at - at) / (0.95 * free), 0, 1)
     round_tip = np.sqrt(np.clip(1 - (1 - to_tip) ** 2.0, 0.0, 1))
     across = (width * round_tip)[:, None] * np.sin(angle)
@@ -84,11 +88,18 @@ def put_out(resting: Floats, out: float, bed: Bed) -> Tongue:
     swell = THICKNESS_CM * bed.scale * np.cos(angle) ** 0.8 * np.sqrt(round_tip)[:, None]
     swell -= GROOVE_CM * bed.scale * groove
     grid = middle[:, None] + across[..., None] * bed.right + swell[..., None] * normal[:, None]
+    # It lies on the whole lip, which rises towards the corners.
+    near = np.exp(-(((at - lip_at) / (LIES_CM * bed.scale)) ** 2))[:, None]
+    for axis, direction in ((1, bed.up), (2, bed.front)):
+        along_lip = np.interp(across, bed.lip_line[:, 0], bed.lip_line[:, axis])
+        grid += (near * along_lip)[..., None] * direction
     share = min(max(out / LEAVES_BY, 0.0), 1.0)
     share = share * share * (3.0 - 2.0 * share)
     grid = resting + share * (grid - resting)
     light = _light(grid, bed) * (1.0 - 0.20 * groove)
-    is_beyond = (grid - bed.lip) @ bed.front > BEYOND_CM * bed.scale
+    # Its sides hang over the lip from a little behind the lip's edge on.
+    behind = min(over, 1.5 * max(tip_at - lip_at, 0.0))
+    is_beyond = np.broadcast_to((at > lip_at - behind)[:, None], grid.shape[:2])
     return Tongue(np.asarray(grid, np.float32), np.asarray(light, np.float32), is_beyond)
 
 
