@@ -72,6 +72,7 @@ SATURATING: Final = (
 ROUNDNESS: Final = 0.75  # share of a round opening in the mouth's
 ROUND_POWER: Final = 0.65  # of 1 - x^2 from corner to corner; 0.5 is an ellipse
 MOST_AT_ONCE: Final = 3.5  # sum of the mouth's coefficients that a face can show
+MOST_RAISED: Final = 1.3  # sum of the brows' inner and outer rise: then the lids' skin is taut
 UNFOLD_NEAR: Final = (0.25, 0.6, 0.6)  # of an edge: skin that takes more of its motion may fold
 UNFOLD_ROUNDS: Final = 40
 ROOM: Final = 0.1  # least share of its area that one coefficient leaves a triangle
@@ -153,6 +154,9 @@ class Expression:
         coefficients[PUCKER] -= min(
             max(narrowed - max(float(coefficients[PUCKER]), 1.0), 0.0), shared
         )
+        raised = float(coefficients @ RAISED)
+        if raised > MOST_RAISED:
+            coefficients *= 1.0 + (RAISED > 0) * (MOST_RAISED / raised - 1.0)
         together = float(np.abs(coefficients) @ MOUTH)
         if together > MOST_AT_ONCE:
             coefficients *= 1.0 + MOUTH_MASK * (MOST_AT_ONCE / together - 1.0)
@@ -292,6 +296,8 @@ def _speech_weights(special: Mapping[str, float]) -> Floats:
 
 SPEECH: Final = _speech_weights(SPEECH_WEIGHTS)
 MOUTH: Final = _speech_weights({})
+RAISED: Final = np.zeros(len(ARKIT_NAMES), np.float32)
+RAISED[[INDEX["browInnerUp"], INDEX["browOuterUpLeft"], INDEX["browOuterUpRight"]]] = 1.0, 0.5, 0.5
 MOUTH_MASK: Final = (MOUTH > 0).astype(np.float32)
 
 

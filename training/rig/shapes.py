@@ -26,7 +26,7 @@ BROW_RAISE: Final = 1.25  # our inner brows rise as far as ARKit's
 SIDEWAYS: Final = 0.7  # the source pushes the mouth aside farther than skin goes
 LIPS_HELD: Final = 0.5  # of the edge's motion: what takes more is lip, not skin
 EASE_ROUNDS: Final = 10
-SNEER_LIP: Final = 0.65  # of the lip's rise in the source's sneer that ours leaves out
+SNEER_LIP: Final = 0.9  # of the lip's rise in the source's sneer that ours leaves out
 MIDDLE_LIPS: Final = (13, 14)  # MediaPipe's inner lips in the middle
 
 
