@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from streaming_model.motion_space import ARKIT_NAMES, INDEX
@@ -127,6 +128,7 @@ class Expression:
         pairs = {"mouth": self.mouth, "left_eye": self.left_eye, "right_eye": self.right_eye}
         self._curves = calibrate(portrait, rig, pairs, self.shape)
         self._least_light, self._most_light = light_range(portrait, self.rest)
+        self._daylight = np.ones(len(self.rest), np.float32)
 
     def join(self, depth: Floats, deltas: Floats, opacity: Floats) -> None:
         """Takes over the head layer's depth [V] and deltas [52, V, 3] where the face fades out."""
@@ -142,26 +144,14 @@ class Expression:
         A portrait with an expression of its own cannot show it twice; when it speaks it lets it
         go, and the coefficients act on what is then nearly a neutral face.
         """
-        share = closing_share(motion)
-        commanded = motion[: len(self.deltas)]
-        coefficients = self._curves.apply(commanded) * (1.0 - (1.0 - share) * self._lacking)
-        if commanded[CLOSE] > 0:  # closes the share of the jaw's opening that it is of jawOpen
-            jaw = max(float(commanded[JAW]), 1e-6)
-            coefficients[CLOSE] = coefficients[JAW] * min(float(commanded[CLOSE]) / jaw, 1.0)
-        # Both narrow the mouth: together no more than one of them can.
-        shared = FUNNEL_PUCKER * max(float(coefficients[FUNNEL]), 0.0)
-        narrowed = float(coefficients[PUCKER]) + shared
-        coefficients[PUCKER] -= min(
-            max(narrowed - max(float(coefficients[PUCKER]), 1.0), 0.0), shared
+        return _effective(
+            motion[: len(self.deltas)],
+            self._curves.gains,
+            self._curves.bends,
+            self._lacking,
+            self._own,
+            closing_share(motion),
         )
-        raised = float(coefficients @ RAISED)
-        if raised > MOST_RAISED:
-            coefficients *= 1.0 + (RAISED > 0) * (MOST_RAISED / raised - 1.0)
-        together = float(np.abs(coefficients) @ MOUTH)
-        if together > MOST_AT_ONCE:
-            coefficients *= 1.0 + MOUTH_MASK * (MOST_AT_ONCE / together - 1.0)
-        coefficients -= share * self._own
-        return np.asarray(coefficients, np.float32)
 
     def shape(self, motion: Floats) -> Floats:
         """Returns the face [V, 3] under the expression of `motion` [58], head unturned."""
@@ -173,8 +163,8 @@ class Expression:
 
     def light(self, motion: Floats) -> Floats:
         """Returns how much brighter each vertex [V] becomes by the skin's new slopes, 1 at rest."""
-        change = self.effective(motion) @ self._relief
-        return np.asarray(np.clip(1.0 + change, self._least_light, self._most_light), np.float32)
+        light = displaced(self._daylight, self._relief, self.effective(motion))
+        return np.clip(light, self._least_light, self._most_light, out=light)
 
     def _unfold_each(self) -> None:
         """Keeps brows, nose, cheeks and lids from folding the skin where they have little room.
@@ -275,9 +265,52 @@ def upright_rotation(fit: Fit) -> Floats:
 
 def closing_share(motion: Floats) -> float:
     """Returns how far a portrait lets its own expression go to speak, 0..1: its lips meet."""
-    activity = float(np.abs(motion[: len(SPEECH)]) @ SPEECH) / FULL_SPEECH
-    share = min(activity, 1.0)
+    return float(_closing_share(motion, SPEECH))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _closing_share(motion: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
+    activity = 0.0
+    for index in range(len(weights)):
+        activity += abs(motion[index]) * weights[index]
+    share = min(activity / FULL_SPEECH, 1.0)
     return share * share * (3.0 - 2.0 * share)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _effective(
+    commanded: NDArray[np.float32],
+    gains: NDArray[np.float32],
+    bends: NDArray[np.float32],
+    lacking: NDArray[np.float32],
+    own: NDArray[np.float32],
+    share: float,
+) -> NDArray[np.float32]:
+    """Returns the coefficients [52] of `Expression.effective`; `share` is `closing_share`'s."""
+    acting = np.empty(len(commanded), np.float32)
+    for index in range(len(commanded)):
+        value, bend = commanded[index], bends[index]
+        bent = value * gains[index] * (1.0 + bend) / (1.0 + bend * min(abs(value), 1.0))
+        acting[index] = bent * (1.0 - (1.0 - share) * lacking[index])
+    if commanded[CLOSE] > 0:  # closes the share of the jaw's opening that it is of jawOpen
+        jaw = max(commanded[JAW], np.float32(1e-6))
+        acting[CLOSE] = acting[JAW] * min(commanded[CLOSE] / jaw, np.float32(1))
+    # Both narrow the mouth: together no more than one of them can.
+    shared = FUNNEL_PUCKER * max(acting[FUNNEL], np.float32(0))
+    narrowed = acting[PUCKER] + shared
+    acting[PUCKER] -= min(max(narrowed - max(acting[PUCKER], np.float32(1)), 0.0), shared)
+    raised = together = 0.0
+    for index in range(len(acting)):
+        raised += acting[index] * RAISED[index]
+    for index in range(len(acting)):
+        if raised > MOST_RAISED and RAISED[index] > 0:
+            acting[index] *= MOST_RAISED / raised
+        together += abs(acting[index]) * MOUTH[index]
+    for index in range(len(acting)):
+        if together > MOST_AT_ONCE and MOUTH[index] > 0:
+            acting[index] *= MOST_AT_ONCE / together
+        acting[index] -= share * own[index]
+    return acting
 
 
 def _speech_weights(special: Mapping[str, float]) -> Floats:
@@ -298,7 +331,6 @@ SPEECH: Final = _speech_weights(SPEECH_WEIGHTS)
 MOUTH: Final = _speech_weights({})
 RAISED: Final = np.zeros(len(ARKIT_NAMES), np.float32)
 RAISED[[INDEX["browInnerUp"], INDEX["browOuterUpLeft"], INDEX["browOuterUpRight"]]] = 1.0, 0.5, 0.5
-MOUTH_MASK: Final = (MOUTH > 0).astype(np.float32)
 
 
 def _lacking(scores: Mapping[str, float]) -> Floats:
