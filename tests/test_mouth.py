@@ -154,6 +154,8 @@ def test_a_smile_keeps_its_teeth_while_it_speaks(smile: Renderer) -> None:
     patch = slice(y - 5, y - 1), slice(x - 8, x + 8)
     moved = smile.render(motion(jawOpen=0.12)).astype(np.float32)
     assert np.abs(moved[patch] - rest[patch]).mean() < 14
+    inside = moved[opening(smile, motion(jawOpen=0.12)) > 0.5]
+    assert (inside[:, 2] - inside[:, 0]).max() < 20  # teeth are not blue
     below = slice(y + 2, y + 5), slice(x - 4, x + 4)
     assert (moved[below] @ LUMA).mean() < 0.75 * (rest[patch] @ LUMA).mean()
 

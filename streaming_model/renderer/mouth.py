@@ -46,6 +46,7 @@ Floats = NDArray[np.float32]
 
 FINE: Final = ((2, 2), (1, 2))  # drawn pixels per pixel, across and down: sharp, soft pictures
 SOFT: Final = 0.95  # pixels of blur from which a picture counts as soft
+INCISOR_CM: Final = 0.85
 TOUCH_CM: Final = 0.05  # lips nearer than this touch: they are soft
 OUT: Final = 0.02  # least tongueOut that is drawn
 FULLY_LIT: Final = 0.3  # tongueOut from which the light falls on the tongue as on a lip
@@ -90,7 +91,8 @@ class MouthLayer:
         self._own = None if portrait.fit.mouth_is_closed else read_own_mouth(stage, geometry)
         self._interior = fit_interior(portrait, rig, geometry, stage, self._own)
         self._middle = self._interior.rest.mean(axis=0)
-        self._colours = shaded(rig, palette, self._own)
+        tooth_pixels = INCISOR_CM * self._interior.scale * stage.scale
+        self._colours = shaded(rig, palette, self._own, tooth_pixels=tooth_pixels)
         pair = geometry.mouth
         self._facing = (
             _steps(pair.upper_share, pair.lower_share),

@@ -16,7 +16,7 @@ from streaming_model.rig import BAG, LOWER_GUM, LOWER_TEETH, TONGUE, UPPER_GUM, 
 
 Floats = NDArray[np.float32]
 
-TEETH_APPEAR: Final = (0.03, 0.115)  # gap over the mouth's width at which light comes in
+TEETH_APPEAR: Final = (0.03, 0.105)  # gap over the mouth's width at which light comes in
 BARED: Final = (0.025, 0.065)  # how much earlier between lips that are drawn off the teeth
 OWN_APPEAR: Final = (-0.02, 0.06)  # the same where the picture has let it in
 FLAT_CONTRAST: Final = 5.0  # how much more suddenly it comes in a flat drawing
@@ -26,6 +26,8 @@ DUSK: Final = np.array([0.0, 0.36, 0.48], np.float32)  # of each colour lost whe
 LOWER_SHADE: Final = 0.84  # of the lower teeth, which stand in the upper ones' shadow
 CORNER_SHADE: Final = 0.45  # of the upper teeth towards the corners of the mouth
 LOWER_CORNER_SHADE: Final = 0.75
+READABLE_PIXELS: Final = 10.0  # width of an incisor from which single teeth can be told apart
+MERGED: Final = 0.85  # share of the shade between teeth that the smallest lack
 SHADOW_HUE: Final = np.array([0.85, 1.05, 1.12], np.float32)
 FRONT_FALLOFF_CM: Final = 5.0  # how far behind the incisors the light still reaches
 LIGHT: Final = np.array([-0.15, 0.45, 0.88], np.float32)
@@ -35,8 +37,11 @@ SEAM_GAP: Final = 0.04  # gap over the mouth's width at which it is gone
 SEAM_ENDS: Final = 0.08  # of the mouth's width over which it fades to the corners
 
 
-def shaded(rig: Rig, palette: Palette, own: OwnMouth | None) -> Floats:
-    """Returns every interior vertex's colour [V, 3]: part, facing, depth, side of the light."""
+def shaded(rig: Rig, palette: Palette, own: OwnMouth | None, *, tooth_pixels: float) -> Floats:
+    """Returns every interior vertex's colour [V, 3]: part, facing, depth, side of the light.
+
+    `tooth_pixels` is the width of a middle incisor: a row of small ones must not look like a comb.
+    """
     points, part = rig.interior_neutral, rig.interior_part
     base = _part_colours(rig, palette, own)
     normals = vertex_normals(points, rig.interior_triangles)
@@ -49,7 +54,9 @@ def shaded(rig: Rig, palette: Palette, own: OwnMouth | None) -> Floats:
     outer = np.clip((np.abs(points[:, 0]) - 0.9) / 1.6, 0, 1)
     corner = np.where(part == LOWER_TEETH, LOWER_CORNER_SHADE, CORNER_SHADE)
     shape = np.where(part == BAG, 1.0, facing * depth * (1.0 - corner * outer * outer))
-    light = shape * side * rig.interior_light
+    merged = MERGED * min(max(1.0 - tooth_pixels / READABLE_PIXELS, 0.0), 1.0)
+    even = np.where(rig.interior_tooth > 0, merged, 0.0)
+    light = shape * side * (rig.interior_light + even * (1.0 - rig.interior_light))
     # What little light gets there has been through flesh: shadows turn red.
     hue = 1.0 + palette.colourfulness * (SHADOW_HUE - 1.0)
     solid = base * np.clip(light, 0, 1.1)[:, None] ** hue

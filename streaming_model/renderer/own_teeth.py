@@ -32,7 +32,7 @@ LEAST_SHARE: Final = 0.12  # of the region in which a row is looked for
 LEAST_PIECE: Final = 0.12  # of the largest piece
 LEAST_WIDTH: Final = 0.35  # of the opening's width
 TWO_ROWS_CM: Final = 0.6  # a gap as wide as this can show both rows
-APART_CM: Final = 0.15  # least distance between the edges of two rows
+FILLED: Final = 0.62  # of the gap that a single row fills
 UPPER_REGION: Final = 0.6  # of such a gap, from above
 LOWER_REGION: Final = 0.45  # and from below
 
@@ -87,8 +87,10 @@ def read_own_mouth(stage: Stage, geometry: FaceGeometry) -> OwnMouth:
     rows = np.zeros((2, picture.shape[1]), np.float32)
     cover_between(opening, rows, upper, lower, int(low[0]), int(low[1]))
     gap = float((rows[1] - rows[0]).max())
-    both = gap > TWO_ROWS_CM * stage.scale
-    above = _find_row(picture, opening, rows, stage.scale, UPPER_REGION if both else 1.0)
+    above = _find_row(picture, opening, rows, stage.scale, 1.0)
+    both = gap > TWO_ROWS_CM * stage.scale and not _fills(above, rows)
+    if both:
+        above = _find_row(picture, opening, rows, stage.scale, UPPER_REGION)
     below = None
     if both:  # the same, upside down
         last = len(picture) - 1
@@ -99,13 +101,18 @@ def read_own_mouth(stage: Stage, geometry: FaceGeometry) -> OwnMouth:
             below = replace(below, layer=layer, edge=below.edge.copy(), ends=below.ends.copy())
             below.edge[1] = last - below.edge[1]
             below.ends[:, 1] = last - below.ends[:, 1]
-        if above and below and below.edge[1] - above.edge[1] < APART_CM * stage.scale:
-            # One row from lip to lip.
-            above, below = _find_row(picture, opening, rows, stage.scale, 1.0), None
     share = np.asarray(cv2.dilate(opening, np.ones((5, 5), np.uint8)), np.float32)
     still = np.dstack([picture, _as_bytes(share)])
     above, below = (_moved(row, corner) for row in (above, below))
     return OwnMouth(int(low[0]), int(low[1]), above, below, still, gap)
+
+
+def _fills(row: Row | None, rows: Floats) -> bool:
+    """Returns whether one row of teeth reaches from lip to lip, so that there is no other."""
+    if row is None:
+        return False
+    x = int(row.edge[0])
+    return bool(row.edge[1] - rows[0, x] > FILLED * (rows[1, x] - rows[0, x]))
 
 
 def _moved(row: Row | None, corner: Floats) -> Row | None:
@@ -223,7 +230,7 @@ def _continue_up(
     teeth += far[..., None] * (even - teeth)
     solid = np.where(y < start, np.minimum(1.2 * np.maximum(weight, joined), 1.0), share)
     share = np.maximum(share, solid) * fade
-    return np.asarray(teeth + 0.5, np.uint8), np.asarray(share, np.float32)
+    return _as_bytes(teeth / 255), np.asarray(share, np.float32)
 
 
 def _edge(row: Floats, rows: Floats) -> Floats:
