@@ -179,3 +179,14 @@ def test_eyes_on_shaded_skin_are_left_to_the_net() -> None:
     shade = np.linspace(0.4, 1.0, 400)[None, :, None] * np.linspace(1.0, 0.7, 400)[:, None, None]
     shaded = (picture * shade).astype(np.uint8)
     np.testing.assert_array_equal(mend_eyes(shaded, landmarks), landmarks)
+
+
+def test_a_closed_lid_has_the_grain_of_the_medium() -> None:
+    def grain(picture: Frame, x: int, y: int) -> float:
+        part = picture[y - 3 : y + 3, x - 6 : x + 7].astype(np.float32).mean(axis=2)
+        return float((part - cv2.GaussianBlur(part, (0, 0), 1.5)).std() / part.mean())
+
+    closed = frame(eyeBlink=1)
+    for iris in SIDES.values():
+        x, y = np.round(renderer()._stage.landmarks[iris][0]).astype(int)
+        assert grain(closed, x, y - 3) > 0.4 * grain(closed, x, y + 20)

@@ -25,7 +25,7 @@ LID_ROUNDNESS: Final = 0.05  # how much brighter the middle of a closed lid is
 MOST_RATIO: Final = 1.25
 LEAST_LID: Final = 0.7  # brightness of the lid over that of the skin below the eye
 PAPER: Final = 200  # levels: least brightness of paper
-FLAT: Final = 0.004  # fine structure of flat colours, as a share of their light
+FLAT: Final = 0.0008  # finest structure of flat colours, as a share of their light
 CREASE_LOST: Final = 0.9  # share of a crease that a closed lid smooths out
 
 
@@ -148,46 +148,76 @@ def read_lids(
     upper, lower = edges
     reach = _lash_reach(upright, upper)
     width = frame.width
-    start, end = upper + reach, lower - 0.05 * width
+    start = upper + reach
     room = np.clip(brow - start, 0.1 * width, 0.6 * width)
-    above = _band(upright, start, (0.0, 0.09 * width), brighter=True)
-    below = _band(upright, lower, (-0.16 * width, -0.05 * width), brighter=False)
-    # Brows and make-up darken what is above: a lid catches more light than they do.
-    shade = np.clip(1 - (above @ LUMA) / np.maximum(LEAST_LID * (below @ LUMA), 1), 0, 1)[:, None]
-    above = above + np.maximum(shade, 0.25) * (below - above)
-    below = 0.45 * above + 0.55 * below
-    down = np.clip((start - upright.heights) / np.maximum(start - end, 1.0), 0, 1)
-    skin = above[None] + down[..., None] * (below - above)[None]
+    skin, roundness = _lid_skin(upright, start, lower)
     columns = np.arange(upright.shape[1], dtype=np.float32) - upright.margin
-    bulge = np.sin(np.pi * np.clip(columns / width, 0, 1))
-    grain, texture = _grain(upright, edges, reach)
-    roundness = 1.0 + LID_ROUNDNESS * texture * np.sin(np.pi * down) * bulge
-    skin = skin * (roundness[..., None] + texture * grain)
+    beside = np.clip(1 - np.maximum(-columns, columns - width) / (0.12 * width), 0, 1)
     ramp = max(0.1 * width, 2.0)
-    mask = np.clip((start + ramp - upright.heights) / ramp, 0, 1)
-    beside = np.maximum(-columns, columns - width)
-    beside_share = np.clip(1 - beside / (0.12 * width), 0, 1)
-    mask = mask * beside_share
-    mask = (mask * mask * (3 - 2 * mask)).astype(np.float32)
+    mask = _smooth_step((start + ramp - upright.heights) / ramp) * _smooth_step(beside)
+    unfold = _unfolding(upright.image + mask[..., None] * (skin - upright.image), width)
+    high = _smooth_step(2 * (start + room - upright.heights) / room) * beside
+    unfold *= (high * (upright.heights > lower))[..., None]
     left, top, right, bottom = box
     size = (right - left, bottom - top)
-    share = upright.boxed(mask, left, top, size)[..., None]
+    share = upright.boxed(mask, left, top, size)
+    away = float((start - lower).max()) + 0.28 * width
+    grain, shading = _grain(picture, np.round(-away * frame.up).astype(int), box, width, share)
+    if _is_line_art(upright.image):
+        grain = np.zeros_like(grain)
+    light = 1 + shading * (upright.boxed(roundness, left, top, size)[..., None] + grain)
     seen = picture[top:bottom, left:right].astype(np.float32)
-    plate = seen + share * (upright.boxed(skin.astype(np.float32), left, top, size) - seen)
+    plate = seen + share[..., None] * (upright.boxed(skin, left, top, size) * light - seen)
     plate = np.clip(plate, 0, 255).astype(np.float32)
-    unfolded = upright.image + mask[..., None] * (skin - upright.image)
-    unfold = _unfolding(unfolded.astype(np.float32), width)
-    high = np.clip((start + room - upright.heights) / (0.5 * room), 0, 1) * beside_share
-    unfold *= (high * high * (3 - 2 * high) * (upright.heights > lower))[..., None]
     ratio = np.clip((seen + 1) / (plate + 1), 0, MOST_RATIO).astype(np.float32)
     return Lids(
-        plate=plate,
+        plate=np.asarray(plate, np.float32),
         unfold=upright.boxed(unfold, left, top, size),
         ratio=ratio,
-        reach=reach + ramp,
+        # A drawn outline comes along whole; lashes thin out.
+        reach=(reach + ramp) * (3 - 2 * shading),
         lash=_lash_colour(upright, upper),
-        shading=texture,
+        shading=shading,
     )
+
+
+def _lid_skin(upright: _Upright, start: Floats, lower: Floats) -> tuple[Floats, Floats]:
+    """Returns the skin [h, k, 3] of a lid from `start` [k] down, and its roundness [h, k].
+
+    Between the skin above the lashes and that below the eye; on paper it is paper.
+    """
+    width = upright.frame.width
+    above = _band(upright, start, (0.0, 0.09 * width), brighter=True)
+    below = _band(upright, lower, (-0.16 * width, -0.05 * width), brighter=False)
+    if _is_line_art(upright.image):
+        luma = upright.image @ LUMA
+        above[:] = below[:] = np.median(upright.image[luma > np.percentile(luma, 60)], axis=0)
+    # Brows and make-up darken and tint what is above: a lid catches more light than they do.
+    bright_above, bright_below = (np.maximum(band @ LUMA, 1.0)[:, None] for band in (above, below))
+    above = 0.5 * above + 0.5 * below * bright_above / bright_below
+    shade = np.clip(1 - bright_above / (LEAST_LID * bright_below), 0, 1)
+    above = above + np.maximum(shade, 0.25) * (below - above)
+    below = 0.45 * above + 0.55 * below
+    end = lower - 0.05 * width
+    down = np.clip((start - upright.heights) / np.maximum(start - end, 1.0), 0, 1)
+    columns = np.arange(upright.shape[1], dtype=np.float32) - upright.margin
+    bulge = np.sin(np.pi * np.clip(columns / width, 0, 1))
+    skin = above[None] + down[..., None] * (below - above)[None]
+    roundness = LID_ROUNDNESS * np.sin(np.pi * down) * bulge
+    return skin.astype(np.float32), roundness.astype(np.float32)
+
+
+def _smooth_step(values: Floats) -> Floats:
+    share = np.clip(values, 0, 1)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)
+
+
+def _is_line_art(image: Floats) -> bool:
+    """Tells whether a picture [h, k, 3] is lines on paper."""
+    luma = image @ LUMA
+    dark, light = np.percentile(luma, (5, 95))
+    between = (luma > dark + 0.25 * (light - dark)) & (luma < light - 0.25 * (light - dark))
+    return bool(light > PAPER and dark < 0.2 * light and between.mean() < 0.25)
 
 
 def _lash_reach(upright: _Upright, upper: Floats) -> float:
@@ -219,13 +249,7 @@ def _band(upright: _Upright, start: Floats, span: tuple[float, float], *, bright
     steps = np.arange(span[0], span[1] + 0.5, 0.5, dtype=np.float32)
     colours = upright.at(upright.image, start[None] + steps[:, None])
     luma = colours @ LUMA
-    dark, light = np.percentile(luma, (10, 90))
-    between = (luma > dark + 0.2 * (light - dark)) & (luma < light - 0.2 * (light - dark))
-    # Lines on paper: the lid is paper.
-    is_line_art = light > PAPER and dark < 0.4 * light and between.mean() < 0.35
     level = np.percentile(luma, 50 if brighter else 25, axis=0)
-    if is_line_art:
-        level = np.maximum(level, 0.85 * light)
     weight = np.clip((luma - level) / np.maximum(0.08 * level, 1.0) + 1, 0, 1)[..., None]
     found = weight.sum(axis=0)
     mean = (weight * colours).sum(axis=0) / np.maximum(found, 1e-3)
@@ -251,23 +275,38 @@ def _along(values: Floats, sigma: float) -> Floats:
     return np.asarray(blurred[0], np.float32)
 
 
-def _grain(upright: _Upright, edges: Floats, reach: float) -> tuple[Floats, float]:
-    """Returns the fine structure of the skin below the eye, as shares of its light [h, k, 3].
+def _grain(
+    picture: NDArray[np.uint8],
+    away: NDArray[np.int64],
+    box: tuple[int, int, int, int],
+    width: float,
+    lid: Floats,
+) -> tuple[Floats, float]:
+    """Returns for `box` the grain [h, w, 3] of the skin at `away` [2] pixels, as shares of light.
 
-    And how much of it there is: 0 where colours are flat, as in a cartoon, 1 elsewhere.
+    And whether there is any where it comes to the `lid` [h, w]: 0 where colours are flat, as in a
+    cartoon, 1 elsewhere. Whole pixels: the grain stays as sharp as the picture's.
     """
-    width = upright.frame.width
-    smooth = cv2.GaussianBlur(upright.image, (0, 0), 0.09 * width)
-    fine = (upright.image - smooth) / np.maximum(smooth @ LUMA, 8.0)[..., None]
-    lowest = float(upright.heights[-1, 0])
-    rows = upright.heights + (edges[1] - edges[0] - reach - 0.28 * width)[None]
-    rows = np.where(rows < lowest, 2 * lowest - rows, rows).astype(np.float32)
-    moved = upright.at(fine.astype(np.float32), rows)
-    lid = (upright.heights < edges[0] + reach) & (upright.heights > edges[1])
-    lid[:, : upright.margin] = lid[:, -upright.margin :] = False
-    usual = float(np.median(np.abs(moved[lid]))) / 0.67 if lid.any() else 0.0
-    moved = np.clip(moved, -3.5 * usual, 3.5 * usual)
-    return np.asarray(moved, np.float32), float(np.clip((usual - FLAT) / FLAT, 0, 1))
+    left, top, right, bottom = box
+    rows = np.arange(top, bottom)[:, None] + away[1]
+    columns = np.arange(left, right) + away[0]
+    rows, columns = (_reflected(index, len(picture)) for index in (rows, columns))
+    image = picture.astype(np.float32)
+    smooth = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.09 * width), np.float32)
+    image, smooth = image[rows, columns], smooth[rows, columns]
+    fine = (image - smooth) / np.maximum(smooth @ LUMA, 8.0)[..., None]
+    usual = float(np.median(np.abs(fine[lid > 0.5]))) / 0.67 if (lid > 0.5).any() else 0.0
+    fine = np.clip(fine, -3.5 * usual, 3.5 * usual).astype(np.float32)
+    luma = image @ LUMA
+    finest = np.abs(luma - cv2.GaussianBlur(luma, (0, 0), 0.03 * width))
+    finest = finest / np.maximum(luma, 8.0)
+    least = float(np.median(finest[lid > 0.5])) if (lid > 0.5).any() else 0.0
+    return fine, float(np.clip(least / FLAT - 1, 0, 1))
+
+
+def _reflected(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Mirrors places beyond the picture's border into it."""
+    return np.clip(np.where(index >= size, 2 * (size - 1) - index, np.abs(index)), 0, size - 1)
 
 
 def _lash_colour(upright: _Upright, upper: Floats) -> Floats:

@@ -134,7 +134,7 @@ class EyeLayer:
         numbers = np.array(
             [
                 self._margin,
-                1.0 - (1.0 - SQUEEZE) * closing,
+                1.0 - (1.0 - SQUEEZE) * self._lids.shading * closing,
                 self._lids.reach,
                 LOWER_REACH * width,
                 max(LASH_LINE[0] * thick, 0.8),
