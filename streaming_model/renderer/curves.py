@@ -128,7 +128,7 @@ def _straightest(
     for gain in np.arange(leeway.gains[0], leeway.gains[1] + GAIN_STEP / 2, GAIN_STEP):
         for bend in np.linspace(*leeway.bends, 17):
             bent = gain * command * (1.0 + bend) / (1.0 + bend * command)
-            merit = np.mean([_linearity(command, np.interp(bent, levels, row)) for row in scores])
+            merit = _linearity(command, np.stack([np.interp(bent, levels, row) for row in scores]))
             merit -= BEND_COST * abs(bend) + GAIN_COST * abs(gain - 1.0)
             if merit > best:
                 best, chosen = merit, (float(bend), float(gain))
@@ -136,5 +136,9 @@ def _straightest(
 
 
 def _linearity(command: NDArray[np.float64], seen: NDArray[np.float64]) -> float:
-    """Returns the correlation of what is seen with the command, 0 if nothing is seen."""
-    return 0.0 if np.ptp(seen) < BLIND else float(np.corrcoef(command, seen)[0, 1])
+    """Returns the mean correlation of rows [n, COMMANDS] with the command, 0 if nothing is seen."""
+    wanted = command - command.mean()
+    found = seen - seen.mean(axis=1, keepdims=True)
+    lengths = np.linalg.norm(found, axis=1)
+    rows = found @ wanted / np.maximum(lengths * np.linalg.norm(wanted), 1e-12)
+    return float(np.where(lengths < BLIND, 0.0, rows).mean())
