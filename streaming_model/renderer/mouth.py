@@ -45,7 +45,7 @@ from streaming_model.rig import TONGUE_ROWS, Rig
 Floats = NDArray[np.float32]
 
 FINE: Final = ((2, 2), (1, 2))  # drawn pixels per pixel, across and down: sharp, soft pictures
-SOFT: Final = 0.95  # pixels of blur from which a picture counts as soft
+SOFT: Final = 0.75  # pixels of blur from which a picture counts as soft
 INCISOR_CM: Final = 0.85
 TOUCH_CM: Final = 0.05  # lips nearer than this touch: they are soft
 OUT: Final = 0.02  # least tongueOut that is drawn
