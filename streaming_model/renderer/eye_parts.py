@@ -26,6 +26,7 @@ MOST_RATIO: Final = 1.25
 LEAST_LID: Final = 0.7  # brightness of the lid over that of the skin below the eye
 PAPER: Final = 200  # levels: least brightness of paper
 FLAT: Final = 0.0008  # finest structure of flat colours, as a share of their light
+GRAIN_PLACES: Final = (0.0, 0.45, 0.9)  # how much further below the eye, of its width
 CREASE_LOST: Final = 0.9  # share of a crease that a closed lid smooths out
 
 
@@ -162,7 +163,20 @@ def read_lids(
     size = (right - left, bottom - top)
     share = upright.boxed(mask, left, top, size)
     away = float((start - lower).max()) + 0.28 * width
-    grain, shading = _grain(picture, np.round(-away * frame.up).astype(int), box, width, share)
+    # Make-up, spectacles and blushes are no grain: the calmest place below the eye has it.
+    grain, shading, _ = min(
+        (
+            _grain(
+                picture,
+                np.round(-(away + further * width) * frame.up).astype(int),
+                box,
+                width,
+                share,
+            )
+            for further in GRAIN_PLACES
+        ),
+        key=lambda found: found[2],
+    )
     if _is_line_art(upright.image):
         grain = np.zeros_like(grain)
     light = 1 + shading * (upright.boxed(roundness, left, top, size)[..., None] + grain)
@@ -281,27 +295,27 @@ def _grain(
     box: tuple[int, int, int, int],
     width: float,
     lid: Floats,
-) -> tuple[Floats, float]:
+) -> tuple[Floats, float, float]:
     """Returns for `box` the grain [h, w, 3] of the skin at `away` [2] pixels, as shares of light.
 
     And whether there is any where it comes to the `lid` [h, w]: 0 where colours are flat, as in a
-    cartoon, 1 elsewhere. Whole pixels: the grain stays as sharp as the picture's.
+    cartoon, 1 elsewhere. And how strong it is. Whole pixels keep it sharp.
     """
     left, top, right, bottom = box
     rows = np.arange(top, bottom)[:, None] + away[1]
     columns = np.arange(left, right) + away[0]
     rows, columns = (_reflected(index, len(picture)) for index in (rows, columns))
     image = picture.astype(np.float32)
-    smooth = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.09 * width), np.float32)
+    smooth = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.06 * width), np.float32)
     image, smooth = image[rows, columns], smooth[rows, columns]
     fine = (image - smooth) / np.maximum(smooth @ LUMA, 8.0)[..., None]
     usual = float(np.median(np.abs(fine[lid > 0.5]))) / 0.67 if (lid > 0.5).any() else 0.0
-    fine = np.clip(fine, -3.5 * usual, 3.5 * usual).astype(np.float32)
+    fine = np.clip(fine, -2.5 * usual, 2.5 * usual).astype(np.float32)
     luma = image @ LUMA
     finest = np.abs(luma - cv2.GaussianBlur(luma, (0, 0), 0.03 * width))
     finest = finest / np.maximum(luma, 8.0)
     least = float(np.median(finest[lid > 0.5])) if (lid > 0.5).any() else 0.0
-    return fine, float(np.clip(least / FLAT - 1, 0, 1))
+    return fine, float(np.clip(least / FLAT - 1, 0, 1)), usual
 
 
 def _reflected(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
