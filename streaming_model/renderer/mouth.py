@@ -7,8 +7,8 @@ comes out is laid over the lower lip too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -24,10 +24,12 @@ from streaming_model.renderer.mouth_light import darkness, light_let_in, meeting
 from streaming_model.renderer.own_teeth import OwnMouth, read_own_mouth
 from streaming_model.renderer.palette import Palette
 from streaming_model.renderer.raster_mouth import (
+    SUBCOLUMNS,
     add_grain,
     blur_cover,
-    cover_between,
+    cover_crossed,
     cover_triangles,
+    cross_columns,
     draw_solid,
     fine_limits,
     lay_over,
@@ -49,6 +51,7 @@ SOFT: Final = 0.75  # pixels of blur from which a picture counts as soft
 INCISOR_CM: Final = 0.85
 TOUCH_CM: Final = 0.05  # lips nearer than this touch: they are soft
 OUT: Final = 0.02  # least tongueOut that is drawn
+LEAST_GAP: Final = 0.01  # pixels; lips that are less parted are closed
 FULLY_LIT: Final = 0.3  # tongueOut from which the light falls on the tongue as on a lip
 UPPER_SHADOW: Final = (0.04, 0.48)  # reach over the mouth's width, strength at the lip
 OWN_SHADOW: Final = 0.4  # the share of it that the picture's teeth do not have already
@@ -63,20 +66,77 @@ TONGUE_SHADOW: Final = (0.22, 0.40)  # reach in cm, strength
 BLACK: Final = np.zeros(3, np.float32)
 
 
-@dataclass(frozen=True)
-class _Opening:
-    """The frame's part around the opening: its corner, the lips' edges and their rows [2, w]."""
+LOWER_ROW, UPPER_ROW, STILL = range(3)  # of the picture's own mouth, in the order they are laid
 
-    left: int
-    top: int
-    width: int
-    height: int
-    upper: Floats
+
+@dataclass(frozen=True)
+class TonguePlace:
+    """Where a tongue that is out lies beyond the teeth.
+
+    Attributes:
+        triangles: [T, 3] of what does.
+        crossings, limits: as of the mouth, but of all that is below the upper lip.
+    """
+
+    triangles: NDArray[np.int32]
+    crossings: NDArray[np.float64]
+    limits: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class InsidePlace:
+    """What lies behind parted lips, but its pixels.
+
+    Attributes:
+        points, colours: [V, 3] vertices in fine pixels of the box, and what they show.
+        limits: [2, fine columns] the fine rows wanted.
+        light: [w] how much of it falls in.
+        grain: [2] column and row of the grain's tile at the box's corner.
+        sources: [3, 2, 3] from the box's pixels to those of the picture's own layers.
+        shares: [3] of those layers.
+        over: reach of the lower lip's shadow in pixels.
+        rolled: [2, w] how much the lips darken where they roll in.
+        tongue: where it is if it is beyond the teeth.
+    """
+
+    points: Floats
+    colours: Floats
+    limits: NDArray[np.int32]
+    light: Floats
+    grain: NDArray[np.float64]
+    sources: Floats
+    shares: Floats
+    over: float
+    rolled: Floats
+    tongue: TonguePlace | None
+
+
+@dataclass(frozen=True)
+class MouthPlace:
+    """Everything of one mouth in one frame but its pixels.
+
+    Attributes:
+        box: left, top, right and bottom of the pixels drawn.
+        rows: [2, w] where the lips cross each column, in rows of the box; crossings:
+            [2, w, SUBCOLUMNS] the same for parts of columns.
+        meeting: [2, w] strength of the line where lips meet that the picture shows apart.
+        inside: what is between the lips if they are parted.
+    """
+
+    box: tuple[int, int, int, int]
     rows: Floats
+    crossings: NDArray[np.float64]
+    meeting: Floats | None
+    inside: InsidePlace | None
 
 
 class MouthLayer:
-    """The interior of one portrait's mouth on one stage."""
+    """The interior of one portrait's mouth on one stage.
+
+    Attributes:
+        seam_reach, roll_reach: pixels that the lips' lines reach from their edges.
+        tongue_soft: side in pixels of the blur of the tongue's shadow.
+    """
 
     def __init__(
         self,
@@ -109,110 +169,169 @@ class MouthLayer:
         self._upper_shadow = UPPER_SHADOW[1] * (1.0 - palette.flatness) * own_shadow
         self._roll = ROLL + palette.flatness * (OUTLINE - ROLL)
         self._seam = 0.45 * palette.lip
-        self._seam_reach = max(SEAM_CM * stage.scale, 1.2 * blur)
+        self.seam_reach = max(SEAM_CM * stage.scale, 1.2 * blur)
+        self.roll_reach = ROLL_CM * stage.scale
+        self.tongue_soft = max(3, int(TONGUE_SHADOW[0] * stage.scale) | 1)
         self._behind = 0.5 * palette.cavity
+        self._tongue_behind = 0.8 * palette.tongue
+        self._own_pictures = _own_pictures(self._own)
         self._grain = skin_grain(stage)
         self._grain_at = stage.project(self._interior.rest[:1])[0]
 
     def draw(self, out: NDArray[np.uint8], face: Floats, motion: Floats, head: HeadMotion) -> None:
         """Lays the interior over `out` where `face` [V, 3] (head turned) opens its lips."""
+        placed = self.place(face, motion, head)
+        if placed is None:
+            return
+        left, top, _, _ = placed.box
+        if placed.meeting is not None:
+            roll_lips(out, placed.rows, left, top, self.seam_reach, placed.meeting, self._seam)
+        if placed.inside is not None:
+            self._lay_inside(out, placed, placed.inside)
+            if placed.inside.tongue is not None:
+                self._lay_on_lip(out, placed, placed.inside, placed.inside.tongue)
+
+    def place(self, face: Floats, motion: Floats, head: HeadMotion) -> MouthPlace | None:
+        """Returns all of the mouth but its pixels, None if it is off the stage."""
         jaw = (self.geometry.effective(motion) @ self._interior.jaw).reshape(4, 3)
-        tongue_out = float(motion[INDEX["tongueOut"]])
-        tongue = self._put_out(face, jaw, head, tongue_out) if tongue_out > OUT else None
-        opening, cover = self._opening(face, motion, tongue)
-        if opening is None:
-            return
-        gaps = (opening.rows[1] - opening.rows[0]) / self.width
+        out_share = float(motion[INDEX["tongueOut"]])
+        tongue = self._put_out(face, jaw, head, out_share) if out_share > OUT else None
+        upper, lower = self._parted(face, motion)
+        box = self._box([upper, lower], tongue)
+        if box is None:
+            return None
+        left, top, right, _ = box
+        crossings = np.empty((2, right - left, SUBCOLUMNS), np.float64)
+        cross_columns(crossings, upper, lower, left, top)
+        rows = crossings[:, :, SUBCOLUMNS // 2].astype(np.float32)
+        gaps = (rows[1] - rows[0]) / self.width
+        meeting = None
         if self._own is not None:
-            self._draw_meeting(out, opening, gaps, motion)
-        if float(cover.max()) < 0.02:
-            return
-        points, colours = self._placed(opening, jaw, head, tongue, tongue_out)
-        inside = self._drawn(opening, opening.rows, points, colours, self._behind)
-        travel = self._grain_at - points[0, :2] / self._fine
-        add_grain(inside, self._grain, float(travel[0]), float(travel[1]))
+            columns = np.arange(left, right, dtype=np.float32)
+            beside = np.minimum(columns - upper[0, 0], upper[-1, 0] - columns) / self.width
+            meeting = meeting_line(gaps, beside, motion)
+        placed = MouthPlace(box, rows, crossings, meeting, None)
+        if float((crossings[1] - crossings[0]).max()) < LEAST_GAP:
+            return placed
+        points, colours = self._placed(box, jaw, head, tongue, out_share)
         light = light_let_in(
             gaps, motion, flatness=self.palette.flatness, is_own=self._own is not None
         )
-        to_rest = None if self._own is None else self._to_rest(opening, head)
-        if to_rest is not None:
-            free = 1.0 - min(4.0 * tongue_out, 1.0)
-            self._lay_own_teeth(inside, points, to_rest, free)
+        free = 1.0 - min(4.0 * out_share, 1.0)
+        sources, shares = self._own_layers(box, points, head, free)
+        shares[STILL] = 0.0 if self._own is None else self._held(face, head)
+        rolled = np.minimum(gaps / ROLL_GAP, 1.0) * self._roll
+        if self._own is not None:  # the picture has that shade already
+            rolled = np.zeros_like(rolled)
+        inside = InsidePlace(
+            points=points,
+            colours=colours,
+            limits=self._limits(rows, box),
+            light=light,
+            grain=np.asarray(self._grain_at - points[0, :2] / self._fine, np.float64),
+            sources=sources,
+            shares=shares,
+            over=LOWER_SHADOW * self.width * max(1.0 - 4.0 * out_share, 0.01),
+            rolled=rolled.astype(np.float32),
+            tongue=None if tongue is None else self._place_tongue(placed, upper, tongue),
+        )
+        return replace(placed, inside=inside)
+
+    def _lay_inside(self, out: NDArray[np.uint8], placed: MouthPlace, inside: InsidePlace) -> None:
+        left, top, _, _ = placed.box
+        image = self._drawn(placed.box, inside, inside.limits, self._behind)
+        add_grain(image, self._grain, *map(float, inside.grain))
+        for at in (LOWER_ROW, UPPER_ROW):
+            self._lay_own(image, inside, at)
         shade(
-            inside,
-            opening.rows,
-            light,
+            image,
+            placed.rows,
+            inside.light,
             self._darkness,
             UPPER_SHADOW[0] * self.width,
-            LOWER_SHADOW * self.width * max(1.0 - 4.0 * tongue_out, 0.01),
+            inside.over,
             self._upper_shadow,
         )
+        self._lay_own(image, inside, STILL)
+        cover = np.empty(image.shape[:2], np.float32)
+        cover_crossed(cover, placed.crossings)
+        # The lips' half of a pixel on their edge is not in the frame: the inside takes it.
+        np.minimum(2.0 * cover, 1.0, out=cover)
         sharp = cover.copy()
         blur_cover(cover, self._edge_taps)
-        if self._own is not None and to_rest is not None:
-            held = self._held(face, head)
-            if held > 0:
-                lay_picture(inside, self._own.still, _into(to_rest, self._own), held)
-                cover += held * (sharp - cover)  # the picture's own edge is soft already
-        if self._own is None:
-            strength = (np.minimum(gaps / ROLL_GAP, 1.0) * self._roll).astype(np.float32)
-            reach = ROLL_CM * self.stage.scale
-            roll_lips(out, opening.rows, opening.left, opening.top, reach, strength, BLACK)
-        lay_over(out, inside, cover, opening.left, opening.top)
-        if tongue is not None and tongue.is_beyond.any():
-            self._lay_on_lip(out, opening, points, colours, tongue)
+        cover += inside.shares[STILL] * (sharp - cover)  # the picture's own edge is soft already
+        roll_lips(out, placed.rows, left, top, self.roll_reach, inside.rolled, BLACK)
+        lay_over(out, image, cover, left, top)
 
-    def _opening(
-        self, face: Floats, motion: Floats, tongue: Tongue | None
-    ) -> tuple[_Opening | None, Floats]:
-        """Returns the part of the frame to draw in and the opening's coverage of it [h, w]."""
+    def _lay_own(self, image: Floats, inside: InsidePlace, at: int) -> None:
+        if inside.shares[at] > 0:
+            share = float(inside.shares[at])
+            lay_picture(image, self._own_pictures[at], inside.sources[at], share)
+
+    def _parted(self, face: Floats, motion: Floats) -> tuple[Floats, Floats]:
+        """Returns the lips' edges in pixels, [n, 2] and [m, 2]: nearly closed ones touch."""
         pair, stage = self.geometry.mouth, self.stage
         upper, lower = stage.project(face[pair.upper]), stage.project(face[pair.lower])
         touch = TOUCH_CM * stage.scale
         if self._own is not None:
             touch *= closing_share(motion)  # a smile's lips do not touch until they mean to
         part_lips(upper, lower, *self._facing, touch)
-        outline = [upper, lower]
+        return upper, lower
+
+    def _box(
+        self, outline: list[Floats], tongue: Tongue | None
+    ) -> tuple[int, int, int, int] | None:
+        """Returns left, top, right and bottom of the pixels to draw, None if there are none."""
         if tongue is not None:
-            outline.append(stage.project(tongue.grid[tongue.is_beyond]))
+            outline = [*outline, self.stage.project(tongue.grid[tongue.is_beyond])]
         points = np.concatenate(outline)
         margin = len(self._edge_taps)
         low = np.maximum(np.floor(points.min(axis=0)).astype(int) - margin, 0)
-        high = np.minimum(np.ceil(points.max(axis=0)).astype(int) + margin + 1, stage.size)
-        if (high <= low).any():
-            return None, np.zeros((0, 0), np.float32)
-        (left, top), (width, height) = low.tolist(), (high - low).tolist()
-        cover, rows = np.empty((height, width), np.float32), np.empty((2, width), np.float32)
-        cover_between(cover, rows, upper, lower, left, top)
-        # The lips' half of a pixel on their edge is not in the frame: the inside takes it.
-        np.minimum(2.0 * cover, 1.0, out=cover)
-        return _Opening(left, top, width, height, upper, rows), cover
+        high = np.ceil(points.max(axis=0)).astype(int) + margin + 1
+        high = np.minimum(high, self.stage.size)
+        (left, top), (right, bottom) = low.tolist(), high.tolist()
+        return (left, top, right, bottom) if right > left and bottom > top else None
 
-    def _draw_meeting(
-        self, out: NDArray[np.uint8], opening: _Opening, gaps: Floats, motion: Floats
-    ) -> None:
-        """Draws the line where lips meet that the picture shows apart."""
-        columns = np.arange(opening.width, dtype=np.float32) + opening.left
-        left, right = opening.upper[0, 0], opening.upper[-1, 0]
-        beside = np.minimum(columns - left, right - columns) / self.width
-        line = meeting_line(gaps, beside, motion)
-        if line is not None:
-            reach = self._seam_reach
-            roll_lips(out, opening.rows, opening.left, opening.top, reach, line, self._seam)
+    def _limits(self, rows: Floats, box: tuple[int, int, int, int]) -> NDArray[np.int32]:
+        """Returns the first and last fine row wanted of each fine column, [2, columns]."""
+        left, top, right, bottom = box
+        limits = np.empty((2, self._fine[0] * (right - left)), np.int32)
+        height = self._fine[1] * (bottom - top)
+        fine_limits(limits, rows, self._reach, self._fine[1], height)
+        return limits
+
+    def _place_tongue(
+        self, placed: MouthPlace, upper: Floats, tongue: Tongue
+    ) -> TonguePlace | None:
+        if not tongue.is_beyond.any():
+            return None
+        beyond = np.zeros(len(self._colours), np.bool_)
+        beyond[self._interior.tongue] = tongue.is_beyond.ravel()
+        triangles = self._interior.tongue_triangles
+        left, top, _, bottom = placed.box
+        floor = upper + np.array([0, 4 * self.stage.size], np.float32)
+        crossings = np.empty_like(placed.crossings)
+        cross_columns(crossings, upper, floor, left, top)
+        to_bottom = np.stack([placed.rows[0], np.full_like(placed.rows[0], bottom - top)])
+        return TonguePlace(
+            triangles=triangles[beyond[triangles].all(axis=1)],
+            crossings=crossings,
+            limits=self._limits(to_bottom, placed.box),
+        )
 
     def _placed(
         self,
-        opening: _Opening,
+        box: tuple[int, int, int, int],
         jaw: Floats,
         head: HeadMotion,
         tongue: Tongue | None,
         tongue_out: float,
     ) -> tuple[Floats, Floats]:
-        """Returns the interior's vertices in the opening's fine pixels, and their colours."""
+        """Returns the interior's vertices in the box's fine pixels, and their colours."""
         interior, scale = self._interior, self.stage.scale
         fine = np.array([*self._fine, 1.0])
         to_pixels = fine * (scale, -scale, 1.0)
-        corner = self.stage.origin - (opening.left, opening.top) + 0.5
+        corner = self.stage.origin - box[:2] + 0.5
         start = fine * np.append(corner, 0.0) - (0.5, 0.5, 0.0)
         turn = head.zoom_at(self._middle) * head.rotation
         offset = head.pivot + head.shift - turn @ head.pivot
@@ -236,47 +355,49 @@ class MouthLayer:
 
     def _drawn(
         self,
-        opening: _Opening,
-        rows: Floats,
-        points: Floats,
-        colours: Floats,
+        box: tuple[int, int, int, int],
+        inside: InsidePlace,
+        limits: NDArray[np.int32],
         behind: Floats,
         triangles: NDArray[np.int32] | None = None,
     ) -> Floats:
-        """Draws triangles between `rows` over one colour, at the picture's sharpness, [h, w, 3]."""
-        shape = (self._fine[0] * opening.width, self._fine[1] * opening.height)
+        """Draws triangles over one colour, at the picture's sharpness, [h, w, 3]."""
+        left, top, right, bottom = box
+        shape = (self._fine[0] * (right - left), self._fine[1] * (bottom - top))
         image, depth = np.empty((*shape, 3), np.float32), np.empty(shape, np.float32)
-        limits = np.empty((2, shape[0]), np.int32)
-        fine_limits(limits, rows, self._reach, self._fine[1], shape[1])
         triangles = self._interior.triangles if triangles is None else triangles
-        draw_solid(image, depth, points, colours, triangles, behind, limits)
-        small = np.empty((opening.height, opening.width, 3), np.float32)
+        draw_solid(image, depth, inside.points, inside.colours, triangles, behind, limits)
+        small = np.empty((bottom - top, right - left, 3), np.float32)
         reduce_and_blur(small, image, self._taps)
         return small
 
-    def _to_rest(self, opening: _Opening, head: HeadMotion) -> Floats:
-        """Returns the map [2, 3] from the opening's pixels to the picture's, for the skull."""
+    def _own_layers(
+        self, box: tuple[int, int, int, int], points: Floats, head: HeadMotion, free: float
+    ) -> tuple[Floats, Floats]:
+        """Returns `sources` and `shares` of the picture's own teeth.
+
+        One row is in the skull, one in the jaw. `free` is how little of the lower row the tongue
+        covers, 0..1.
+        """
+        sources, shares = np.zeros((3, 2, 3), np.float32), np.zeros(3, np.float32)
+        own, plane = self._own, self._interior.jaw_plane
+        if own is None:
+            return sources, shares
         anchors = self.geometry.rest[self.geometry.mouth.upper[[0, 19, -1]]].copy()
         anchors[:, 2] -= 0.3
         anchors[1, 1] += 2.0
-        now = self.stage.project(head.apply(anchors))
-        now -= np.array([opening.left, opening.top], np.float32)
-        return np.asarray(cv2.getAffineTransform(now, self.stage.project(anchors)), np.float32)
-
-    def _lay_own_teeth(self, inside: Floats, points: Floats, to_rest: Floats, free: float) -> None:
-        """Lays the picture's own teeth over the rig's: one row in the skull, one in the jaw.
-
-        `free` is how little of the lower row the tongue covers, 0..1.
-        """
-        own, plane = self._own, self._interior.jaw_plane
-        assert own is not None
+        now = self.stage.project(head.apply(anchors)) - np.array(box[:2], np.float32)
+        to_rest = cv2.getAffineTransform(now, self.stage.project(anchors))
+        sources[[UPPER_ROW, STILL]] = to_rest
+        if own.upper is not None:
+            shares[UPPER_ROW] = 1.0
         if own.lower is not None:
             now = ((points[plane, :2] + 0.5) / self._fine - 0.5).astype(np.float32)
             at_rest = self.stage.project(self._interior.rest[plane])
-            to_jaw = np.asarray(cv2.getAffineTransform(now, at_rest), np.float32)
-            lay_picture(inside, own.lower.layer, _into(to_jaw, own), free)
-        if own.upper is not None:
-            lay_picture(inside, own.upper.layer, _into(to_rest, own), 1.0)
+            sources[LOWER_ROW] = cv2.getAffineTransform(now, at_rest)
+            shares[LOWER_ROW] = free
+        sources[:, :, 2] -= (own.left, own.top)
+        return sources, shares
 
     def _held(self, face: Floats, head: HeadMotion) -> float:
         """Returns how far the inside is still the picture's: 1 while the lips do not move."""
@@ -314,43 +435,58 @@ class MouthLayer:
     def _lay_on_lip(
         self,
         out: NDArray[np.uint8],
-        opening: _Opening,
-        points: Floats,
-        colours: Floats,
-        tongue: Tongue,
+        placed: MouthPlace,
+        inside: InsidePlace,
+        tongue: TonguePlace,
     ) -> None:
         """Lays the tongue over the lower lip, with its shadow there."""
-        left, top, rows = opening.left, opening.top, opening.rows
-        beyond = np.zeros(len(points), np.bool_)
-        beyond[self._interior.tongue] = tongue.is_beyond.ravel()
-        triangles = self._interior.tongue_triangles
-        triangles = triangles[beyond[triangles].all(axis=1)]
-        seen = np.zeros((opening.height, opening.width), np.float32)
-        cover_triangles(seen, points, triangles, *self._fine)
+        left, top, right, bottom = placed.box
+        triangles = tongue.triangles
+        seen = np.zeros((bottom - top, right - left), np.float32)
+        cover_triangles(seen, inside.points, triangles, *self._fine)
         below = np.empty_like(seen)
-        floor = opening.upper + np.array([0, 4 * self.stage.size], np.float32)
-        cover_between(below, np.empty_like(rows), opening.upper, floor, left, top)
-        down = np.arange(opening.height, dtype=np.float32)[:, None]
-        on_lip = np.clip(down - rows[1] + 3.0, 0, 1)
+        cover_crossed(below, tongue.crossings)
+        down = np.arange(bottom - top, dtype=np.float32)[:, None]
+        on_lip = np.clip(down - placed.rows[1] + 3.0, 0, 1)
         seen *= below * on_lip
-        soft = max(3, int(TONGUE_SHADOW[0] * self.stage.scale) | 1)
+        soft = self.tongue_soft
         shadow = cv2.blur(seen, (soft, soft))
         shadow[soft // 2 :] = shadow[: -(soft // 2)].copy()
-        region = out[top : top + opening.height, left : left + opening.width]
+        region = out[top:bottom, left:right]
         factor = 1.0 - TONGUE_SHADOW[1] * shadow * shadow * on_lip
         region[:] = (region * factor[..., None] + 0.5).astype(np.uint8)
-        to_bottom = np.stack([rows[0], np.full_like(rows[0], opening.height)])
-        behind = 0.8 * self.palette.tongue
-        drawn = self._drawn(opening, to_bottom, points, colours, behind, triangles)
-        add_grain(drawn, self._grain, float(left), float(top))
+        image = self._drawn(placed.box, inside, tongue.limits, self._tongue_behind, triangles)
+        add_grain(image, self._grain, float(left), float(top))
         blur_cover(seen, self._edge_taps)
-        lay_over(out, drawn, seen, left, top)
+        lay_over(out, image, seen, left, top)
+
+    def look(self) -> dict[str, NDArray[Any]]:
+        """Returns what is the same in every frame, by name."""
+        lower_row, upper_row, still = self._own_pictures
+        return {
+            "triangles": self._interior.triangles,
+            "fine": np.array(self._fine),
+            "taps": self._taps,
+            "edge_taps": self._edge_taps,
+            "behind": self._behind,
+            "tongue_behind": self._tongue_behind,
+            "darkness": self._darkness,
+            "shadow": np.array([UPPER_SHADOW[0] * self.width, self._upper_shadow]),
+            "seam": self._seam,
+            "grain": self._grain,
+            "lower_row": lower_row,
+            "upper_row": upper_row,
+            "still": still,
+        }
 
 
-def _into(to_rest: Floats, own: OwnMouth) -> Floats:
-    source = to_rest.copy()
-    source[:, 2] -= (own.left, own.top)
-    return source
+def _own_pictures(own: OwnMouth | None) -> tuple[NDArray[np.uint8], ...]:
+    """Returns the layers that the picture has itself, RGBA, empty where it has none."""
+    nothing = np.zeros((2, 2, 4), np.uint8)
+    if own is None:
+        return nothing, nothing, nothing
+    rows = [nothing if row is None else row.layer for row in (own.lower, own.upper)]
+    return rows[0], rows[1], own.still
 
 
 def _steps(shares: Floats, others: Floats) -> Floats:

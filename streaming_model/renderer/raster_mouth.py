@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 FAR = np.float32(-1e30)
 SUBCOLUMNS = 4
+ROLL_REACH = 2.5  # how far lips darken, of the reach of the shade
 SLACK = 1e-4  # of a triangle, so that rounding opens no cracks between neighbours
 
 
@@ -209,17 +210,21 @@ def cover_between(
     Exact in y, box-filtered in x. Where the lower chain is above the upper one, or beside
     them, nothing is covered.
     """
+    crossings = np.empty((2, cover.shape[1], SUBCOLUMNS), np.float64)
+    cross_columns(crossings, upper, lower, left, top)
+    rows[:] = crossings[:, :, SUBCOLUMNS // 2]
+    cover_crossed(cover, crossings)
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def cover_crossed(cover: NDArray[np.float32], crossings: NDArray[np.float64]) -> None:
+    """Writes to `cover` [h, w] the share of each pixel between the `crossings` of two chains."""
     height, width = cover.shape
     cover[:] = 0.0
     share = np.float32(1.0 / SUBCOLUMNS)
-    crossings = np.empty((2, width, SUBCOLUMNS), np.float64)
-    cross_columns(crossings, upper, lower, left, top)
     for x in range(width):
-        rows[0, x], rows[1, x] = 0.0, 0.0
         for sub in range(SUBCOLUMNS):
             above, below = crossings[0, x, sub], crossings[1, x, sub]
-            if sub == SUBCOLUMNS // 2:
-                rows[0, x], rows[1, x] = above, below
             if below <= above:
                 continue
             start, end = above + 0.5, below + 0.5
@@ -501,7 +506,7 @@ def roll_lips(
 
     `rows` [2, w] are the lips' rows below `top`; `strength` [2, w] of the shade at the edge.
     """
-    deep = int(np.ceil(2.5 * reach))
+    deep = int(np.ceil(ROLL_REACH * reach))
     for x in range(rows.shape[1]):
         for lip in range(2):
             if strength[lip, x] < 0.01:
