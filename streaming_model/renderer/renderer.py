@@ -234,6 +234,8 @@ class Renderer:
         """Returns where head and `face` [V, 3] (head turned) are drawn, and what they show."""
         inset = np.float32(self._stage.border)
         grid = self._head.sources(self._geometry.effective(motion), head) + inset
+        # Beyond the texture there is nothing: its border goes on.
+        np.clip(grid, 0, len(self._stage.foreground) - 1, out=grid)
         pixels = self._with_skirts(self._stage.project(face))
         left, top, right, bottom = lit = _cells_around(pixels, self._head.cell)
         kinds = cell_kinds(grid, self._blocks)

@@ -1,0 +1,95 @@
+"""What a frame costs in a batch on a torch device, beside drawing one at a time on the CPU.
+
+Run as `python -m benchmarks.batched`. Uses the GPU if there is one. Times are wall time; the two
+ways are measured in turns, so that the ratio says more than the milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.renderer.speed import swaying
+from streaming_model.avatar import BUILTIN_PORTRAIT
+from streaming_model.portrait import make_portrait
+from streaming_model.renderer import Renderer
+from streaming_model.renderer.batched import BatchedRenderer
+
+WARM_UP = 3
+REPEATS = 12
+
+
+def main() -> None:
+    """Prints the table."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--image", type=Path, default=BUILTIN_PORTRAIT)
+    options.add_argument("--size", type=int, default=512)
+    options.add_argument("--sessions", type=int, nargs="+", default=[1, 4, 16])
+    options.add_argument("--device", help="of torch, such as cuda or cpu")
+    arguments = options.parse_args()
+    cv2.setNumThreads(1)
+    renderer = Renderer(make_portrait(arguments.image), size=arguments.size)
+    batched = BatchedRenderer([renderer], device=arguments.device)
+    print(f"{card(batched.device)}, {arguments.size}x{arguments.size}, milliseconds a frame\n")
+    print(f"{'sessions':>8}{'one by one':>12}{'batched':>10}{'ratio':>8}{'GPU MB':>8}")
+    for sessions in arguments.sessions:
+        alone, together = costs(renderer, batched, sessions)
+        print(
+            f"{sessions:8}{alone:12.2f}{together:10.2f}{together / alone:8.2f}"
+            f"{held(batched.device):8.0f}"
+        )
+
+
+def costs(renderer: Renderer, batched: BatchedRenderer, sessions: int) -> tuple[float, float]:
+    """Returns the median milliseconds of a frame, drawn one by one and in batches."""
+    poses = swaying()
+    alone, together = [], []
+    for index in range(WARM_UP + REPEATS):
+        motions = np.stack([poses[(index + each) % len(poses)] for each in range(sessions)])
+        alone.append(milliseconds(partial(draw_alone, renderer, motions)) / sessions)
+        together.append(milliseconds(partial(draw_together, batched, motions)) / sessions)
+    return float(np.median(alone[WARM_UP:])), float(np.median(together[WARM_UP:]))
+
+
+def draw_alone(renderer: Renderer, motions: NDArray[np.float32]) -> None:
+    """Draws frames one after another on the CPU."""
+    for motion in motions:
+        renderer.render(motion)
+
+
+def draw_together(batched: BatchedRenderer, motions: NDArray[np.float32]) -> None:
+    """Draws frames in one batch, and waits until the device has done it."""
+    batched.render(motions)
+    if batched.device.type == "cuda":
+        torch.cuda.synchronize(batched.device)
+
+
+def milliseconds(action: Callable[[], object]) -> float:
+    """Returns the wall time of one call."""
+    before = time.perf_counter()
+    action()
+    return 1000 * (time.perf_counter() - before)
+
+
+def card(device: torch.device) -> str:
+    """Names the device and what torch uses of it."""
+    if device.type == "cuda":
+        return f"torch {torch.__version__} on {torch.cuda.get_device_name(device)}"
+    return f"torch {torch.__version__} on {device.type}, {torch.get_num_threads()} threads"
+
+
+def held(device: torch.device) -> float:
+    """Returns the megabytes that torch holds on a GPU."""
+    return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else 0.0
+
+
+if __name__ == "__main__":
+    main()
