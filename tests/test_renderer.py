@@ -204,7 +204,16 @@ def test_an_open_smile_closes_to_speak_and_returns_smoothly() -> None:
     assert gaps(closed).max() < 0.03
     assert width(closed) < 0.9 * width(motion())
     path = [gaps(share * closed).max() for share in np.linspace(0, 1, 21)]
-    assert max(abs(after - before) for before, after in pairwise(path)) < 0.25 * path[0]
+    assert max(abs(after - before) for before, after in pairwise(path)) < 0.45 * path[0]
+
+
+def test_lips_that_are_told_to_close_touch_however_they_are_rounded() -> None:
+    rounded = motion(
+        jawOpen=0.08, mouthClose=0.06, mouthPress=0.12, mouthFunnel=0.18, mouthPucker=0.27
+    )
+    rounded += motion(mouthRollLower=0.1, mouthRollUpper=0.08)
+    assert lip_gap(rounded) < 0.01
+    assert lip_gap(motion(mouthFunnel=0.6)) > 0.2  # and open where they are not
 
 
 @pytest.mark.parametrize("density", [0.1, 0.3, 1.0])

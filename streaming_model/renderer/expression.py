@@ -81,6 +81,11 @@ JAW: Final = INDEX["jawOpen"]
 CLOSE: Final = INDEX["mouthClose"]
 PUCKER: Final = INDEX["mouthPucker"]
 FUNNEL: Final = INDEX["mouthFunnel"]
+LOWER: Final = (INDEX["mouthLowerDownLeft"], INDEX["mouthLowerDownRight"])
+UPPER: Final = (INDEX["mouthUpperUpLeft"], INDEX["mouthUpperUpRight"])
+PRESS: Final = (INDEX["mouthPressLeft"], INDEX["mouthPressRight"])
+ROLL: Final = (INDEX["mouthRollLower"], INDEX["mouthRollUpper"])
+GAP_SEALED: Final = (0.04, 0.09)  # commanded gap up to which lips touch, and from which they do not
 FUNNEL_PUCKER: Final = 0.95  # how much of a pucker's narrowing the rig's funnel has
 FRAME_REACH_CM: Final = 1.8  # over which the fitted face's own proportions are taken
 SAMPLE: Final = slice(None, None, 3)  # of the vertices: enough for an average
@@ -159,7 +164,7 @@ class Expression:
         points = displaced(self.rest, self.deltas, self.effective(motion))
         if self._closing is not None:
             points += closing_share(motion) * self._closing
-        self.mouth.keep_apart(points)
+        self.mouth.keep_apart(points, seal_of(motion))
         return points
 
     def light(self, motion: Floats) -> Floats:
@@ -267,6 +272,26 @@ def upright_rotation(fit: Fit) -> Floats:
 def closing_share(motion: Floats) -> float:
     """Returns how far a portrait lets its own expression go to speak, 0..1: its lips meet."""
     return float(_closing_share(motion, SPEECH))
+
+
+def seal_of(motion: Floats) -> float:
+    """Returns how firmly a speaker's lips are together, 0..1, whatever else shapes them.
+
+    A command whose parts cancel (P, B and M with rounded lips, say) means lips that touch. Where
+    nothing speaks nothing is sealed.
+    """
+    gap = float(_commanded_gap(motion))
+    share = min(max((GAP_SEALED[1] - gap) / (GAP_SEALED[1] - GAP_SEALED[0]), 0.0), 1.0)
+    return closing_share(motion) * share * share * (3.0 - 2.0 * share)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _commanded_gap(motion: NDArray[np.float32]) -> float:
+    """Returns how far a command parts the lips, in units of jawOpen; 0 is touching."""
+    jaw = max(motion[JAW], 0.0) - max(motion[CLOSE], 0.0)
+    lips = motion[LOWER[0]] + motion[LOWER[1]] + motion[UPPER[0]] + motion[UPPER[1]]
+    pressed = motion[PRESS[0]] + motion[PRESS[1]] + motion[ROLL[0]] + motion[ROLL[1]]
+    return float(jaw + 0.2 * lips + 0.2 * motion[FUNNEL] - 0.2 * pressed)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -93,10 +93,14 @@ class Pair:
         moved: Floats = self.opening.spread @ ring_deltas.astype(np.float32)
         return moved
 
-    def keep_apart(self, points: Floats) -> None:
-        """Stops the lower side from passing above the upper one: they meet half way."""
+    def keep_apart(self, points: Floats, seal: float = 0.0) -> None:
+        """Stops the lower side from passing above the upper one: they meet half way.
+
+        By the share `seal` of what parts them they meet, too.
+        """
         _keep_apart(
             points,
+            np.float32(seal),
             self.upper,
             self.lower,
             self._below,
@@ -135,6 +139,7 @@ def with_hems(
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def _keep_apart(
     points: NDArray[np.float32],
+    seal: np.float32,
     upper: NDArray[np.int64],
     lower: NDArray[np.int64],
     facing_upper: _Stencil,
@@ -147,9 +152,9 @@ def _keep_apart(
     """Lets the sides `upper` and `lower` of an opening meet, and the skin beside them follow."""
     over_upper = np.empty(len(upper), np.float32)
     over_lower = np.empty(len(lower), np.float32)
-    _overlap(points, upper, facing_upper, 1, over_upper)
-    _overlap(points, lower, facing_lower, -1, over_lower)
-    if min(over_upper.min(), over_lower.min()) < -1e-4:
+    _overlap(points, upper, facing_upper, 1, seal, over_upper)
+    _overlap(points, lower, facing_lower, -1, seal, over_lower)
+    if max(np.abs(over_upper).max(), np.abs(over_lower).max()) > 1e-4:
         count = len(upper)
         for k in range(len(active)):
             lift = np.float32(0)
@@ -159,10 +164,10 @@ def _keep_apart(
                 lift += spread[k, count + edge - 1] * over_lower[edge]
             points[active[k], 1] += lift / 2
         # The spread acts on neighbours too: settle the ring itself exactly.
-        _overlap(points, upper, facing_upper, 1, over_upper)
+        _overlap(points, upper, facing_upper, 1, seal, over_upper)
         for edge in range(count):
             points[upper[edge], 1] -= over_upper[edge] / 2
-        _overlap(points, lower, facing_lower, -1, over_lower)
+        _overlap(points, lower, facing_lower, -1, seal, over_lower)
         for edge in range(len(lower)):
             points[lower[edge], 1] += over_lower[edge]
     # Skin next to an edge that rolls in does not hang over it.
@@ -176,13 +181,18 @@ def _overlap(
     edge: NDArray[np.int64],
     facing: _Stencil,
     sign: int,
+    seal: np.float32,
     over: NDArray[np.float32],
 ) -> None:
-    """Writes to `over` [n], at most 0, how far an edge lies beyond what it faces."""
+    """Writes to `over` [n] how far an edge is to go back: below 0 if it is beyond what it faces.
+
+    Above 0 it is the share `seal` of the gap between them.
+    """
     for k in range(len(edge)):
         first, second = points[facing.first[k], 1], points[facing.second[k], 1]
         there = first + facing.share[k, 0] * (second - first)
-        over[k] = min(sign * (points[edge[k], 1] - there), np.float32(0))
+        apart = sign * (points[edge[k], 1] - there)
+        over[k] = apart if apart < 0 else seal * apart
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
