@@ -158,6 +158,20 @@ def test_grain_goes_on_to_the_middle_of_the_hole() -> None:
     assert 0.7 < grain[160:240, 160:240].std() / grain[away > 40].std() < 1.3
 
 
+def test_stripes_go_on_behind_the_head() -> None:
+    away = _distance_from_an_ellipse((400, 400))
+    stripes = np.where(np.arange(400) % 24 < 12, 60, 190)
+    noise = np.random.default_rng(0).normal(0, 3, (400, 400, 1))
+    scene = np.clip(np.tile(stripes[None, :, None], (400, 1, 3)) + noise, 0, 255)
+    picture = np.where(away[:, :, None] <= 0, 20, scene).astype(np.uint8)
+    plate = complete_background(picture, (away <= 0).astype(np.float32))
+    inside = cv2.distanceTransform((away <= 0).astype(np.uint8), cv2.DIST_L2, 5)
+    band = (inside > 2) & (inside < 35)
+    band[:, 150:250] = False  # above and below the head they are its own columns' stripes
+    error = np.abs(plate.astype(np.float32) - scene).mean(axis=2)[band]
+    assert (error < 40).mean() > 0.8
+
+
 def _distance_from_an_ellipse(shape: tuple[int, int]) -> NDArray[np.float32]:
     head = np.ones(shape, np.uint8)
     cv2.ellipse(head, (shape[1] // 2, shape[0] // 2), (90, 110), 0, 0, 360, (0,), -1)

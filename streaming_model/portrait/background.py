@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming_model.portrait.patches import IGNORED, KNOWN, SOUGHT, complete
 from streaming_model.portrait.resample import resize
 
 # Lengths are in pixels plus a share of half the head's width.
@@ -23,6 +24,8 @@ _HAIR: Final = 0.1  # of the person's contrast to the background, from which a p
 _ALIKE: Final = 18.0  # levels: person and background closer than this cannot be told apart
 _FAINT: Final = 0.15  # of the matte: at most this where the grain is the background's own
 _NEIGHBOURS: Final = 16  # patches of background that a patch of the hole chooses from
+_BAND: Final = 0.7  # of half the head's width: as far as a head's motion uncovers
+_BARE: Final = 0.67  # of the band: from where on structure fades
 _FLATTER: Final = 0.6  # of them, the flattest: what stands out are things, not grain
 
 Array = NDArray[Any]
@@ -44,8 +47,10 @@ def complete_background(image: NDArray[np.uint8], matte: NDArray[np.float32]) ->
         blur = max(matte.shape) / 20
         return np.asarray(cv2.GaussianBlur(image, (0, 0), blur), np.uint8)
     wash = _wash(image, hole, step=_length(_WASH, reach))
-    filled = wash + _grain(image, matte, wash, hole, reach=reach)
     depth = cv2.distanceTransform(hole, cv2.DIST_L2, 3)
+    filled = np.asarray(wash + _grain(image, wash, depth, reach=reach), np.float32)
+    filled = _with_structure(image, filled, depth, reach=reach)
+    filled = _with_own_grain(image, matte, filled, hole, reach=reach)
     share = np.clip(depth / _length(_SEAM, reach), 0, 1)[:, :, None]
     plate = image + share * (filled - image)
     return np.asarray(np.clip(plate + 0.5, 0, 255), np.uint8)
@@ -94,48 +99,73 @@ def _wash(image: Array, hole: Array, *, step: float) -> Plane:
     return resize(_push_pull(colours, np.clip(2 * known, 0, 1)), width, height)
 
 
-def _grain(image: Array, matte: Array, wash: Plane, hole: Array, *, reach: float) -> Plane:
-    """Returns the hole's grain, [h,w,3]: like that around it, or its own beyond the matte.
+def _grain(image: Array, wash: Plane, depth: Array, *, reach: float) -> Plane:
+    """Returns the hole's grain, [h,w,3], like that around it, where no structure is laid."""
+    grain = np.asarray(image - wash, np.float32)
+    most = 4 * _roughness(grain, depth) + 1
+    bare = np.asarray(depth > _BARE * _BAND * reach, np.uint8)
+    return _laid_grain(np.clip(grain, -most, most), bare, hole=depth > 0, reach=reach)
+
+
+def _roughness(grain: Array, depth: Array) -> float:
+    return float(np.median(np.abs(grain[depth <= 0])))
+
+
+def _with_structure(image: Array, filled: Plane, depth: Array, *, reach: float) -> Plane:
+    """Returns `filled` with patches of the picture in it, so that edges and patterns go on.
+
+    They reach as far inside as the head's motion uncovers.
+    """
+    band = _BAND * reach
+    labels = np.where(depth <= 0, KNOWN, np.where(depth <= band, SOUGHT, IGNORED))
+    patched = complete(image, filled, labels.astype(np.uint8))
+    share = np.clip((1 - depth / max(band, 1)) / (1 - _BARE), 0, 1)[:, :, None]
+    return np.asarray(filled + share * (patched - filled), np.float32)
+
+
+def _with_own_grain(
+    image: Array, matte: Array, filled: Plane, hole: Array, *, reach: float
+) -> Plane:
+    """Returns `filled` with the picture's own grain beyond the matte.
 
     What keeps its own grain differs from the picture smoothly, so that no noise is left for the
     foreground to carry about.
     """
-    grain = np.asarray(image - wash, np.float32)
-    median = float(np.median(np.abs(grain[hole == 0])))
-    laid = _laid_grain(np.clip(grain, -4 * median - 1, 4 * median + 1), hole, reach=reach)
     rim = _length(_RIM, reach)
     beyond = cv2.distanceTransform(np.asarray(matte <= _FAINT, np.uint8), cv2.DIST_L2, 3)
     clear = np.asarray(beyond > rim / 2, np.float32)
     spread = (0, 0), _length(_WASH, reach) / 2
     smooth = cv2.GaussianBlur(image * clear[:, :, None], *spread)
     smooth = smooth / np.maximum(cv2.GaussianBlur(clear, *spread), 0.02)[:, :, None]
-    own = np.clip(image - smooth, -2 * median - 1, 2 * median + 1)
+    own = np.asarray(image - smooth, np.float32)
+    most = 2 * _roughness(own, hole) + 1
+    kept = cv2.GaussianBlur(filled, *spread) + np.clip(own, -most, most)
     share = np.clip(beyond / rim - 0.5, 0, 1)[:, :, None]
-    return np.asarray(laid + share * (own - laid), np.float32)
+    return np.asarray(filled + share * (kept - filled), np.float32)
 
 
-def _laid_grain(grain: Array, hole: Array, *, reach: float) -> Plane:
-    """Returns patches of the grain outside the hole, laid over it: [h,w,3].
+def _laid_grain(grain: Array, bare: Array, *, hole: Array, reach: float) -> Plane:
+    """Returns patches of the grain outside the hole, laid over what is `bare`: [h,w,3].
 
     They overlap by half under windows whose squares add up to one, so that the sum is as rough
     as they are.
     """
     laid = np.zeros(grain.shape, np.float32)
     side = 2 * max(round(0.1 * reach), 4)
-    sources = _clean_patches(hole, side)
+    sources = _clean_patches(np.asarray(hole, np.uint8), side)
     if not len(sources):
         return laid
     energy = cv2.boxFilter(np.square(grain).sum(axis=2), -1, (side, side), anchor=(0, 0))
     wave = np.sin(np.pi * (np.arange(side) + 0.5) / side).astype(np.float32)
     window = np.outer(wave, wave)[:, :, None]
     generator = np.random.default_rng(0)
-    height, width = hole.shape
+    height, width = bare.shape
     half = side // 2
     for top in range(-half, height, half):
         for left in range(-half, width, half):
             y0, x0 = max(top, 0), max(left, 0)
             y1, x1 = min(top + side, height), min(left + side, width)
-            if not hole[y0:y1, x0:x1].any():
+            if not bare[y0:y1, x0:x1].any():
                 continue
             y, x = _chosen(sources, energy, (top, left), generator)
             patch = grain[y : y + side, x : x + side]

@@ -27,7 +27,7 @@ from streaming_model.portrait.matte import complete_background, head_matte
 from streaming_model.portrait.observation import FaceObservation, observe_face
 from streaming_model.rig import load_rig
 
-FORMAT: Final = "vivant-portrait-5"  # raised when the arrays or what they mean change
+FORMAT: Final = "vivant-portrait-6"  # raised when the arrays or what they mean change
 FACE_SHARE: Final = 0.40  # wanted width of the face over the picture's side
 MOST_FACE_SHARE: Final = 0.70  # nearer than this only where the picture ends
 FACE_HEIGHT_IN_FRAME: Final = 0.47  # where the face's middle sits, from the top
