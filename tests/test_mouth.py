@@ -201,6 +201,14 @@ def test_a_tongue_between_the_teeth_stays_behind_the_lip(out: float) -> None:
 
 
 @pytest.mark.model
+def test_a_tongue_behind_lips_that_press_together_is_drawn_too() -> None:
+    pressed = motion(jawOpen=0.736, mouthClose=0.998, mouthPucker=0.519, mouthLeft=0.845)
+    pressed += motion(mouthFrownLeft=0.167, mouthDimpleLeft=0.576, mouthDimpleRight=0.315)
+    for out in np.linspace(0.05, 1, 8):
+        frame = closed_mouth().render(pressed + motion(tongueOut=float(out)))
+        assert frame.shape == (SIZE, SIZE, 3)
+
+
 def test_the_sharpness_of_a_picture_is_measured() -> None:
     portrait = make_portrait(MONA_LISA)
     stage = set_stage(portrait, SIZE)
