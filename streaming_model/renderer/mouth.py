@@ -53,6 +53,7 @@ TOUCH_CM: Final = 0.05  # lips nearer than this touch: they are soft
 OUT: Final = 0.02  # least tongueOut that is drawn
 LEAST_GAP: Final = 0.01  # pixels; lips that are less parted are closed
 FULLY_LIT: Final = 0.3  # tongueOut from which the light falls on the tongue as on a lip
+FLAT_TONGUE: Final = 0.95  # its one tone in a flat drawing
 UPPER_SHADOW: Final = (0.04, 0.48)  # reach over the mouth's width, strength at the lip
 OWN_SHADOW: Final = 0.4  # the share of it that the picture's teeth do not have already
 LOWER_SHADOW: Final = 0.03
@@ -349,7 +350,8 @@ class MouthLayer:
         points[interior.tongue] = tongue.grid.reshape(-1, 3) * to_pixels + start
         colours = self._colours.copy()
         out = min(tongue_out / FULLY_LIT, 1.0)
-        lit = self.palette.tongue * tongue.light.reshape(-1, 1)
+        light = tongue.light.reshape(-1, 1)
+        lit = self.palette.tongue * (light + self.palette.flatness * (FLAT_TONGUE - light))
         colours[interior.tongue] += out * (lit - colours[interior.tongue])
         return points, colours
 
