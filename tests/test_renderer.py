@@ -269,6 +269,17 @@ def test_rotation_is_the_product_named_in_the_motion_space() -> None:
     np.testing.assert_allclose(both, parts, atol=1e-6)
 
 
+def test_any_finite_motion_gives_a_frame() -> None:
+    rng = np.random.default_rng(11)
+    for index in range(60):
+        moved = rng.random(MOTION_SIZE) * (rng.random(MOTION_SIZE) < rng.choice([0.03, 0.3, 1.0]))
+        moved[:52] *= (-0.3, 1.0, 3.0)[index % 3]  # also what no tracker should send
+        moved[52:] = rng.normal(0, 0.3, 6) * (1, 1, 1, 10, 10, 10)
+        frame = renderer().render(moved.astype(np.float32))
+        assert frame.shape == (SIZE, SIZE, 3)
+        assert frame.dtype == np.uint8
+
+
 def test_same_motion_gives_the_same_frame_in_any_thread() -> None:
     rng = np.random.default_rng(5)
     moves = [(rng.random(MOTION_SIZE) * 0.2).astype(np.float32) for _ in range(6)]

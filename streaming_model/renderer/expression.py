@@ -84,8 +84,9 @@ FUNNEL: Final = INDEX["mouthFunnel"]
 LOWER: Final = (INDEX["mouthLowerDownLeft"], INDEX["mouthLowerDownRight"])
 UPPER: Final = (INDEX["mouthUpperUpLeft"], INDEX["mouthUpperUpRight"])
 PRESS: Final = (INDEX["mouthPressLeft"], INDEX["mouthPressRight"])
+TONGUE_OUT: Final = INDEX["tongueOut"]
 ROLL: Final = (INDEX["mouthRollLower"], INDEX["mouthRollUpper"])
-GAP_SEALED: Final = (0.04, 0.09)  # commanded gap up to which lips touch, and from which they do not
+GAP_SEALED: Final = (0.04, 0.08)  # commanded gap up to which lips touch, and from which they do not
 FUNNEL_PUCKER: Final = 0.95  # how much of a pucker's narrowing the rig's funnel has
 FRAME_REACH_CM: Final = 1.8  # over which the fitted face's own proportions are taken
 SAMPLE: Final = slice(None, None, 3)  # of the vertices: enough for an average
@@ -291,7 +292,8 @@ def _commanded_gap(motion: NDArray[np.float32]) -> float:
     jaw = max(motion[JAW], 0.0) - max(motion[CLOSE], 0.0)
     lips = motion[LOWER[0]] + motion[LOWER[1]] + motion[UPPER[0]] + motion[UPPER[1]]
     pressed = motion[PRESS[0]] + motion[PRESS[1]] + motion[ROLL[0]] + motion[ROLL[1]]
-    return float(jaw + 0.2 * lips + 0.2 * motion[FUNNEL] - 0.2 * pressed)
+    opened = jaw + 0.2 * lips + 0.5 * motion[FUNNEL] + motion[TONGUE_OUT]
+    return float(opened - 0.2 * pressed)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -419,8 +419,10 @@ class MouthLayer:
         axes = head.rotation @ interior.upright
         middle = len(pair.lower) // 2
         free = face[pair.upper][:, 1] - pair.facing(face)[0][:, 1]
-        widest = float(free.max())  # at closed lips 0, or less by rounding
-        parted = face[pair.upper][free >= min(0.45 * widest, widest)]
+        is_parted = free > 0.45 * max(float(free.max()), 1e-3)
+        if is_parted.sum() < 3:  # between closed lips it takes the room that it needs
+            is_parted[:] = True
+        parted = face[pair.upper][is_parted]
         lip = face[pair.lower[middle - 3 : middle + 4]].mean(axis=0)
         bed = Bed(
             right=axes[:, 0],
