@@ -165,6 +165,12 @@ def test_mouth_close_cancels_the_opening_of_the_jaw() -> None:
     assert lip_gap(motion(jawOpen=0.6, mouthClose=0.6)) < 0.06 * lip_gap(motion(jawOpen=0.6))
 
 
+def test_lips_that_mean_to_meet_do_so_in_rounded_mouths_too() -> None:
+    rounded = {"mouthFunnel": 0.15, "mouthPucker": 0.3, "mouthLowerDown": 0.05}
+    assert lip_gap(motion(jawOpen=0.08, **rounded)) > 0.3
+    assert lip_gap(motion(jawOpen=0.08, mouthClose=0.08, **rounded)) < 0.03
+
+
 def test_open_mouth_shows_its_inside_and_closed_lips_show_none() -> None:
     rest = renderer().render(motion()).astype(int)
     closed = renderer().render(motion(jawOpen=0.3, mouthClose=0.3)).astype(int)

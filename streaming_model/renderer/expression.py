@@ -87,6 +87,7 @@ PRESS: Final = (INDEX["mouthPressLeft"], INDEX["mouthPressRight"])
 TONGUE_OUT: Final = INDEX["tongueOut"]
 ROLL: Final = (INDEX["mouthRollLower"], INDEX["mouthRollUpper"])
 GAP_SEALED: Final = (0.04, 0.08)  # commanded gap up to which lips touch, and from which they do not
+SURE_CLOSE: Final = 0.04  # of mouthClose from which lips surely mean to meet
 FUNNEL_PUCKER: Final = 0.95  # how much of a pucker's narrowing the rig's funnel has
 FRAME_REACH_CM: Final = 1.8  # over which the fitted face's own proportions are taken
 SAMPLE: Final = slice(None, None, 3)  # of the vertices: enough for an average
@@ -320,9 +321,8 @@ def _effective(
         value, bend = commanded[index], bends[index]
         bent = value * gains[index] * (1.0 + bend) / (1.0 + bend * min(abs(value), 1.0))
         acting[index] = bent * (1.0 - (1.0 - share) * lacking[index])
-    if commanded[CLOSE] > 0:  # closes the share of the jaw's opening that it is of jawOpen
-        jaw = max(commanded[JAW], np.float32(1e-6))
-        acting[CLOSE] = acting[JAW] * min(commanded[CLOSE] / jaw, np.float32(1))
+    if commanded[CLOSE] > 0:
+        _close(acting, commanded[CLOSE], commanded[JAW])
     # Both narrow the mouth: together no more than one of them can.
     shared = FUNNEL_PUCKER * max(acting[FUNNEL], np.float32(0))
     narrowed = acting[PUCKER] + shared
@@ -341,6 +341,17 @@ def _effective(
     return acting
 
 
+@njit(nogil=True, cache=True, error_model="numpy")
+def _close(acting: NDArray[np.float32], close: float, jaw: float) -> None:
+    """Closes, in place, the share of the lips' opening that mouthClose is of jawOpen."""
+    share = min(close / max(jaw, 1e-6), 1.0)
+    acting[CLOSE] = acting[JAW] * share
+    meant = share * min(close / SURE_CLOSE, 1.0)
+    acting[PUCKER] += meant * max(acting[FUNNEL], np.float32(0))  # round, but not apart
+    for index in range(len(acting)):
+        acting[index] *= 1.0 - meant * OPENING[index]
+
+
 def _speech_weights(special: Mapping[str, float]) -> Floats:
     """Returns the weight of each of the mouth's coefficients [52], 1 or that in `special`.
 
@@ -357,6 +368,10 @@ def _speech_weights(special: Mapping[str, float]) -> Floats:
 
 SPEECH: Final = _speech_weights(SPEECH_WEIGHTS)
 MOUTH: Final = _speech_weights({})
+OPENING: Final = np.array(  # what parts the lips beside the jaw
+    [name.startswith(("mouthFunnel", "mouthLowerDown", "mouthUpperUp")) for name in ARKIT_NAMES],
+    np.float32,
+)
 RAISED: Final = np.zeros(len(ARKIT_NAMES), np.float32)
 RAISED[[INDEX["browInnerUp"], INDEX["browOuterUpLeft"], INDEX["browOuterUpRight"]]] = 1.0, 0.5, 0.5
 
