@@ -78,5 +78,8 @@ LIMITS: Final[tuple[Limit, ...]] = (
     Limit("fringe %", ("plate fringe %",), most=1, decimals=1),
     Limit("dark edge %", ("plate dark %",), most=1, decimals=1),
     Limit("wrong or dead", ("others wrong",), most=0, decimals=0),
+    Limit("ms at 512", ("ms at 512",), most=8, decimals=1),
+    Limit("remaps at 512", ("ratio at 512",), most=2.5, decimals=1),
+    Limit("ms at 1024", ("ms at 1024",), most=25, decimals=1),
     Limit("faces lost", ("others lost", "lips lost", "identity lost"), most=0, decimals=0),
 )
