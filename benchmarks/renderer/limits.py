@@ -59,15 +59,15 @@ LIMITS: Final[tuple[Limit, ...]] = (
     Limit("rest PSNR", ("rest PSNR in face", "drawn PSNR in face"), least=40, decimals=0),
     Limit("rest outside", ("rest worst outside", "drawn worst outside"), most=1, decimals=0),
     *(Limit(f"{name} r", (f"{name} r",), least=0.95, decimals=3) for name in SWEPT),
-    Limit("blink opening", _sides("blink opening"), most=0.3),
+    Limit("blink opening", _sides("blink opening"), most=0.3, decimals=3),
     Limit("blink r", _sides("blink r"), least=0.9, decimals=3),
-    Limit("blink score", _sides("blink score"), least=0.5),
+    Limit("blink score", _sides("blink score"), least=0.5, decimals=3),
     *(
         Limit(f"{axis} error", (f"{axis} error", f"{axis} angle error"), most=3, decimals=1)
         for axis in ("yaw", "pitch", "roll")
     ),
-    Limit("lips, phones known", ("lips exact worst %",), most=2, decimals=1),
-    Limit("lips, our motion", ("lips spoken worst %",), most=2, decimals=1),
+    Limit("lips, phones known", ("lips exact worst %",), most=2),
+    Limit("lips, our motion", ("lips spoken worst %",), most=2),
     Limit("teeth shut %", ("lips exact teeth %", "lips spoken teeth %"), most=1, decimals=1),
     Limit("identity mean", ("identity mean",), most=0.35),
     Limit("identity worst", ("identity worst",), most=0.5),
