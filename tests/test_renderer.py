@@ -16,7 +16,7 @@ import streaming_model
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.portrait import Portrait, make_portrait
 from streaming_model.renderer import Renderer, RendererError
-from streaming_model.renderer.head import continue_beyond, layers
+from streaming_model.renderer.layers import continue_beyond, layers
 from streaming_model.renderer.surface import rotation_matrix
 from streaming_model.rig import load_rig
 from streaming_model.rig.unfold import facing
@@ -87,7 +87,24 @@ def test_layers_blend_back_to_any_picture() -> None:
     share = foreground[..., 3:] / 255
     blend = share * foreground[..., :3] + (1 - share) * background
     assert np.abs(blend - picture).max() < 3
-    assert (foreground[..., 3] >= matte).all()
+
+
+def test_layers_keep_the_persons_colours_where_the_plate_is_wrong() -> None:
+    columns = np.mgrid[:128, :128][1]
+    ground = np.where(columns % 16 < 8, 60, 200)[..., None] * np.ones(3)  # a striped wall
+    share = np.clip((70 - columns) / 24, 0, 1)[..., None]  # brown hair that thins out
+    picture = np.round(share * (110, 70, 40) + (1 - share) * ground).astype(np.uint8)
+    plate = np.where(columns[..., None] < 90, 130, ground).astype(np.uint8)  # without its stripes
+    matte = np.round(255 * share[..., 0]).astype(np.uint8)
+    foreground, background = layers(picture, plate, matte)
+    blend = foreground[..., 3:] / 255 * foreground[..., :3]
+    blend += (1 - foreground[..., 3:] / 255) * background
+    assert np.abs(blend - picture).max() < 3
+    thin = (foreground[..., 3] > 40) & (foreground[..., 3] < 220)
+    hues = foreground[thin, 0].astype(int) - foreground[thin, 2]
+    assert np.percentile(hues, 5) > 0  # brown on the whole, never the wall's rest
+    beside = (columns > 80) & (columns < 90)
+    assert np.abs(background[beside].astype(float) - ground[beside]).mean() < 20
 
 
 def test_layers_leave_the_picture_alone_where_the_plate_shows_it() -> None:

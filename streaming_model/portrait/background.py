@@ -46,9 +46,9 @@ def complete_background(image: NDArray[np.uint8], matte: NDArray[np.float32]) ->
     if hole.all():
         blur = max(matte.shape) / 20
         return np.asarray(cv2.GaussianBlur(image, (0, 0), blur), np.uint8)
-    wash = _wash(image, hole, step=_length(_WASH, reach))
+    washed = wash(image, hole, step=_length(_WASH, reach))
     depth = cv2.distanceTransform(hole, cv2.DIST_L2, 3)
-    filled = np.asarray(wash + _grain(image, wash, depth, reach=reach), np.float32)
+    filled = np.asarray(washed + _grain(image, washed, depth, reach=reach), np.float32)
     filled = _with_structure(image, filled, depth, reach=reach)
     filled = _with_own_grain(image, matte, filled, hole, reach=reach)
     share = np.clip(depth / _length(_SEAM, reach), 0, 1)[:, :, None]
@@ -73,8 +73,8 @@ def _with_fringe(image: Array, matte: Array, beyond: Array, *, reach: float) -> 
     if not around.any():
         return rim
     step = max(max(matte.shape) / 384, 1.0)
-    ground = _wash(image, near, step=farthest)
-    person = _wash(image, np.asarray(matte < 0.9, np.uint8), step=step)
+    ground = wash(image, near, step=farthest)
+    person = wash(image, np.asarray(matte < 0.9, np.uint8), step=step)
     seen = cv2.GaussianBlur(image, (0, 0), 0.7 + 0.004 * reach).astype(np.float32)
     towards = np.asarray(person - ground)
     contrast = np.asarray(np.square(towards).sum(axis=2) + 3 * _ALIKE**2)
@@ -88,7 +88,7 @@ def _with_fringe(image: Array, matte: Array, beyond: Array, *, reach: float) -> 
     return np.asarray(own, np.uint8)
 
 
-def _wash(image: Array, hole: Array, *, step: float) -> Plane:
+def wash(image: Array, hole: Array, *, step: float) -> Plane:
     """Returns the colours outside the hole, smooth over `step` pixels, carried over it."""
     height, width = hole.shape
     size = (max(round(width / step), 1), max(round(height / step), 1))
@@ -99,9 +99,9 @@ def _wash(image: Array, hole: Array, *, step: float) -> Plane:
     return resize(_push_pull(colours, np.clip(2 * known, 0, 1)), width, height)
 
 
-def _grain(image: Array, wash: Plane, depth: Array, *, reach: float) -> Plane:
+def _grain(image: Array, washed: Plane, depth: Array, *, reach: float) -> Plane:
     """Returns the hole's grain, [h,w,3], like that around it, where no structure is laid."""
-    grain = np.asarray(image - wash, np.float32)
+    grain = np.asarray(image - washed, np.float32)
     most = 4 * _roughness(grain, depth) + 1
     bare = np.asarray(depth > _BARE * _BAND * reach, np.uint8)
     return _laid_grain(np.clip(grain, -most, most), bare, hole=depth > 0, reach=reach)

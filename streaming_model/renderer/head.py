@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -32,10 +31,6 @@ NECK_TOP_CM: Final = -8.5  # rig height where the head's motion begins to fade
 NECK_BOTTOM_CM: Final = -14.5  # and where nothing moves any more
 SHOULDER_CM: Final = 5.8  # farther from the middle, the lower the sooner, the fade comes earlier
 EXPRESSION_REACH_CM: Final = 2.2  # how far a face's motion goes on into hair and neck
-MATTE_RISE: Final = 0.25
-STRAND: Final = 128.0  # levels by which a strand of hair differs from what is behind it
-TOLERANCE: Final = 1.0  # levels by which the layers' blend may differ from the picture
-WISP: Final = 0.4  # of the border: how soon what is thin at the top fades
 BEHIND_FACE_CM: Final = 1.0  # depth of the silhouette, in front of the neck's axis
 
 
@@ -231,84 +226,3 @@ def _values_inside(
         known[inside[hit]] = True
         values[inside[hit]] = weights[hit] @ per_vertex[corners]
     return known, values
-
-
-def layers(
-    picture: NDArray[np.uint8], background: NDArray[np.uint8], matte: NDArray[np.uint8]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Parts the picture into a foreground RGBA over a background RGB that blend back to it.
-
-    The foreground's colour is F = (I - (1 - a) B) / a. Where no colour would do, the matte is too
-    thin and is raised: a little, or as much as picture and background differ, as they do by a
-    strand of hair. What that leaves stays in the background.
-    """
-    seen, behind = picture.astype(np.float32), background.astype(np.float32)
-    differs = np.abs(seen - behind)
-    room = np.where(seen > behind, 255 - behind, behind)
-    least = (differs / np.maximum(room, 1)).max(axis=2)
-    share = matte.astype(np.float32) / 255
-    most = share + np.maximum(MATTE_RISE, differs.max(axis=2) / STRAND)
-    share = np.clip(least, share, np.minimum(most, 1))
-    share = np.ceil(share * 255) / 255
-    beyond = np.where(seen > behind, 255 - seen, seen)  # how far F may go on from I
-    needed = (1 - share[..., None]) * differs
-    kept = ((share[..., None] * beyond + TOLERANCE) / np.maximum(needed, TOLERANCE)).min(axis=2)
-    behind = np.round(seen + np.minimum(kept, 1)[..., None] * (behind - seen))
-    colour = behind + (seen - behind) / np.maximum(share, 1 / 255)[..., None]
-    bounded = np.clip(np.where(share[..., None] > 0, colour, seen), 0, 255)
-    foreground = np.dstack([np.round(bounded), np.round(share * 255)]).astype(np.uint8)
-    return np.ascontiguousarray(foreground), behind.astype(np.uint8)
-
-
-def continue_beyond(foreground: NDArray[np.uint8], border: int) -> NDArray[np.uint8]:
-    """Returns the foreground with `border` pixels more on each side, mirrored.
-
-    An outline that leaves at a side goes on straight, rather than coming back as its mirror image.
-    Above the picture the person is rounded off, so that hair cut by the border closes.
-    """
-    padded = cv2.copyMakeBorder(foreground, *(border,) * 4, cv2.BORDER_REFLECT_101)
-    matte = np.asarray(padded[..., 3], np.uint8)
-    for beside in (matte, matte[:, ::-1]):
-        outwards = _straight_on(beside[:, border : 2 * border], border)
-        beside[:, :border] = np.minimum(beside[:, :border], outwards[:, ::-1])
-    inward = _inward(np.pad(foreground[0, :, 3], border, mode="edge"))
-    below = round(0.03 * len(foreground))
-    growth = (_inward(foreground[below, :, 3]).max() - inward.max()) / below
-    heights = np.arange(border, 0, -1)[:, None]
-    shrunk = inward[None] - _rounded(float(inward.max()), max(float(growth), 0.3), heights)
-    wisps = np.where(padded[border, :, 3] < 128, padded[border, :, 3], 0)
-    faded = wisps * np.clip(1 - heights / (WISP * border), 0, 1)
-    padded[:border, :, 3] = np.maximum(np.clip(shrunk * 128, 0, 255), faded).astype(np.uint8)
-    return np.asarray(padded, np.uint8)
-
-
-def _rounded(half: float, growth: float, heights: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Returns how much narrower on each side an outline becomes at `heights` above the border.
-
-    It goes on as the circle that is as wide there, 2 `half`, and grows inwards as fast.
-    """
-    below = growth * half  # of the circle's middle
-    across = half**2 + below**2 - (heights + below) ** 2
-    return np.asarray(half - np.sqrt(np.maximum(across, 0)) + (across <= 0), np.float64)
-
-
-def _straight_on(matte: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
-    """Returns `count` columns that go on from the first of `matte`, nearest to it first.
-
-    Outlines keep the slope they have in `matte`, unless the person would grow.
-    """
-    step = matte.shape[1] - 1
-    at_border = _inward(matte[:, 0]) - _inward(255 - matte[:, 0])
-    before = _inward(matte[:, step]) - _inward(255 - matte[:, step])
-    slope = np.clip((at_border - before) / step, -4, 0)
-    inward = at_border[:, None] + slope[:, None] * np.arange(1, count + 1)
-    return np.asarray(np.clip(128 + inward * 128, 0, 255), np.uint8)
-
-
-def _inward(row: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Returns how far inside the person each pixel of one row of the matte is."""
-    outside = np.flatnonzero(row < 128)
-    if not len(outside):
-        return np.full(len(row), float(len(row)))
-    distance = np.abs(np.arange(len(row))[:, None] - outside[None]).min(axis=1)
-    return np.asarray(distance, np.float64)

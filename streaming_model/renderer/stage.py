@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from streaming_model.backdrop import KEEP, Backdrop
 from streaming_model.portrait import Portrait
 from streaming_model.renderer.cutout import blend, cut_out
-from streaming_model.renderer.head import MARGIN, continue_beyond, layers
+from streaming_model.renderer.head import MARGIN
+from streaming_model.renderer.layers import continue_beyond, layers
 
 Floats = NDArray[np.float32]
 
