@@ -226,8 +226,8 @@ def test_an_open_smile_closes_to_speak_and_returns_smoothly() -> None:
     assert gaps(motion()).max() > 0.5  # centimetres: the picture shows teeth
     assert gaps(closed).max() < 0.03
     assert width(closed) < 0.9 * width(motion())
-    path = [gaps(share * closed).max() for share in np.linspace(0, 1, 21)]
-    assert max(abs(after - before) for before, after in pairwise(path)) < 0.45 * path[0]
+    path = [gaps(share * closed).max() for share in np.linspace(0, 0.5, 41)]
+    assert max(abs(after - before) for before, after in pairwise(path)) < 0.3 * path[0]
 
 
 def test_lips_that_are_told_to_close_touch_however_they_are_rounded() -> None:

@@ -18,6 +18,7 @@ from streaming_model.audio.features import FeatureState, frame_features, start_f
 from streaming_model.errors import AudioError
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk, MotionChunk
 from streaming_model.motion.life import LifeState, limit_pose, live, start_life
+from streaming_model.motion.lips import hold_lips
 from streaming_model.motion.networks import DEFAULT_FOLDER, Condition, MotionNetworks
 from streaming_model.motion.noise import Purpose, normals
 from streaming_model.motion.sampler import sample
@@ -46,6 +47,7 @@ class MotionState:
         given: frames of motion given.
         history: [K, 58] the last frames given, in network units.
         smoothing: state of the head's low-pass.
+        speaking: envelope of the mouth's activity.
         life: state of blinks and gaze.
     """
 
@@ -62,6 +64,7 @@ class MotionState:
     given: int
     history: NDArray[np.float32]
     smoothing: NDArray[np.float32]
+    speaking: np.float32
     life: LifeState
 
     @property
@@ -132,6 +135,7 @@ class MotionGenerator:
             given=0,
             history=np.zeros((settings.history_frames, MOTION_SIZE), np.float32),
             smoothing=start_smoothing(),
+            speaking=np.float32(0),
             life=start_life(seed, chosen),
         )
 
@@ -228,6 +232,7 @@ class MotionGenerator:
         assert state.origin is not None
         motion = self._settings.mean + self._settings.scale * x
         smoothing, motion = smooth(state.smoothing, motion)
+        speaking, motion = hold_lips(state.speaking, motion)
         life, lively = live(state.life, motion, seed=state.seed, style=state.style)
         starts = (state.given + np.arange(len(x))) * SAMPLES_PER_MOTION_FRAME
         chunk = MotionChunk(
@@ -242,6 +247,7 @@ class MotionGenerator:
             given=given,
             history=np.concatenate([state.history, x])[len(x) :],
             smoothing=smoothing,
+            speaking=speaking,
             life=life,
             marks=_needed(state.marks, given * SAMPLES_PER_MOTION_FRAME),
         )

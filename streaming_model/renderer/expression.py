@@ -38,7 +38,8 @@ LIDS_ALONE: Final = (
 SATURATION: Final = 0.6  # share of an expression that a portrait already showing it lacks
 RELAXED: Final = 0.9  # share of its own expression that a speaking portrait lets go
 OWN_LEAST: Final = 0.06  # of an own coefficient: less than this is the fit's noise
-FULL_SPEECH: Final = 0.42  # weighted sum of the mouth's coefficients from which a portrait speaks
+# Weighted sum of the mouth's coefficients up to which it is at rest, and from which it speaks.
+SPEAKS: Final = (0.03, 0.25)
 # Coefficients that say nothing of speech, or at small values much: the lips mean to meet.
 SPEECH_WEIGHTS: Final = {
     "mouthSmile": 0.0,
@@ -302,7 +303,7 @@ def _closing_share(motion: NDArray[np.float32], weights: NDArray[np.float32]) ->
     activity = 0.0
     for index in range(len(weights)):
         activity += abs(motion[index]) * weights[index]
-    share = min(activity / FULL_SPEECH, 1.0)
+    share = min(max((activity - SPEAKS[0]) / (SPEAKS[1] - SPEAKS[0]), 0.0), 1.0)
     return share * share * (3.0 - 2.0 * share)
 
 
