@@ -303,6 +303,15 @@ def test_any_finite_motion_gives_a_frame() -> None:
         assert frame.dtype == np.uint8
 
 
+def test_absurd_numbers_are_cut_to_what_can_be_drawn() -> None:
+    signs = np.sign(np.random.default_rng(2).normal(size=MOTION_SIZE))
+    for most in (1e4, 1e20, 3e38):
+        absurd = (most * signs).astype(np.float32)
+        np.testing.assert_array_equal(
+            renderer().render(absurd), renderer().render((100 * signs).astype(np.float32))
+        )
+
+
 def test_same_motion_gives_the_same_frame_in_any_thread() -> None:
     rng = np.random.default_rng(5)
     moves = [(rng.random(MOTION_SIZE) * 0.2).astype(np.float32) for _ in range(6)]

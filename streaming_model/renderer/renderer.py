@@ -51,6 +51,7 @@ FEATHER_FACING: Final = (0.05, 0.25)  # the same by how much the surface faces t
 SKIRT_PIXELS: Final = 1.5  # lips and lids go on inwards, so that the opening's edge is covered
 USABLE_FACING: Final = 0.3  # the head layer continues what the face does inside this
 USABLE_WITHIN_CM: Final = 0.3
+MOST: Final = 100.0  # of a motion's numbers; what is more is cut, before positions overflow
 PARTS: Final = 4  # of the frame that are looked up one by one: heads are narrower than shoulders
 SEAM_ROWS: Final = 4  # of the texture, in one colour for each opening
 # fmt: off
@@ -180,6 +181,7 @@ class Renderer:
             raise RendererError(f"Motion must be {MOTION_SIZE} finite numbers.")
         if not motion.any():
             return self._stage.rest.copy()
+        motion = np.clip(motion, -MOST, MOST)
         return self._draw(motion, self._geometry.head(motion))
 
     def _turned(self, motion: Floats, response: HeadResponse) -> NDArray[np.uint8]:

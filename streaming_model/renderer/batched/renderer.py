@@ -23,7 +23,13 @@ from streaming_model.renderer.batched.tensors import sent, stacked
 from streaming_model.renderer.eyes import EyePlace
 from streaming_model.renderer.mouth import MouthPlace
 from streaming_model.renderer.raster import EMPTY
-from streaming_model.renderer.renderer import SEAM_ROWS, Placement, Renderer, RendererError
+from streaming_model.renderer.renderer import (
+    MOST,
+    SEAM_ROWS,
+    Placement,
+    Renderer,
+    RendererError,
+)
 
 Floats = NDArray[np.float32]
 
@@ -99,7 +105,8 @@ class BatchedRenderer:
             )
         if not chosen:
             return self._rest[:0]
-        frames = [_placed(self._renderers[w], row) for w, row in zip(chosen, motions, strict=True)]
+        rows = np.clip(motions, -MOST, MOST)
+        frames = [_placed(self._renderers[w], row) for w, row in zip(chosen, rows, strict=True)]
         index = torch.tensor(chosen, device=self.device)
         maps = self._maps([frame.person for frame in frames], index)
         canvas = self._composed(maps, frames, index).permute(0, 2, 3, 1)
