@@ -22,8 +22,10 @@ SHADE: Final = 30.0  # levels, of three channels, off the mean from which it is 
 UNLIKE: Final = 8.0  # how much what is left unexplained lowers the trust
 HELD: Final = 0.15  # of the matte, from which a pixel surely shows some of the person
 STRAY: Final = 0.035  # of the side: how far from there hair that the matte misses is believed
+FAINT: Final = (24.0, 64.0)  # levels: what differs less is carried along, as soft hair would be
 STRAND: Final = 128.0  # levels by which a strand of hair differs from what is behind it
-FIRM: Final = (2.0, 30.0)  # how much more than the person the background keeps its colour
+SOFT: Final = (0.4, 0.8)  # of the matte, from where to where it is not lowered
+FIRM: Final = (2.0, 200.0)  # how much more than the person the background keeps its colour
 TOLERANCE: Final = 1.0  # levels by which the blend may differ from the picture
 WISP: Final = 0.2  # of the border: how soon what is thin at the top fades
 
@@ -42,9 +44,10 @@ def layers(picture: Pixels, background: Pixels, matte: Pixels) -> tuple[Pixels, 
     seen, behind = picture.astype(np.float32), background.astype(np.float32)
     drawn = matte.astype(np.float32) / np.float32(255)
     person, told, trust = _explained(seen, behind, _own_colours(picture, drawn))
-    close = _closeness(drawn)
     differs = np.abs(seen - behind).max(axis=2)
-    share = drawn + close * trust * np.maximum(told - drawn, 0)
+    close = np.maximum(_closeness(drawn), 1 - _ramp(differs, FAINT))
+    trust = trust * np.where(told > drawn, close, 1 - _ramp(drawn, SOFT))
+    share = drawn + trust * (told - drawn)
     share = np.minimum(np.maximum(share, close * differs / STRAND), 1)[..., None]
     left = seen - share * person - (1 - share) * behind
     firm = (FIRM[0] + (FIRM[1] - FIRM[0]) * np.square(close))[..., None]
@@ -80,6 +83,10 @@ def _closeness(matte: Plane) -> Plane:
     """Returns 1 at the person, less the farther away, where what looks like hair may be none."""
     away = cv2.distanceTransform(np.asarray(matte < HELD, np.uint8), cv2.DIST_L2, 3)
     return np.asarray(np.exp(-away / (STRAY * len(matte))), np.float32)
+
+
+def _ramp(values: Plane, span: tuple[float, float]) -> Plane:
+    return np.asarray(np.clip((values - span[0]) / (span[1] - span[0]), 0, 1), np.float32)
 
 
 def _explained(
