@@ -22,6 +22,7 @@ _SEAM: Final = (2.0, 0.02)  # over which the hole's border is blended
 _WASH: Final = (2.0, 0.05)  # what is finer is grain
 _HAIR: Final = 0.1  # of the person's contrast to the background, from which a pixel is hair
 _ALIKE: Final = 18.0  # levels: person and background closer than this cannot be told apart
+_HAZE: Final = 0.1  # of the matte: up to there it may be background that looks like hair
 _FAINT: Final = 0.15  # of the matte: at most this where the grain is the background's own
 _NEIGHBOURS: Final = 16  # patches of background that a patch of the hole chooses from
 _BAND: Final = 0.7  # of half the head's width: as far as a head's motion uncovers
@@ -39,7 +40,7 @@ def complete_background(image: NDArray[np.uint8], matte: NDArray[np.float32]) ->
     """
     solid = np.asarray(matte > 0.5, np.uint8)
     reach = float(cv2.distanceTransform(solid, cv2.DIST_L2, 3).max())
-    beyond = cv2.distanceTransform(np.asarray(matte <= 0.02, np.uint8), cv2.DIST_L2, 3)
+    beyond = cv2.distanceTransform(np.asarray(matte <= _HAZE, np.uint8), cv2.DIST_L2, 3)
     if not (beyond <= 0).any():
         return image.copy()
     hole = _with_fringe(image, matte, beyond, reach=reach)
