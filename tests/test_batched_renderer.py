@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 from collections.abc import Iterator
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -134,32 +134,31 @@ def test_impossible_motions_give_the_same_pixels_too() -> None:
     assert batched.render(absurd).shape == (2, SIZE, SIZE, 3)
 
 
-def own_memory() -> int:
-    """Bytes of memory that are this process's own; pages of files come and go."""
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(status.split("RssAnon:")[1].split()[0])
-
-
-def test_200_frames_leave_nothing_behind() -> None:
-    batched = BatchedRenderer([renderer()], device="cpu")
+@pytest.mark.parametrize("device", ["cpu", GPU])
+def test_200_frames_leave_nothing_behind(device: str) -> None:
+    batched = BatchedRenderer([renderer()], device=device)
     rows = motions(8, seed=7)
 
-    def live_tensors() -> int:
+    def held() -> tuple[int, int, int]:
+        """Tensors, their bytes on a GPU, and bytes of Python's objects and numpy's arrays."""
         gc.collect()
-        return sum(type(each) is torch.Tensor for each in gc.get_objects())
+        tensors = sum(type(each) is torch.Tensor for each in gc.get_objects())
+        on_gpu = torch.cuda.memory_allocated() if device == "cuda" else 0
+        return tensors, on_gpu, tracemalloc.get_traced_memory()[0]
 
-    for _ in range(4):
-        batched.render(rows)
-    tensors, held = live_tensors(), []
-    for _ in range(27):
-        batched.render(rows)
-        held.append(own_memory())
-    assert live_tensors() <= tensors
-    # The allocator breathes and grows in steps: what is kept would raise its lowest level
-    # from each third to the next, by 3 bytes a pixel.
-    lowest = [min(held[start : start + 9]) for start in (0, 9, 18)]
-    growth = min(after - before for before, after in pairwise(lowest))
-    assert growth < 9 * len(rows) * SIZE * SIZE * 2
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            batched.render(rows)
+        before = held()
+        for _ in range(25):
+            batched.render(rows)
+        after = held()
+    finally:
+        tracemalloc.stop()
+    assert after[0] <= before[0]
+    assert after[1] <= before[1]
+    assert after[2] - before[2] < SIZE * SIZE  # less than a frame
 
 
 def test_renderers_that_do_not_fit_together_are_refused() -> None:
