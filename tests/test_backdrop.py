@@ -218,3 +218,9 @@ def test_a_cut_out_has_no_specks_and_no_half_transparent_body() -> None:
     solid = cut_out(picture, matte)[..., 3]
     assert (solid[104:, 64:196] == 255).all()
     assert not solid[:90].any()
+
+
+def test_the_head_turns_alike_before_any_backdrop() -> None:
+    green = Renderer(make_portrait(MONA_LISA), size=SIZE, backdrop=Backdrop.parse("green"))
+    gains = [each._geometry.response.gains for each in (green, renderer())]
+    assert gains[0] == gains[1]

@@ -143,9 +143,9 @@ class Renderer:
         )
         self._mouth = MouthLayer(portrait, rig, geometry=geometry, stage=stage, palette=palette)
         self._set_before(KEEP, stage)
+        geometry.response = measure_response(self._turned)  # the same before any backdrop
         if backdrop != KEEP:
             self._set_before(backdrop, set_stage(portrait, size, backdrop))
-        geometry.response = measure_response(self._turned)
         self.render(np.full(MOTION_SIZE, 0.1, np.float32))  # compiles what is not compiled yet
 
     def with_backdrop(self, backdrop: Backdrop) -> Self:
