@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
+WARM_UP = "from streaming_model.avatar import Avatar; Avatar.from_image()"
 TORCH = "torch==2.13.0"  # exact: a range fetches several GB of CUDA packages
 
 
@@ -41,6 +42,8 @@ def main() -> int:
     say("installing the pinned packages (some hundred MB the first time)")
     pip("install", "--require-hashes", "--no-deps", "-r", str(requirements(dev=options.dev)))
     pip("install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    say("compiling what draws (half a minute the first time)")
+    subprocess.run([str(PYTHON), "-c", WARM_UP], cwd=ROOT, check=True)
     if options.browser:
         install_chromium()
     return 0

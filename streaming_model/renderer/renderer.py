@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streaming_model.backdrop import KEEP, Backdrop
 from streaming_model.errors import VivantError
-from streaming_model.motion_space import MOTION_SIZE
+from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.portrait import Portrait
 from streaming_model.renderer.eyes import EyeLayer
 from streaming_model.renderer.geometry import FaceGeometry, HeadMotion
@@ -146,7 +146,9 @@ class Renderer:
         geometry.response = measure_response(self._turned)  # the same before any backdrop
         if backdrop != KEEP:
             self._set_before(backdrop, set_stage(portrait, size, backdrop))
-        self.render(np.full(MOTION_SIZE, 0.1, np.float32))  # compiles what is not compiled yet
+        everything = np.full(MOTION_SIZE, 0.1, np.float32)
+        everything[INDEX["tongueOut"]] = 1
+        self.render(everything)  # compiles what is not compiled yet
 
     def with_backdrop(self, backdrop: Backdrop) -> Self:
         """Returns a renderer of the same portrait before `backdrop`; what is heavy is shared."""
