@@ -1,4 +1,4 @@
-"""Compiled drawing: maps from output to texture, compositing, shaded triangles, coverage.
+"""Compiled drawing: maps from output to texture, and compositing.
 
 A frame is one lookup: grid and triangles write for every output pixel which place of the
 texture it shows, `cv2.remap` fetches it, `compose` lays it over the plate. Plain loops over
@@ -313,80 +313,6 @@ def _light(
         blue = min((((seen >> uint64(16)) & byte) * factor + uint64(128)) >> eight, byte)
         covered = seen & uint64(0xFF000000)
         line[x] = uint32(red | green << eight | blue << uint64(16) | covered)
-
-
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def draw_shaded(
-    out: NDArray[np.float32],
-    depth: NDArray[np.float32],
-    points: NDArray[np.float32],
-    colours: NDArray[np.float32],
-    triangles: NDArray[np.int32],
-) -> None:
-    """Draws triangles with a colour per vertex [V, 3] into `out` [h, w, 3], nearest first.
-
-    `points` [V, 3] are pixels and depth (larger is nearer); `depth` [h, w] is the buffer.
-    """
-    height, width = depth.shape
-    for t in range(triangles.shape[0]):
-        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-        xi, yi = points[i, 0], points[i, 1]
-        xj, yj = points[j, 0], points[j, 1]
-        xk, yk = points[k, 0], points[k, 1]
-        area = (xj - xi) * (yk - yi) - (xk - xi) * (yj - yi)
-        if area >= -1e-6:
-            continue
-        top = max(0, int(np.ceil(min(yi, yj, yk))))
-        bottom = min(height - 1, int(np.floor(max(yi, yj, yk))))
-        left = max(0, int(np.ceil(min(xi, xj, xk))))
-        right = min(width - 1, int(np.floor(max(xi, xj, xk))))
-        inverse = 1.0 / area
-        for y in range(top, bottom + 1):
-            for x in range(left, right + 1):
-                b = ((x - xi) * (yk - yi) - (xk - xi) * (y - yi)) * inverse
-                c = ((xj - xi) * (y - yi) - (x - xi) * (yj - yi)) * inverse
-                a = 1.0 - b - c
-                if a < 0.0 or b < 0.0 or c < 0.0:
-                    continue
-                z = a * points[i, 2] + b * points[j, 2] + c * points[k, 2]
-                if z > depth[y, x]:
-                    depth[y, x] = z
-                    for channel in range(3):
-                        out[y, x, channel] = (
-                            a * colours[i, channel]
-                            + b * colours[j, channel]
-                            + c * colours[k, channel]
-                        )
-
-
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def cover_opening(
-    out: NDArray[np.float32],
-    upper: NDArray[np.float32],
-    lower: NDArray[np.float32],
-    left: int,
-    top: int,
-) -> None:
-    """Adds to `out` [h, w] the share of each pixel that lies between two chains.
-
-    `upper` and `lower` [n, 2] run from left to right; `left`, `top` are the pixel of out[0, 0].
-    Where the lower chain is above the upper one (lips pressed together) nothing is covered.
-    Exact in x (box filter over eight columns per pixel), exact in y.
-    """
-    height, width = out.shape
-    columns = 8
-    share = 1.0 / columns
-    for x in range(width):
-        for sub in range(columns):
-            at = left + x - 0.5 + (sub + 0.5) * share
-            above = _chain_height(upper, at)
-            below = _chain_height(lower, at)
-            if above == OUTSIDE or below == OUTSIDE or below <= above:
-                continue
-            start, end = above - top + 0.5, below - top + 0.5
-            first, last = max(0, int(np.floor(start))), min(height - 1, int(np.floor(end)))
-            for y in range(first, last + 1):
-                out[y, x] += share * (min(end, y + 1.0) - max(start, float(y)))
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
