@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
 
 import cv2
 import numpy as np
@@ -15,16 +14,12 @@ from benchmarks.renderer.commands import motion
 from benchmarks.renderer.measuring import Face, Ruler
 from benchmarks.renderer.responses import RESPONSES
 from streaming_model.portrait import Portrait
+from streaming_model.portrait.matte import FACE_OVAL
 from streaming_model.portrait.pose import angles_of
 from streaming_model.renderer import Renderer
 
 Figures = dict[str, float]
 Floats = NDArray[np.float64]
-
-FACE_OVAL: Final = (
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
-    148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,7 @@ from streaming_model.backdrop import KEEP, Backdrop
 from streaming_model.errors import VivantError
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.portrait import Portrait
+from streaming_model.portrait.matte import FACE_OVAL
 from streaming_model.renderer.eyes import EyeLayer
 from streaming_model.renderer.geometry import FaceGeometry, HeadMotion
 from streaming_model.renderer.head import CELLS, HeadLayer
@@ -54,12 +55,6 @@ USABLE_WITHIN_CM: Final = 0.3
 MOST: Final = 100.0  # of a motion's numbers; what is more is cut, before positions overflow
 PARTS: Final = 4  # of the frame that are looked up one by one: heads are narrower than shoulders
 SEAM_ROWS: Final = 4  # of the texture, in one colour for each opening
-# fmt: off
-FACE_OVAL: Final = (
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
-    148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-)
-# fmt: on
 
 _threads = threading.local()
 
@@ -212,7 +207,7 @@ class Renderer:
         map_grid(map_x, map_y, placed.grid, cell)
         gain[top * cell : bottom * cell, left * cell : right * cell] = 1
         row = len(self._stage.foreground) + SEAM_ROWS / 2
-        for pair in self._pairs:  # what eyes and mouth leave free shows the dark of their edge
+        for pair in self._pairs:  # what the mouth leaves free shows the dark of its edge
             map_opening(map_x, map_y, pixels, pair.upper, pair.lower, SEAM_ROWS / 2, row)
             row += SEAM_ROWS
         map_triangles(
