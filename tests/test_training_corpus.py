@@ -21,8 +21,8 @@ from training.corpus import (
     word_salads,
     written_texts,
 )
+from training.corpus.neural import to_utterance
 from training.dataset import STREAM_FRAMES, frame_labels, make_streams
-from training.neural_voices import to_utterance
 from training.phones import PHONE_INDEX, PHONES, from_flite, from_ipa
 
 

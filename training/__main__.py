@@ -1,10 +1,12 @@
-"""The command `python -m training motion`: makes the speech-to-motion model again."""
+"""The commands `python -m training corpus` and `motion`: make the speech-to-motion model again."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
+from training.corpus.build import CorpusSettings, make_corpus
 from training.motion_run import RunSettings, run
 
 
@@ -12,35 +14,36 @@ def main() -> None:
     """Reads the command line and runs."""
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    corpus = commands.add_parser("corpus", help="make the speech to train on; goes on if stopped")
     motion = commands.add_parser("motion", help="make the speech-to-motion model")
+    for command in (corpus, motion):
+        command.add_argument("--corpus", type=Path, default=Path("build/corpus"))
+        command.add_argument("--scale", type=float, default=1.0, help="share of the whole corpus")
+        command.add_argument("--seed", type=int, default=20)
+        command.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+        command.add_argument(
+            "--extra-styles", type=Path, help="folder of Kokoro NAME.bin files with more speakers"
+        )
     motion.add_argument("--work", type=Path, default=Path("build/motion"))
     motion.add_argument("--output", type=Path, default=Path("streaming_model/weights/motion"))
     motion.add_argument("--max-seconds", type=float, default=2400.0, help="training time")
-    motion.add_argument(
-        "--speech",
-        type=float,
-        nargs=3,
-        default=(4800.0, 1000.0, 2400.0),
-        metavar=("FLITE", "PIPER", "KOKORO"),
-        help="seconds of speech by each engine",
-    )
     motion.add_argument("--streams", type=int, default=600, help="augmented streams of 24 s")
-    motion.add_argument("--seed", type=int, default=20)
-    motion.add_argument(
-        "--extra-styles", type=Path, help="folder of Kokoro NAME.bin files with more speakers"
-    )
     arguments = parser.parse_args()
-    run(
-        RunSettings(
-            work=arguments.work,
-            output=arguments.output,
-            seconds=arguments.max_seconds,
-            speech=tuple(arguments.speech),
-            streams=arguments.streams,
-            seed=arguments.seed,
-            extra_styles=arguments.extra_styles,
-        )
+    settings = CorpusSettings(
+        arguments.corpus, arguments.seed, arguments.scale, arguments.extra_styles
     )
+    make_corpus(settings, jobs=arguments.jobs)
+    if arguments.command == "motion":
+        run(
+            RunSettings(
+                corpus=settings,
+                work=arguments.work,
+                output=arguments.output,
+                seconds=arguments.max_seconds,
+                streams=arguments.streams,
+                seed=arguments.seed,
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, sosfilt
 
 from streaming_model.media import SAMPLE_RATE
-from training.corpus import Utterance
+from training.corpus.utterances import Utterance
 
 Samples = NDArray[np.float32]
 NOISES: Final = ("white", "pink", "brown", "hum", "tones", "clicks")

@@ -18,7 +18,7 @@ from streaming_model.media import SAMPLE_RATE, SAMPLES_PER_MOTION_FRAME
 from streaming_model.motion.style import STYLE_NAMES, Activity
 from training import augment
 from training.coarticulation import draw_style, mouth_motion
-from training.corpus import Utterance
+from training.corpus.utterances import Utterance
 from training.gestures import gesture_motion
 from training.phones import PHONE_INDEX, SILENCE
 

@@ -6,7 +6,7 @@ run can be stopped and taken up again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,15 +20,7 @@ from torch import Tensor
 
 from streaming_model.motion.denoiser import MotionDenoiser
 from streaming_model.motion.pipeline import MotionPipeline
-from training.corpus import (
-    FLITE_TRAINING_VOICES,
-    Utterance,
-    flite_utterances,
-    load_utterances,
-    save_utterances,
-    word_salads,
-    written_texts,
-)
+from training.corpus.build import CorpusSettings, load_corpus
 from training.dataset import Stream, make_streams
 from training.encoder_stage import train_encoder
 from training.export import export_denoiser, export_encoder, round_to_half, write_serving_file
@@ -45,22 +37,20 @@ class RunSettings:
     """What a run is made from.
 
     Attributes:
+        corpus: the speech, made before.
         work: folder for everything on the way.
         output: folder for the weights.
         seconds: training time, without making the corpus.
-        speech: seconds of speech by Flite, Piper and Kokoro.
         streams: number of augmented streams of 24 s.
         seed: of every random choice.
-        extra_styles: folder with more Kokoro speakers, or None.
     """
 
+    corpus: CorpusSettings
     work: Path
     output: Path
     seconds: float
-    speech: tuple[float, float, float]
     streams: int
     seed: int
-    extra_styles: Path | None
 
 
 def run(settings: RunSettings) -> None:
@@ -68,60 +58,13 @@ def run(settings: RunSettings) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(settings.seed)
     settings.work.mkdir(parents=True, exist_ok=True)
-    utterances = make_corpus(settings)
+    utterances = load_corpus(settings.corpus)
     rng = np.random.default_rng(settings.seed)
     streams = list(make_streams(utterances, settings.streams, rng=rng))
     minutes = sum(len(utterance.samples) for utterance in utterances) / 16_000 / 60
     print(f"{len(utterances)} utterances, {minutes:.0f} min of speech, {len(streams)} streams")
     scale = motion_scale(streams)
     train_and_export(settings, streams, scale=scale)
-
-
-def make_corpus(settings: RunSettings) -> list[Utterance]:
-    """Returns the training speech, each engine's part made once and kept in the work folder."""
-    rng = np.random.default_rng(settings.seed)
-    texts = written_texts() + word_salads(400, rng=rng)
-    texts = [texts[index] for index in rng.permutation(len(texts))]
-    makers: dict[str, Callable[[float], Iterator[Utterance]]] = {
-        "flite": lambda seconds: flite_utterances(
-            texts, voices=FLITE_TRAINING_VOICES, seconds=seconds, rng=rng
-        ),
-        "piper": lambda seconds: _piper(texts, seconds, rng=rng),
-        "kokoro": lambda seconds: _kokoro(texts, seconds, settings.extra_styles, rng=rng),
-    }
-    utterances: list[Utterance] = []
-    for (name, maker), seconds in zip(makers.items(), settings.speech, strict=True):
-        if seconds <= 0:
-            continue
-        path = settings.work / f"{name}.npz"
-        if not path.exists():
-            print(f"making {seconds:.0f} s of speech by {name}")
-            save_utterances(path, list(maker(seconds)))
-        utterances += load_utterances(path)
-    return utterances
-
-
-def _piper(
-    texts: Sequence[str], seconds: float, *, rng: np.random.Generator
-) -> Iterator[Utterance]:
-    from server.voice.catalog import open_voice
-    from training.neural_voices import speak
-
-    voice, spoken = open_voice("joe"), 0.0
-    for text in texts:
-        for utterance in speak(voice, text, speed=float(rng.uniform(0.8, 1.3))):
-            spoken += len(utterance.samples) / 16_000
-            yield utterance
-        if spoken > seconds:
-            return
-
-
-def _kokoro(
-    texts: Sequence[str], seconds: float, extra: Path | None, *, rng: np.random.Generator
-) -> Iterator[Utterance]:
-    from training.neural_voices import kokoro_styles, mixed_utterances
-
-    return mixed_utterances(texts, kokoro_styles(extra), seconds=seconds, rng=rng)
 
 
 def motion_scale(streams: Sequence[Stream]) -> Tensor:

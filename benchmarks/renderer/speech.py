@@ -19,9 +19,9 @@ from server.voice.catalog import FAST_VOICE, open_voice
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk
 from streaming_model.motion import load_motion_generator
 from training.coarticulation import SpeakingStyle, lip_gap, mouth_motion
-from training.corpus import Utterance
+from training.corpus.neural import to_utterance
+from training.corpus.utterances import Utterance
 from training.dataset import phone_effort, plain_stream
-from training.neural_voices import to_utterance
 from training.phones import PHONES
 
 TEXT: Final = (

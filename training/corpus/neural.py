@@ -16,7 +16,7 @@ from server.voice.base import SpeechClause
 from server.voice.base import Voice as SpeakingVoice
 from server.voice.kokoro import SPEAKERS, KokoroVoice
 from streaming_model.media import SAMPLE_RATE
-from training.corpus import Utterance
+from training.corpus.utterances import Utterance
 from training.phones import PHONE_INDEX, from_ipa
 
 KOKORO_HELD_OUT: tuple[str, ...] = ("bf_emma", "am_fenrir")
