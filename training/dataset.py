@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from streaming_model.audio.features import stream_features
 from streaming_model.media import SAMPLE_RATE, SAMPLES_PER_MOTION_FRAME
-from streaming_model.motion.style import STYLE_NAMES, Activity
+from streaming_model.motion.style import FIRST_STYLE_NAMES as STYLE_NAMES
+from streaming_model.motion.style import Activity
 from training import augment
 from training.coarticulation import draw_style, mouth_motion
 from training.corpus.utterances import Utterance

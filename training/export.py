@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.audio.features import MEL_BINS, MELS_PER_FRAME
 from streaming_model.motion.denoiser import DenoiserInputs, MotionDenoiser
-from streaming_model.motion.style import STYLE_NAMES
+from streaming_model.motion.style import FIRST_STYLE_NAMES as STYLE_NAMES
 
 _OPSET: Final = 17
 _SMALLEST_HALVED: Final = 64  # numbers; smaller tensors are not worth a Cast node

@@ -15,7 +15,8 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from streaming_model.motion.style import STYLE_NAMES, Activity
+from streaming_model.motion.style import FIRST_STYLE_NAMES as STYLE_NAMES
+from streaming_model.motion.style import Activity
 from streaming_model.motion_space import MOTION_SIZE
 
 

@@ -215,7 +215,7 @@ class MotionGenerator:
             history=np.stack([state.history for state in states]),
             history_known=np.stack([age <= state.given for state in states]).astype(np.float32),
             audio=np.stack([state.audio for state in states]),
-            style=np.stack([state.style.vector() for state in states]),
+            style=np.stack([state.style.vector(self._settings.style_names) for state in states]),
             activity=np.array([int(state.style.activity) for state in states], np.int64),
         )
         noise = np.stack([_noise(state, frames) for state in states])

@@ -15,6 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from streaming_model.errors import ModelFileError
+from streaming_model.motion.style import FIRST_STYLE_NAMES, STYLE_NAMES
 from streaming_model.motion_space import MOTION_SIZE
 
 Floats = NDArray[np.float32]
@@ -30,7 +31,7 @@ class Condition:
         history: [batch, K, 58] network motion already given, oldest first.
         history_known: [batch, K] 1 where there was a frame.
         audio: [batch, K + N + L, audio_size].
-        style: [batch, 4].
+        style: [batch, len(style_names)] in the order of the settings' `style_names`.
         activity: [batch] int64.
     """
 
@@ -43,7 +44,11 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `serving.json` says beside the graphs; see `training.export`."""
+    """What `serving.json` says beside the graphs; see `training.export`.
+
+    `style_names` are the numbers that the network takes as its style; files of older weights
+    name none and know the first four of `STYLE_NAMES`.
+    """
 
     history_frames: int
     most_new_frames: int
@@ -53,6 +58,7 @@ class Settings:
     steps: int
     mean: Floats
     scale: Floats
+    style_names: tuple[str, ...] = FIRST_STYLE_NAMES
 
 
 class MotionNetworks:
@@ -100,6 +106,7 @@ def _read_settings(path: Path) -> Settings:
                 **values,
                 "mean": np.array(values["mean"], np.float32),
                 "scale": np.array(values["scale"], np.float32),
+                "style_names": tuple(values.get("style_names", FIRST_STYLE_NAMES)),
             }
         )
     except FileNotFoundError as error:
@@ -108,6 +115,8 @@ def _read_settings(path: Path) -> Settings:
         raise ModelFileError(f"The motion model's file {path} is damaged: {error}") from error
     if settings.mean.shape != (MOTION_SIZE,) or settings.scale.shape != (MOTION_SIZE,):
         raise ModelFileError(f"The motion model's file {path} is not for {MOTION_SIZE} numbers.")
+    if unknown := sorted(set(settings.style_names) - set(STYLE_NAMES)):
+        raise ModelFileError(f"The motion model's file {path} has an unknown style {unknown[0]!r}.")
     return settings
 
 

@@ -19,7 +19,8 @@ from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.audio.features import MELS_PER_FRAME
 from streaming_model.motion.denoiser import DenoiserInputs, MotionDenoiser
 from streaming_model.motion.sampler import flow_times
-from streaming_model.motion.style import STYLE_NAMES, Activity
+from streaming_model.motion.style import FIRST_STYLE_NAMES as STYLE_NAMES
+from streaming_model.motion.style import Activity
 
 
 class MotionPipeline(DiffusionPipeline):

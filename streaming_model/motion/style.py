@@ -1,22 +1,33 @@
 """How a portrait moves when it speaks: the settings a user turns.
 
-Knows the order of the style vector that the network was trained with.
+Knows the names of the numbers that networks are told, and how settings become those numbers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-STYLE_NAMES: Final = ("jaw", "lips", "head", "brows")
+EMOTIONS: Final = ("happy", "sad", "angry", "surprised", "fearful", "disgusted")
+NEUTRAL: Final = "neutral"
+AUTO: Final = "auto"  # the emotion is inferred from the voice
+FIRST_STYLE_NAMES: Final = ("jaw", "lips", "head", "brows")  # of weights that name none
+# The first four are offsets from 1. The six emotions are weights whose sum is at most 1, and
+# `whisper` is 0..1. `captured` labels training data recorded from people: 0 when serving.
+STYLE_NAMES: Final = (*FIRST_STYLE_NAMES, *EMOTIONS, "whisper", "captured")
+
 # Asked for the ordinary spread of the mouth, the net gives 0.85 of it, as regression does where
 # it is unsure; asked for this much it gives the ordinary spread, with the same closures.
 _REGRESSION: Final = 1.15
 _TRAINED_RANGE: Final = {"jaw": 0.3, "lips": 0.3, "head": 0.7, "brows": 0.7}  # each side of 1
+
+GAZE_RANGE: Final = (30.0, 20.0)  # degrees, sideways and up or down
+GazeTarget = Literal["viewer", "away"] | tuple[float, float]
 
 
 class Activity(IntEnum):
@@ -36,8 +47,15 @@ class MotionStyle:
         expressiveness: brows and cheeks.
         articulation: jaw and lips.
         blink_rate: blinks per minute; 0 for none.
-        gaze: how often and how far the eyes leave the viewer; 0 keeps them on the viewer.
+        gaze: how often and how far the eyes leave their target; 0 keeps them on it.
         activity: whether the sound is the portrait's own voice.
+        emotion: `neutral`, one of `EMOTIONS`, or `auto`, which follows the voice.
+        intensity: of the emotion, 0..1.
+        gaze_target: `viewer`, `away`, or degrees to the picture's right and up.
+        whisper: 0 for a full voice, 1 for a whisper.
+
+    Raises:
+        ValueError: a value is impossible.
     """
 
     head_motion: float = 1.0
@@ -46,24 +64,88 @@ class MotionStyle:
     blink_rate: float = 15.0
     gaze: float = 1.0
     activity: Activity = Activity.SPEAK
+    emotion: str = NEUTRAL
+    intensity: float = 0.6
+    gaze_target: GazeTarget = "viewer"
+    whisper: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("head_motion", "expressiveness", "articulation", "blink_rate", "gaze"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value >= 0):
                 raise ValueError(f"MotionStyle.{name} must be a number of at least 0, got {value}")
+        for name in ("intensity", "whisper"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ValueError(f"MotionStyle.{name} must be a number from 0 to 1, got {value}")
+        if self.emotion not in (NEUTRAL, AUTO, *EMOTIONS):
+            known = ", ".join((NEUTRAL, *EMOTIONS, AUTO))
+            raise ValueError(f"MotionStyle.emotion must be one of {known}, got {self.emotion!r}")
+        _check_target(self.gaze_target)
 
-    def vector(self) -> NDArray[np.float32]:
-        """Returns [4] the network's style input, in the order of `STYLE_NAMES`."""
-        values = {
-            "jaw": self.articulation * _REGRESSION,
-            "lips": self.articulation * _REGRESSION,
-            "head": self.head_motion,
-            "brows": self.expressiveness,
-        }
-        limits = [_TRAINED_RANGE[name] for name in STYLE_NAMES]
-        offsets = np.array([values[name] - 1.0 for name in STYLE_NAMES])
-        vector: NDArray[np.float32] = np.clip(offsets, np.negative(limits), limits).astype(
-            np.float32
+    def emotion_weights(self) -> NDArray[np.float32]:
+        """Returns [6] the weights of `EMOTIONS`; zeros where the voice decides."""
+        weights = np.zeros(len(EMOTIONS), np.float32)
+        if self.emotion in EMOTIONS:
+            weights[EMOTIONS.index(self.emotion)] = self.intensity
+        return weights
+
+    def vector(self, names: Sequence[str] = STYLE_NAMES) -> NDArray[np.float32]:
+        """Returns [len(names)] a network's style input, in the order of its own `names`.
+
+        Raises:
+            ValueError: a name is not one of `STYLE_NAMES`.
+        """
+        return style_vector(
+            names,
+            articulation=self.articulation,
+            head_motion=self.head_motion,
+            expressiveness=self.expressiveness,
+            emotions=self.emotion_weights(),
+            whisper=self.whisper,
         )
-        return vector
+
+
+def style_vector(
+    names: Sequence[str],
+    *,
+    articulation: float,
+    head_motion: float,
+    expressiveness: float,
+    emotions: NDArray[np.float32],
+    whisper: float,
+) -> NDArray[np.float32]:
+    """Returns [len(names)] the network's style input for these numbers; `emotions` is [6].
+
+    Raises:
+        ValueError: a name is not one of `STYLE_NAMES`.
+    """
+    if unknown := sorted(set(names) - set(STYLE_NAMES)):
+        raise ValueError(f"a style has no number named {unknown[0]!r}")
+    scales = {
+        "jaw": articulation * _REGRESSION,
+        "lips": articulation * _REGRESSION,
+        "head": head_motion,
+        "brows": expressiveness,
+    }
+    values = {
+        name: float(np.clip(scale - 1.0, -_TRAINED_RANGE[name], _TRAINED_RANGE[name]))
+        for name, scale in scales.items()
+    }
+    values.update(zip(EMOTIONS, map(float, emotions), strict=True))
+    values.update(whisper=whisper, captured=0.0)
+    return np.array([values[name] for name in names], np.float32)
+
+
+def _check_target(target: GazeTarget) -> None:
+    if target in ("viewer", "away"):
+        return
+    is_point = isinstance(target, tuple) and len(target) == 2
+    if not is_point or not all(
+        isinstance(angle, (int, float)) and abs(angle) <= limit
+        for angle, limit in zip(target, GAZE_RANGE, strict=True)
+    ):
+        raise ValueError(
+            "MotionStyle.gaze_target must be viewer, away or a point within "
+            f"{GAZE_RANGE[0]:g} degrees sideways and {GAZE_RANGE[1]:g} up or down, got {target!r}"
+        )
