@@ -145,10 +145,17 @@ async def info(request: Request) -> dict[str, Any]:
         "default_voice": house.voices.default,
         "default_portrait": house.portraits.default,
         "default_background": house.backgrounds.default.name,
-        "max_sessions": house.sessions.most,
+        "max_sessions": len(house.sessions) + house.sessions.room,
         "sessions": len(house.sessions),
         "ice_servers": _ice(house),
     }
+
+
+@_ROUTES.get("/v1/capacity")
+async def capacity(request: Request) -> dict[str, Any]:
+    """How many more sessions this machine can hold, and why."""
+    sessions = _house(request).sessions
+    return sessions.capacity.describe(len(sessions))
 
 
 @_ROUTES.get("/v1/voices")

@@ -24,9 +24,12 @@ from fastapi import FastAPI
 
 from server.api import House, make_app
 from server.backgrounds import Backgrounds
+from server.capacity import Capacity
 from server.clock import Clock, MonotonicClock
 from server.config import Settings, SettingsError
+from server.cores import usable_cores
 from server.encoder import VideoCodec
+from server.gauge import Gauge, MeteredThread
 from server.inference import AvatarPort, Inference
 from server.line import Engines
 from server.portraits import MakeAvatar, PortraitEntry, Portraits
@@ -43,6 +46,7 @@ _LAST_WORK = 0.3  # seconds for the worker threads to finish what they do
 # Threads and their niceness: speech is made ahead of time and must not take the processor from
 # pictures that are due now; fitting an uploaded picture even less so.
 _WORKERS = {"inference": 0, "pictures": 0, "sound": 0, "speech": 10, "portraits": 15}
+_LIVE = ("inference", "pictures", "sound")  # threads that keep pace with the media clock
 _SWITCH_INTERVAL = 0.001  # seconds a thread may keep Python; the default of 5 ms delays media
 
 
@@ -96,7 +100,7 @@ class Server:
     def __init__(self, settings: Settings, parts: Parts, *, clock: Clock | None = None) -> None:
         self._settings = settings
         self._workers = {
-            name: ThreadPoolExecutor(1, name, _introduce_thread, (name, niceness))
+            name: MeteredThread(name, _introduce_thread, name, niceness)
             for name, niceness in _WORKERS.items()
         }
         self._clock: Clock = clock or MonotonicClock()
@@ -107,12 +111,21 @@ class Server:
             speech_worker=self._workers["speech"],
             clock=self._clock,
         )
+        self._capacity = Capacity(
+            cores=usable_cores(), share=settings.core_share, cap=settings.max_sessions
+        )
+        self._gauge = Gauge(
+            workers={name: self._workers[name] for name in _LIVE},
+            capacity=self._capacity,
+            clock=self._clock,
+        )
         self._is_warm = False
         self.has_ended = False
         self._is_over = asyncio.Event()
         self.house = House(
             sessions=Sessions(
-                most=settings.max_sessions,
+                capacity=self._capacity,
+                measure=self._gauge.sample,
                 idle_seconds=settings.idle_timeout,
                 clock=self._clock,
             ),
@@ -137,15 +150,19 @@ class Server:
         self.app = make_app(self.house, page=_page_folder(), lifespan=self._lifespan)
 
     async def warm_up(self) -> None:
-        """Makes the default portrait and voice ready.
+        """Makes the default portrait and voice ready, and measures what a session costs.
 
         Raises:
             VivantError: the picture, the model or the voice cannot be used.
         """
-        await self.house.portraits.avatar(self.house.portraits.default)
+        portraits, options = self.house.portraits, self.house.options
+        avatar = await portraits.avatar(portraits.default, self.house.backgrounds.default)
         voice = await self.house.voices.open(self.house.voices.default)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._workers["speech"], voice.warm_up)
+        await self._gauge.rehearse(
+            avatar, self._engines.inference, codec=options.codecs[0], bitrate=options.bitrate
+        )
         self._is_warm = True
 
     def end(self) -> None:

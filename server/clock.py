@@ -35,3 +35,8 @@ class MonotonicClock:
     async def sleep_until(self, instant: int) -> None:
         """Returns once `now()` is at least `instant`; yields to the loop at least once."""
         await asyncio.sleep(max(0, instant - self.now()) / NANOSECONDS_PER_SECOND)
+
+
+def thread_time() -> int:
+    """Returns the processor time that the calling thread has used, in nanoseconds."""
+    return time.thread_time_ns()

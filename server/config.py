@@ -46,6 +46,14 @@ def _seconds(value: Any) -> float:  # noqa: ANN401
     return number
 
 
+def _share(value: Any) -> float:  # noqa: ANN401
+    """a share from 0.1 to 1"""
+    number = float(str(value))
+    if isinstance(value, bool) or not 0.1 <= number <= 1:
+        raise ValueError
+    return number
+
+
 def _choice(*options: str) -> Callable[[Any], str]:
     def convert(value: Any) -> str:  # noqa: ANN401
         if value not in options:
@@ -107,7 +115,10 @@ class Settings:
     steps: int | None = _setting(None, _steps, "sampler steps; the model's own if not given")
     chunk_frames: int = _setting(2, _whole(1, 5), "motion frames made per call of the sampler")
     lookahead_frames: int = _setting(2, _whole(0, 4), "motion frames of speech heard ahead")
-    max_sessions: int = _setting(4, _whole(1, 1000), "sessions at once; more are turned away")
+    max_sessions: int | None = _setting(
+        None, _whole(1, 1000), "sessions at once; as many as the machine holds if not given"
+    )
+    core_share: float = _setting(0.8, _share, "share of the processor cores for sessions")
     idle_timeout: float = _setting(30.0, _seconds, "seconds after which unused sessions end")
     ice_servers: tuple[str, ...] = _setting((), _texts, "STUN and TURN servers")
     ice_username: str | None = _setting(None, _text, "user name for the TURN servers")

@@ -143,6 +143,11 @@ class Session:
         return is_heard or not self.line.queue.is_empty
 
     @property
+    def is_watched(self) -> bool:
+        """Whether pictures are made for somebody."""
+        return len(self._audience) > 0
+
+    @property
     def is_closing(self) -> bool:
         """Whether it has ended or is about to."""
         return self._closing.is_set()

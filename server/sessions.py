@@ -1,4 +1,4 @@
-"""The sessions of a server: admitted up to a limit, ended when nobody uses them.
+"""The sessions of a server: admitted while there is room, ended when nobody uses them.
 
 Each runs as a task of the server's TaskGroup. It knows nothing of HTTP.
 """
@@ -9,6 +9,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 
+from server.capacity import Capacity
 from server.clock import Clock
 from server.protocol import CloseReason, ProtocolError
 from server.session import Session
@@ -21,11 +22,20 @@ class Sessions:
     """The registry.
 
     Attributes:
-        most: how many sessions may live at once.
+        capacity: decides how many sessions may live at once.
     """
 
-    def __init__(self, *, most: int, idle_seconds: float, clock: Clock) -> None:
-        self.most = most
+    def __init__(
+        self,
+        *,
+        capacity: Capacity,
+        measure: Callable[[int], None],
+        idle_seconds: float,
+        clock: Clock,
+    ) -> None:
+        """Takes what it needs; `measure` is told every second how many sessions are watched."""
+        self.capacity = capacity
+        self._measure = measure
         self._idle = int(idle_seconds * _SECOND)
         self._clock = clock
         self._sessions: dict[str, Session] = {}
@@ -34,11 +44,16 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
+    @property
+    def room(self) -> int:
+        """How many more may open now."""
+        return self.capacity.verdict(len(self)).room
+
     async def run(self, is_over: asyncio.Event) -> None:
         """Keeps sessions alive until `is_over`, then ends them all with reason `shutdown`."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            watch = group.create_task(self._end_idle(), name="idle watch")
+            watch = group.create_task(self._watch(), name="watch")
             await is_over.wait()
             watch.cancel()
             for session in self._sessions.values():
@@ -64,8 +79,8 @@ class Sessions:
         Raises:
             ProtocolError: `capacity`.
         """
-        if len(self) >= self.most:
-            raise ProtocolError("capacity", f"All {self.most} sessions are in use; try again soon.")
+        if self.room <= 0:
+            raise ProtocolError("capacity", f"All {len(self)} sessions are in use; try again soon.")
 
     def find(self, session_id: str) -> Session:
         """Returns a living session.
@@ -92,8 +107,10 @@ class Sessions:
         finally:
             del self._sessions[session.id]
 
-    async def _end_idle(self) -> None:
+    async def _watch(self) -> None:
+        """Once a second measures, and ends what nobody uses."""
         while True:
+            self._measure(sum(session.is_watched for session in self._sessions.values()))
             await self._clock.sleep_until(self._clock.now() + _SECOND)
             for session in self._sessions.values():
                 is_due = self._clock.now() - session.last_used > self._idle

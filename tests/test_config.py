@@ -63,6 +63,8 @@ def test_lists_are_separated_by_commas_on_the_command_line() -> None:
         ("--codec", "av1"),
         ("--host", ""),
         ("--max-sessions", "0"),
+        ("--core-share", "1.1"),
+        ("--core-share", "most"),
         ("--idle-timeout", "nan"),
         ("--ice-servers", "example.org"),
     ],

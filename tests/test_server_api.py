@@ -84,6 +84,17 @@ async def test_the_server_describes_itself(client: httpx.AsyncClient) -> None:
     assert (await client.get("/openapi.json")).json()["info"]["title"] == "Vivant"
 
 
+async def test_room_is_told_with_its_reasons(client: httpx.AsyncClient) -> None:
+    server: Server = client.server  # type: ignore[attr-defined]
+    await server.warm_up()
+    await open_session(client)
+    capacity = (await client.get("/v1/capacity")).json()
+    assert (capacity["sessions"], capacity["max_sessions"]) == (1, 2)
+    assert capacity["room"] in (0, 1)
+    assert capacity["limit"] in {"max_sessions", "cores", *capacity["session_cost"]}
+    assert capacity["session_cost"]["inference"] > 0
+
+
 async def test_voices_are_listed_with_their_default(client: httpx.AsyncClient) -> None:
     voices = (await client.get("/v1/voices")).json()
     assert [(voice["name"], voice["default"]) for voice in voices] == [

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from server.backgrounds import Backgrounds
+from server.capacity import Capacity
 from server.encoder import VideoCodec
 from server.inference import Inference
 from server.line import Engines
@@ -67,7 +68,12 @@ class House:
 @asynccontextmanager
 async def house(folder: Path) -> AsyncIterator[House]:
     clock = VirtualClock()
-    sessions = Sessions(most=2, idle_seconds=30, clock=clock)
+    sessions = Sessions(
+        capacity=Capacity(cores=2, share=0.8, cap=2),
+        measure=lambda _: None,
+        idle_seconds=30,
+        clock=clock,
+    )
     is_over = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(sessions.run(is_over))

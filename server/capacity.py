@@ -1,0 +1,120 @@
+"""How many sessions this machine can hold, from what sessions are seen to cost.
+
+Pure arithmetic on shares of a processor core, by thread: the threads of the live path each run
+on one core at a time, and together on all of them. It reads no clock and opens no session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+Load: TypeAlias = Mapping[str, float]  # cores in use, by thread: 0.16 is 16 % of one core
+
+LOOP = "loop"  # the event loop's thread: signalling, pacing, packets
+ALL = "cores"  # all threads together, as the reason for a limit
+CAP = "max_sessions"  # the operator's own limit, as the reason for one
+_LOOP_SHARE = 0.25  # of the other threads' cost, until a viewer shows better; measured 0.21
+_LEARNING = 0.1  # of each second's cost that enters the smoothed one
+_FOLLOWING = 0.3  # of each second's load
+_ROUNDING = 1e-6  # of a session
+_MOST = 1000  # sessions, where nothing else limits them
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What admission decides.
+
+    Attributes:
+        room: how many more sessions may open.
+        limit: what limits them: a thread, `cores` or `max_sessions`.
+    """
+
+    room: int
+    limit: str
+
+
+class Capacity:
+    """The forecast.
+
+    Attributes:
+        cores: cores that the process may use.
+        share: the part of them, and of each thread's core, that sessions may take.
+        cap: the operator's limit, or None.
+        cost: what one watched session takes, by thread; empty until it was measured.
+        load: what all sessions take now, by thread.
+    """
+
+    def __init__(self, *, cores: float, share: float, cap: int | None) -> None:
+        self.cores, self.share, self.cap = cores, share, cap
+        self.cost: dict[str, float] = {}
+        self.load: dict[str, float] = {}
+        self._has_seen_viewers = False
+
+    def rehearsed(self, cost: Load) -> None:
+        """Takes what a session without viewers was measured to cost before the first one came."""
+        self.cost = dict(cost)
+        self.cost[LOOP] = _LOOP_SHARE * sum(cost.values())
+
+    def observe(self, load: Load, *, watched: int) -> None:
+        """Takes the load of the last second, in which that many sessions were watched.
+
+        Sessions that nobody watches are hardly any work, so those watched are charged for all.
+        """
+        for thread, share in load.items():
+            self.load[thread] = _toward(self.load.get(thread, 0.0), share, _FOLLOWING)
+            if watched:
+                cost = share / watched
+                self.cost[thread] = _toward(self.cost.get(thread, cost), cost, _LEARNING)
+
+    def verdict(self, sessions: int) -> Verdict:
+        """Returns how many more may open beside `sessions` that are open.
+
+        Sessions open now are forecast as watched, whether they are or not yet. The first
+        session is always let in: a machine too slow for it shows fewer pictures.
+        """
+        room, limit = self._measured(sessions)
+        if sessions == 0:
+            room = max(room, 1)
+        if self.cap is not None and self.cap - sessions <= room:
+            return Verdict(max(0, self.cap - sessions), CAP)
+        return Verdict(room, limit)
+
+    def describe(self, sessions: int) -> dict[str, Any]:
+        """Returns what `GET /v1/capacity` tells of `sessions` open ones."""
+        verdict = self.verdict(sessions)
+        return {
+            "sessions": sessions,
+            "room": verdict.room,
+            "limit": verdict.limit,
+            "max_sessions": self.cap,
+            "cores": round(self.cores, 2),
+            "core_share": self.share,
+            "session_cost": {thread: round(cost, 4) for thread, cost in self.cost.items()},
+            "load": {thread: round(share, 4) for thread, share in self.load.items()},
+        }
+
+    def _measured(self, sessions: int) -> tuple[int, str]:
+        spare = {
+            thread: (self.share - self._taken(thread, sessions), cost)
+            for thread, cost in self.cost.items()
+        }
+        taken = sum(self._taken(thread, sessions) for thread in self.cost)
+        spare[ALL] = (self.share * self.cores - taken, sum(self.cost.values()))
+        rooms = {
+            name: max(0, int(left / cost + _ROUNDING))
+            for name, (left, cost) in spare.items()
+            if cost > 0
+        }
+        if not rooms:
+            return _MOST, CAP
+        limit = min(rooms, key=lambda name: rooms[name])
+        return min(rooms[limit], _MOST), limit
+
+    def _taken(self, thread: str, sessions: int) -> float:
+        return max(self.load.get(thread, 0.0), sessions * self.cost[thread])
+
+
+def _toward(value: float, target: float, weight: float) -> float:
+    return value + weight * (target - value)

@@ -1,0 +1,162 @@
+"""Measures what sessions cost in processor time, at the start and while they run.
+
+It reads the processor time of the live path's threads and tells `capacity`. Threads that
+work ahead of time at a lower priority (voices, fitting) give way to the others and do not count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+
+from server.capacity import LOOP, Capacity
+from server.clock import Clock, thread_time
+from server.encoder import SoundEncoder, VideoCodec, VideoEncoder
+from server.inference import AvatarPort, Inference
+from server.pacing import TICK
+from server.timeline import PACKET
+from streaming_model.media import (
+    MOTION_FPS,
+    SAMPLES_PER_MOTION_FRAME,
+    AudioChunk,
+)
+
+ParametersT = ParamSpec("ParametersT")
+ResultT = TypeVar("ResultT")
+
+_WARM_UP = 10  # blocks of 40 ms that are not counted: caches fill, encoders open
+_REHEARSAL = 35  # blocks that are
+_LOUDNESS = 0.1  # of the noise that is spoken
+
+
+class MeteredThread(ThreadPoolExecutor):
+    """An executor of one thread that knows how long it has computed.
+
+    Attributes:
+        spent: processor time of all its work so far, in nanoseconds.
+    """
+
+    def __init__(self, name: str, initializer: Callable[..., None], *arguments: object) -> None:
+        super().__init__(1, name, initializer, arguments)
+        self.spent = 0
+
+    def submit(
+        self,
+        fn: Callable[ParametersT, ResultT],
+        /,
+        *args: ParametersT.args,
+        **kwargs: ParametersT.kwargs,
+    ) -> Future[ResultT]:
+        """Does the work later, and adds what it took."""
+
+        def timed() -> ResultT:
+            began = thread_time()
+            try:
+                return fn(*args, **kwargs)
+            finally:
+                self.spent += thread_time() - began
+
+        return super().submit(timed)
+
+
+class Gauge:
+    """The processor time of the live path's threads, second by second."""
+
+    def __init__(
+        self, *, workers: Mapping[str, MeteredThread], capacity: Capacity, clock: Clock
+    ) -> None:
+        """Takes the threads whose work keeps pace with the media clock."""
+        self._workers = workers
+        self._capacity = capacity
+        self._clock = clock
+        self._last: tuple[int, dict[str, int]] | None = None
+
+    def sample(self, watched: int) -> None:
+        """Tells the capacity what was used since the last call; runs on the event loop.
+
+        Args:
+            watched: how many sessions somebody watches.
+        """
+        now = self._clock.now()
+        spent = {**self._spent(), LOOP: thread_time()}
+        if self._last is not None and now > self._last[0]:
+            before, since = self._last[1], now - self._last[0]
+            load = {thread: (spent[thread] - before[thread]) / since for thread in spent}
+            self._capacity.observe(load, watched=watched)
+        self._last = (now, spent)
+
+    async def rehearse(
+        self, avatar: AvatarPort, inference: Inference, *, codec: VideoCodec, bitrate: int
+    ) -> None:
+        """Runs a second and a half of a session that nobody sees, and notes what it costs."""
+        show = _Show(avatar, inference, self._workers, codec=codec, bitrate=bitrate)
+        for _ in range(_WARM_UP):
+            await show.block()
+        before = self._spent()
+        for _ in range(_REHEARSAL):
+            await show.block()
+        seconds = _REHEARSAL / MOTION_FPS
+        self._capacity.rehearsed(
+            {
+                thread: (spent - before[thread]) / (seconds * 1_000_000_000)
+                for thread, spent in self._spent().items()
+            }
+        )
+
+    def _spent(self) -> dict[str, int]:
+        return {name: worker.spent for name, worker in self._workers.items()}
+
+
+class _Show:
+    """A session's work without its clock: noise in, packets out."""
+
+    def __init__(
+        self,
+        avatar: AvatarPort,
+        inference: Inference,
+        workers: Mapping[str, MeteredThread],
+        *,
+        codec: VideoCodec,
+        bitrate: int,
+    ) -> None:
+        self._avatar, self._inference, self._workers = avatar, inference, workers
+        self._state = avatar.start()
+        self._motion = self._state.motion
+        self._video = VideoEncoder(
+            codec,
+            size=avatar.size,
+            fps=avatar.fps,
+            bitrate=bitrate,
+            is_packed=avatar.backdrop.is_transparent,
+        )
+        self._audio = SoundEncoder()
+        self._noise = np.random.default_rng(0)
+        self._position = 0
+
+    async def block(self) -> None:
+        """Does what 40 ms of a session take."""
+        noise = self._noise.standard_normal(SAMPLES_PER_MOTION_FRAME).astype(np.float32)
+        speech = AudioChunk(self._position, _LOUDNESS * noise, 0)
+        self._motion, chunks = await self._inference.step(self._avatar.motion, self._motion, speech)
+        for chunk in chunks:
+            self._state, frames = await self._inference.draw(self._avatar, self._state, chunk)
+            for frame in frames:
+                await self._encode(frame.image, frame.start)
+        loop = asyncio.get_running_loop()
+        packet = np.resize(speech.samples, PACKET)
+        for start in range(self._position, self._position + SAMPLES_PER_MOTION_FRAME, TICK):
+            await loop.run_in_executor(self._workers["sound"], self._audio.encode, packet, start)
+        self._position += SAMPLES_PER_MOTION_FRAME
+
+    async def _encode(
+        self, image: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], start: int
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(
+            self._workers["pictures"],
+            lambda: self._video.encode(image, start, is_keyframe=start == 0),
+        )
