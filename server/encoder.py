@@ -49,6 +49,8 @@ class VideoEncoder:
 
     Attributes:
         is_packed: whether it takes RGBA pictures and makes them twice as high.
+        bitrate: bits a second; may be set at any time, up to what it was opened with. It takes
+            effect with the next picture, without a complete one (docs/decisions/0007).
     """
 
     def __init__(
@@ -56,9 +58,14 @@ class VideoEncoder:
     ) -> None:
         self.codec = codec
         self.is_packed = is_packed
+        self.bitrate = self._most = bitrate
         opened = _open_vp8 if codec is VideoCodec.VP8 else _open_h264
         height = 2 * size if is_packed else size
         self._context = opened(width=size, height=height, fps=fps, bitrate=bitrate)
+        # At its full rate: x264 keeps to a changed one only if it began as CBR.
+        self._context.open()
+        self._last_pts: int | None = None
+        self._budget_time = 0  # 90 kHz, as the encoder is told
 
     def encode(
         self, image: NDArray[np.uint8], media_time: int, *, is_keyframe: bool
@@ -71,7 +78,7 @@ class VideoEncoder:
             image = pack(image)
         planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-        frame.pts = video_pts(media_time)
+        frame.pts = self._paced(video_pts(media_time))
         frame.time_base = VIDEO_TIME_BASE
         frame.pict_type = PictureType.I if is_keyframe else PictureType.NONE
         packets = self._context.encode(frame)
@@ -81,6 +88,22 @@ class VideoEncoder:
         packet.pts = packet.dts = video_pts(media_time)
         packet.time_base = VIDEO_TIME_BASE
         return packet
+
+    def _paced(self, pts: int) -> int:
+        """Sets the encoder to `bitrate`; returns the time stamp it is to be told.
+
+        x264 follows its context's bit rate between pictures. FFmpeg's libvpx does not, but
+        budgets each picture by the time since the last one: told that less time has passed, it
+        spends less.
+        """
+        bitrate = min(self.bitrate, self._most)
+        if self.codec is VideoCodec.H264:
+            self._context.bit_rate = bitrate
+            return pts
+        if self._last_pts is not None:
+            self._budget_time += max(1, (pts - self._last_pts) * bitrate // self._most)
+        self._last_pts = pts
+        return self._budget_time
 
 
 class SoundEncoder:

@@ -320,6 +320,8 @@ class Session:
         peer = Peer(
             codecs=self._options.codecs,
             ice_servers=self._options.ice_servers,
+            bitrate=self._options.bitrate,
+            clock=self._clock,
             want_keyframe=self._audience.want_keyframe,
         )
         answer = await peer.accept(offer, instant_of=self.line.report_instant, ntp=self._ntp)

@@ -72,6 +72,10 @@ class PictureTrack(PacketTrack):
         self._want_keyframe = want_keyframe
         self._waits_for_keyframe = True
 
+    def begin_anew(self) -> None:
+        """Waits for a complete picture: the packets come from another encoder from now on."""
+        self._waits_for_keyframe = True
+
     def offer(self, packet: av.Packet[Any]) -> None:
         """Queues a packet unless it builds on a picture that this viewer never got."""
         if self._waits_for_keyframe and not packet.is_keyframe:

@@ -27,8 +27,11 @@ from aiortc import (
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
+from server.bandwidth import Bandwidth, Rung
 from server.channel import Channel, Overflow
+from server.clock import Clock
 from server.encoder import VIDEO_CLOCK, VideoCodec
+from server.feedback import listen_to_receiver
 from server.ingest import SOUND_RATE
 from server.protocol import ProtocolError
 from server.sender_reports import NtpClock, tie_to_media_clock
@@ -67,6 +70,8 @@ class Peer:
 
     Attributes:
         codec: the video codec agreed on.
+        bandwidth: what its connection carries.
+        rung: which encoding of the pictures it gets.
         messages: JSON texts that arrived on the data channel `events`.
         microphone: the viewer's audio track, or None.
         events_open: set once the data channel can carry events.
@@ -78,8 +83,11 @@ class Peer:
         *,
         codecs: Sequence[VideoCodec],
         ice_servers: Sequence[IceServer],
-        want_keyframe: Callable[[VideoCodec], None],
+        bitrate: int,
+        clock: Clock,
+        want_keyframe: Callable[[Peer], None],
     ) -> None:
+        """Takes what it needs; `bitrate` is the most its video may use, in bits a second."""
         servers = [
             RTCIceServer(urls=server.urls, username=server.username, credential=server.credential)
             for server in ice_servers
@@ -91,7 +99,10 @@ class Peer:
         self._preferred = list(codecs)
         self._want_keyframe = want_keyframe
         self._events: RTCDataChannel | None = None
+        self._clock = clock
         self.codec = codecs[0]
+        self.bandwidth = Bandwidth(most=bitrate)
+        self.rung = Rung.HIGH
         self.sound = SoundTrack()
         self.picture = PictureTrack(self._ask_for_keyframe)
         self.messages: Channel[str] = Channel(64, Overflow.REFUSE)
@@ -176,8 +187,12 @@ class Peer:
         self.codec = _agreed_codec(connection.getTransceivers(), self.codec)
         for rate, sender in senders.items():
             tie_to_media_clock(sender, instant_of=_in_rate(instant_of, rate), ntp=ntp)
-        hooked: Any = senders[VIDEO_CLOCK]
-        hooked._send_keyframe = self._ask_for_keyframe
+        listen_to_receiver(
+            senders[VIDEO_CLOCK],
+            on_picture_lost=self._ask_for_keyframe,
+            on_estimate=self._note_estimate,
+            on_loss=self._note_loss,
+        )
         return connection.localDescription.sdp
 
     def _listen(self) -> None:
@@ -209,7 +224,15 @@ class Peer:
             self.microphone = track
 
     def _ask_for_keyframe(self) -> None:
-        self._want_keyframe(self.codec)
+        self._want_keyframe(self)
+
+    def _note_estimate(self, estimate: int) -> None:
+        sent, now = self.picture.bytes_sent, self._clock.now()
+        self.bandwidth.note_estimate(estimate, sent=sent, now=now)
+
+    def _note_loss(self, fraction: float) -> None:
+        sent, now = self.picture.bytes_sent, self._clock.now()
+        self.bandwidth.note_loss(fraction, sent=sent, now=now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,42 @@ def test_the_bit_rate_is_kept(codec: VideoCodec) -> None:
     assert size * 8 / 4 < 1.3 * 400_000
 
 
+@pytest.mark.parametrize("codec", list(VideoCodec))
+def test_the_bit_rate_follows_down_and_up_without_a_complete_picture(codec: VideoCodec) -> None:
+    encoder = VideoEncoder(codec, size=SIZE, fps=25, bitrate=800_000)
+    encoder.bitrate = 400_000  # before the first picture, as a viewer who came late has it
+    noise = np.random.default_rng(0)
+    spent = {}
+    index = 0
+    for wanted in (400_000, 150_000, 800_000, 300_000):
+        encoder.bitrate = wanted
+        size = 0
+        for turn in range(125):
+            image = picture(index)
+            image[::2, ::2] += noise.integers(0, 30, image[::2, ::2].shape, np.uint8)
+            packet = encoder.encode(image, 640 * index, is_keyframe=False)
+            assert packet.pts == 3600 * index
+            assert packet.is_keyframe == (index == 0)
+            size += packet.size if turn >= 75 else 0  # the last two seconds of five
+            index += 1
+        spent[wanted] = size * 8 / 2
+    for wanted, got in spent.items():
+        assert 0.6 * wanted < got < 1.3 * wanted, spent
+
+
+@pytest.mark.parametrize("codec", list(VideoCodec))
+def test_more_than_it_was_opened_with_is_not_spent(codec: VideoCodec) -> None:
+    encoder = VideoEncoder(codec, size=SIZE, fps=25, bitrate=400_000)
+    encoder.bitrate = 4_000_000
+    noise = np.random.default_rng(0)
+    size = 0
+    for index in range(100):
+        image = picture(index)
+        image[::2, ::2] += noise.integers(0, 30, image[::2, ::2].shape, np.uint8)
+        size += encoder.encode(image, 640 * index, is_keyframe=False).size if index >= 50 else 0
+    assert size * 8 / 2 < 1.3 * 400_000
+
+
 def cut_out(index: int) -> NDArray[np.uint8]:
     """A coloured disc that moves on nothing, straight RGBA, with an edge two pixels wide."""
     rows, columns = np.mgrid[:SIZE, :SIZE]

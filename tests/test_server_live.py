@@ -15,12 +15,20 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RTCP_PSFB_FIR,
+    RTCP_PSFB_PLI,
+    RtcpPsfbPacket,
+    pack_remb_fci,
+)
 from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.viewer import Received, Viewer, VoiceTrack
 from server.app import Server
 from server.config import Settings
+from server.webrtc import Peer
 from tests.live_fakes import fake_parts
 from tests.test_vad import vowel
 
@@ -336,12 +344,25 @@ async def test_two_viewers_of_a_session_see_the_same(live: LiveServer) -> None:
         assert max(bar(image) for _, _, image in viewer.received.pictures) > 0.5
 
 
+def only_peer(live: LiveServer, session_id: str) -> Peer:
+    (peer,) = live.server.house.sessions.find(session_id)._peers
+    return peer
+
+
+def video_receiver(viewer: Viewer) -> tuple[Any, int]:
+    """Returns the viewer's receiver of pictures and the number of its source."""
+    (receiver,) = [
+        item.receiver for item in viewer.connection.getTransceivers() if item.kind == "video"
+    ]
+    (source,) = receiver.getSynchronizationSources()
+    return receiver, source.source
+
+
 async def test_a_lost_picture_is_asked_for_and_comes_complete(live: LiveServer) -> None:
     session_id = await live.session()
     viewer = await live.viewer(session_id)
     await viewer.until(lambda got: len(got.pictures) > 20)
-    session = live.server.house.sessions.find(session_id)
-    (peer,) = session._peers
+    peer = only_peer(live, session_id)
     keyframes: list[int] = []
     offer = peer.picture.offer
 
@@ -350,13 +371,85 @@ async def test_a_lost_picture_is_asked_for_and_comes_complete(live: LiveServer) 
         offer(packet)  # type: ignore[arg-type]
 
     peer.picture.offer = spy  # type: ignore[method-assign]
-    (receiver,) = [
-        item.receiver for item in viewer.connection.getTransceivers() if item.kind == "video"
-    ]
-    (source,) = receiver.getSynchronizationSources()
-    await receiver._send_rtcp_pli(source.source)
+    receiver, source = video_receiver(viewer)
+    await receiver._send_rtcp_pli(source)
     await viewer.until(lambda _: sum(keyframes), seconds=2)
     assert sum(keyframes) == 1
+
+
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+@pytest.mark.parametrize("request_format", [RTCP_PSFB_PLI, RTCP_PSFB_FIR])
+async def test_a_complete_picture_comes_with_the_next_frame(
+    live: LiveServer, codec: str, request_format: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session_id = await live.session()
+    viewer = await live.viewer(session_id, codec=codec)
+    await viewer.until(lambda got: len(got.pictures) > 10)
+    peer = only_peer(live, session_id)
+    seen: list[str] = []
+    offer, want_keyframe = peer.picture.offer, peer._want_keyframe
+
+    def note_picture(packet: Any) -> None:  # noqa: ANN401
+        seen.append("complete" if packet.is_keyframe else "difference")
+        offer(packet)
+
+    def note_request(who: Peer) -> None:
+        seen.append("request")
+        want_keyframe(who)
+
+    monkeypatch.setattr(peer.picture, "offer", note_picture)
+    monkeypatch.setattr(peer, "_want_keyframe", note_request)
+    receiver, source = video_receiver(viewer)
+    await receiver._send_rtcp(
+        RtcpPsfbPacket(
+            fmt=request_format, ssrc=receiver._RTCRtpReceiver__rtcp_ssrc, media_ssrc=source
+        )
+    )
+    await viewer.until(lambda _: "complete" in seen, seconds=2)
+    between = seen[seen.index("request") : seen.index("complete")]
+    assert len(between) <= 2  # the request, and at most the picture that was being encoded
+
+
+async def test_the_bit_rate_follows_what_the_receiver_estimates(live: LiveServer) -> None:
+    session_id = await live.session()
+    viewer = await live.viewer(session_id)
+    peer = only_peer(live, session_id)
+    receiver, source = video_receiver(viewer)
+
+    async def estimate(rate: int) -> None:
+        await receiver._send_rtcp(
+            RtcpPsfbPacket(
+                fmt=RTCP_PSFB_APP,
+                ssrc=receiver._RTCRtpReceiver__rtcp_ssrc,
+                media_ssrc=0,
+                fci=pack_remb_fci(rate, [source]),
+            )
+        )
+
+    assert peer.bandwidth.rate == 1_500_000
+    peer.picture.bytes_sent += 10**6  # as if a lively picture had just been sent
+    await estimate(500_000)
+    await viewer.until(lambda _: peer.bandwidth.rate < 500_000, seconds=2)
+    assert peer.bandwidth.rate == pytest.approx(0.95 * 420_000, rel=0.01)
+    (encoding,) = live.server.house.sessions.find(session_id)._audience._encodings.values()
+    await viewer.until(
+        lambda _: encoding.encoder and encoding.encoder.bitrate == peer.bandwidth.rate, seconds=1
+    )
+    await estimate(5_000_000)
+    await viewer.until(lambda _: peer.bandwidth.rate == 1_500_000, seconds=2)
+
+
+async def test_a_microphone_does_not_wait_in_a_jitter_buffer(live: LiveServer) -> None:
+    session_id = await live.session()
+    microphone = VoiceTrack(after(0.0, vowel(0.5)))
+    await live.viewer(session_id, microphone=microphone)
+    (sound,) = [
+        item
+        for item in only_peer(live, session_id)._connection.getTransceivers()
+        if item.kind == "audio"
+    ]
+    receiver: Any = sound.receiver
+    assert receiver._RTCRtpReceiver__jitter_buffer._prefetch == 1
 
 
 @pytest.mark.parametrize(

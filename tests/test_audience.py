@@ -1,0 +1,204 @@
+"""Many viewers, few encoders."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import server.audience
+from server.audience import Audience
+from server.bandwidth import Bandwidth, Rung
+from server.encoder import VideoCodec, VideoEncoder
+from tests.virtual_time import InlineExecutor
+
+SIZE = 64
+FRAME = 640  # samples
+MOST = 400_000
+
+
+class Inbox:
+    """A track that keeps what it is offered."""
+
+    def __init__(self) -> None:
+        self.packets: list[Any] = []
+        self.begun_anew = 0
+
+    def offer(self, packet: object) -> None:
+        self.packets.append(packet)
+
+    def begin_anew(self) -> None:
+        self.begun_anew += 1
+
+
+@dataclass(eq=False)
+class Watcher:
+    """The parts of a peer that an audience touches."""
+
+    codec: VideoCodec
+    rung: Rung = Rung.HIGH
+    bandwidth: Bandwidth = field(default_factory=lambda: Bandwidth(most=MOST))
+    picture: Inbox = field(default_factory=Inbox)
+    sound: Inbox = field(default_factory=Inbox)
+
+
+class CountingEncoder(VideoEncoder):
+    """Counts how many there are, what each encodes and at what rate."""
+
+    made: list[CountingEncoder]
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401
+        super().__init__(*arguments, **named)
+        self.rates: list[int] = []
+        self.made.append(self)
+
+    def encode(self, image: NDArray[np.uint8], media_time: int, *, is_keyframe: bool) -> Any:  # noqa: ANN401
+        self.rates.append(self.bitrate)
+        return super().encode(image, media_time, is_keyframe=is_keyframe)
+
+
+@pytest.fixture
+def encoders(monkeypatch: pytest.MonkeyPatch) -> list[CountingEncoder]:
+    CountingEncoder.made = []
+    monkeypatch.setattr(server.audience, "VideoEncoder", CountingEncoder)
+    return CountingEncoder.made
+
+
+def audience(worker: Executor | None = None, *, size: int = SIZE) -> Audience:
+    inline = InlineExecutor()
+    return Audience(
+        size=size, fps=25, bitrate=MOST, picture_worker=worker or inline, sound_worker=inline
+    )
+
+
+def seat(house: Audience, codec: VideoCodec) -> Watcher:
+    watcher = Watcher(codec)
+    house.add(watcher)  # type: ignore[arg-type]
+    return watcher
+
+
+async def show(house: Audience, first: int, count: int) -> None:
+    for index in range(first, first + count):
+        image = np.full((SIZE, SIZE, 3), index % 200, np.uint8)
+        await house.show(image, FRAME * index)
+
+
+async def test_a_picture_is_encoded_once_per_codec(encoders: list[CountingEncoder]) -> None:
+    house = audience()
+    watchers = [seat(house, codec) for codec in VideoCodec for _ in range(3)]
+    await show(house, 0, 10)
+    assert sorted(encoder.codec.value for encoder in encoders) == ["H264", "VP8"]
+    assert [len(encoder.rates) for encoder in encoders] == [10, 10]
+    for watcher in watchers:
+        alike = [other for other in watchers if other.codec is watcher.codec]
+        assert all(other.picture.packets == watcher.picture.packets for other in alike)
+
+
+async def test_sound_is_encoded_once_for_everyone() -> None:
+    house = audience()
+    watchers = [seat(house, codec) for codec in VideoCodec for _ in range(2)]
+    await house.play(np.zeros(960, np.float32), 0)
+    assert len({id(watcher.sound.packets[0]) for watcher in watchers}) == 1
+
+
+async def test_all_of_a_rung_get_what_the_weakest_of_it_carries(
+    encoders: list[CountingEncoder],
+) -> None:
+    house = audience()
+    seat(house, VideoCodec.VP8)
+    weak = seat(house, VideoCodec.VP8)
+    await show(house, 0, 2)
+    weak.bandwidth.note_loss(0.4, sent=0, now=10**9)
+    await show(house, 2, 2)
+    (encoder,) = encoders
+    assert encoder.rates == [MOST, MOST, weak.bandwidth.rate, weak.bandwidth.rate]
+    assert weak.bandwidth.rate == pytest.approx(0.8 * MOST, abs=2)
+
+
+async def test_a_bad_connection_spoils_nobodys_picture(encoders: list[CountingEncoder]) -> None:
+    house = audience()
+    strong, weak = seat(house, VideoCodec.VP8), seat(house, VideoCodec.VP8)
+    await show(house, 0, 10)
+    weak.bandwidth.note_estimate(150_000, sent=0, now=0)
+    await show(house, 10, 10)
+    high, low = encoders
+    assert high.rates == 20 * [MOST]
+    assert low.rates == 10 * [weak.bandwidth.rate]
+    assert weak.picture.begun_anew == 1
+    assert strong.picture.begun_anew == 0
+    assert weak.picture.packets[10].is_keyframe
+    assert not any(packet.is_keyframe for packet in strong.picture.packets[1:])
+    weak.bandwidth.note_estimate(2_000_000, sent=0, now=0)
+    await show(house, 20, 10)
+    assert len(low.rates) == 10
+    assert weak.picture.packets[20] is strong.picture.packets[20]
+    assert weak.picture.packets[20].is_keyframe
+
+
+@pytest.mark.parametrize("codec", list(VideoCodec))
+async def test_the_next_picture_is_complete_when_one_was_lost(codec: VideoCodec) -> None:
+    house = audience()
+    watcher = seat(house, codec)
+    await show(house, 0, 10)
+    house.want_keyframe(watcher)  # type: ignore[arg-type]
+    await show(house, 10, 3)
+    complete = [index for index, packet in enumerate(watcher.picture.packets) if packet.is_keyframe]
+    assert complete == [0, 10]
+
+
+async def test_encoding_holds_up_neither_the_event_loop_nor_the_sound() -> None:
+    """Pictures of 1024 x 1024 noise, as fast as they can be made."""
+    size, turns, sounds = 1024, [], []
+    with ThreadPoolExecutor(1) as pictures, ThreadPoolExecutor(1) as sound:
+        house = Audience(
+            size=size, fps=25, bitrate=4_000_000, picture_worker=pictures, sound_worker=sound
+        )
+        seat(house, VideoCodec.H264)
+        images = np.random.default_rng(0).integers(0, 255, (4, size, size, 3), np.uint8)
+        is_over = asyncio.Event()
+
+        async def keep_time() -> None:
+            while not is_over.is_set():
+                began = time.perf_counter()
+                await asyncio.sleep(0.001)
+                turns.append(time.perf_counter() - began)
+
+        async def speak() -> None:
+            index = 0
+            while not is_over.is_set():
+                began = time.perf_counter()
+                await house.play(np.zeros(960, np.float32), 320 * index)
+                sounds.append(time.perf_counter() - began)
+                await asyncio.sleep(0.005)
+                index += 1
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keep_time())
+            group.create_task(speak())
+            began = time.perf_counter()
+            for index in range(12):
+                await house.show(images[index % 4], FRAME * index)
+            encoding = (time.perf_counter() - began) / 12
+            is_over.set()
+    # Ratios, since the machine is shared: a loop that waited for pictures would be as slow.
+    assert np.median(turns) < 0.25 * encoding
+    assert np.median(sounds) < 0.5 * encoding
+
+
+async def test_an_encoder_goes_with_its_last_viewer(encoders: list[CountingEncoder]) -> None:
+    house = audience()
+    first, second = seat(house, VideoCodec.VP8), seat(house, VideoCodec.VP8)
+    await show(house, 0, 2)
+    house.remove(first)  # type: ignore[arg-type]
+    await show(house, 2, 1)
+    house.remove(second)  # type: ignore[arg-type]
+    await show(house, 3, 1)
+    seat(house, VideoCodec.VP8)
+    await show(house, 4, 1)
+    assert [len(encoder.rates) for encoder in encoders] == [3, 1]
