@@ -159,6 +159,7 @@ def test_exports_equal_the_networks(tmp_path: Path) -> None:
             "audio": torch.randn(3, 10 + new + look, 16),
             "style": torch.randn(3, 4),
             "activity": torch.zeros(3, dtype=torch.int64),
+            "guidance": torch.full((3,), 0.4),
         }
         served = session.run(None, {name: value.numpy() for name, value in inputs.items()})[0]
         reference = ServedDenoiser(denoiser)(*inputs.values()).numpy()

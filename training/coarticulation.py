@@ -149,6 +149,17 @@ def mouth_motion(
     return _to_arkit(values, closure=closure, bite=bite, style=style)
 
 
+def mouth_contacts(
+    phones: NDArray[np.int64], bounds: NDArray[np.int64], *, frames: int
+) -> NDArray[np.float32]:
+    """Returns [frames, 2] where the lips meet and where the lower lip meets the teeth, 0..1."""
+    times = (np.arange(frames) + 0.5) * SAMPLES_PER_MOTION_FRAME / SAMPLE_RATE
+    names, edges = [PHONES[phone] for phone in phones], bounds / SAMPLE_RATE
+    kinds = (_BILABIALS, _LABIODENTALS)
+    contacts = [_contact(names, edges, times, members=members) for members in kinds]
+    return np.stack(contacts, axis=1).astype(np.float32)
+
+
 def _split_diphthongs(
     phones: NDArray[np.int64], edges: NDArray[np.float64], effort: NDArray[np.float64]
 ) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:

@@ -20,14 +20,13 @@ from torch import Tensor, nn
 from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.audio.features import MEL_BINS, MELS_PER_FRAME
 from streaming_model.motion.denoiser import DenoiserInputs, MotionDenoiser
-from streaming_model.motion.style import FIRST_STYLE_NAMES as STYLE_NAMES
 
 _OPSET: Final = 17
 _SMALLEST_HALVED: Final = 64  # numbers; smaller tensors are not worth a Cast node
 
 
 class ServedDenoiser(nn.Module):
-    """The denoiser as serving calls it: clean history and no guidance."""
+    """The denoiser as serving calls it: with a clean history."""
 
     def __init__(self, denoiser: MotionDenoiser) -> None:
         super().__init__()
@@ -43,11 +42,12 @@ class ServedDenoiser(nn.Module):
         audio: Tensor,
         style: Tensor,
         activity: Tensor,
+        guidance: Tensor,
     ) -> Tensor:
         """Returns x0; the arguments are those of `MotionDenoiser`."""
         none = torch.zeros_like(t)
         inputs = DenoiserInputs(
-            history, history_known, audio, style, activity, none, step_size, none
+            history, history_known, audio, style, activity, none, step_size, guidance
         )
         x0: Tensor = self.denoiser(x_t, t, inputs)
         return x0
@@ -84,8 +84,9 @@ def export_denoiser(denoiser: MotionDenoiser, path: Path) -> None:
         "history": torch.zeros(2, history, size),
         "history_known": torch.ones(2, history),
         "audio": torch.zeros(2, history + 4, audio_size),
-        "style": torch.zeros(2, len(STYLE_NAMES)),
+        "style": torch.zeros(2, len(denoiser.config["style_names"])),
         "activity": torch.zeros(2, dtype=torch.int64),
+        "guidance": torch.zeros(2),
     }
     dynamic = {name: {0: "batch"} for name in (*example, "x0")}
     dynamic["x_t"][1], dynamic["x0"][1], dynamic["audio"][1] = "new", "new", "window"
@@ -157,6 +158,7 @@ def write_serving_file(
         "audio_size": config["audio_size"],
         "encoder_state_size": encoder.state_size,
         "steps": steps,
+        "style_names": list(config["style_names"]),
         "mean": list(config["mean"]),
         "scale": list(config["scale"]),
     }

@@ -15,8 +15,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from streaming_model.motion.style import FIRST_STYLE_NAMES as STYLE_NAMES
-from streaming_model.motion.style import Activity
+from streaming_model.motion.style import FIRST_STYLE_NAMES, Activity
 from streaming_model.motion_space import MOTION_SIZE
 
 
@@ -28,7 +27,7 @@ class DenoiserInputs:
         history: [batch, K, motion] normalised motion already given, oldest first.
         history_known: [batch, K] 1 where there was a frame, 0 before the stream began.
         audio: [batch, K + N + L, audio_size] encoder features.
-        style: [batch, 4] in the order of `STYLE_NAMES`.
+        style: [batch, styles] in the order of the configuration's `style_names`.
         activity: [batch] int64 values of `Activity`.
         history_noise: [batch] standard deviation of the noise on the history; 0 when serving.
         step_size: [batch] length of the sampler's step, 0 for an infinitesimal one.
@@ -98,8 +97,9 @@ class Block(nn.Module):
 class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Predicts clean motion x0 from noisy motion at flow time t (1 is pure noise).
 
-    `mean` and `scale` in the configuration map network motion to the motion space:
-    motion = mean + scale * x. A scale of 0 marks a coefficient the model leaves alone.
+    `mean` and `scale` in the configuration map network motion to the motion space and the
+    contacts after it: motion = mean + scale * x. A scale of 0 marks a coefficient the model
+    leaves alone.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
@@ -113,6 +113,7 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         history_frames: int = 10,
         most_new_frames: int = 5,
         most_lookahead_frames: int = 8,
+        style_names: tuple[str, ...] = FIRST_STYLE_NAMES,
         mean: tuple[float, ...] = (0.0,) * MOTION_SIZE,
         scale: tuple[float, ...] = (1.0,) * MOTION_SIZE,
     ) -> None:
@@ -126,7 +127,7 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.kind = nn.Parameter(torch.randn(3, width) * 0.02)  # history, new, lookahead
         self.start = nn.Parameter(torch.randn(width) * 0.02)
         self.sink = nn.Parameter(torch.randn(width) * 0.02)
-        self.style_in = nn.Linear(len(STYLE_NAMES), width)
+        self.style_in = nn.Linear(len(style_names), width)
         self.activity = nn.Embedding(len(Activity), width)
         self.time = ScalarEmbedding(width)
         self.step_size = ScalarEmbedding(width)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from streaming_model.audio.features import FeatureState, frame_features, start_features
 from streaming_model.errors import AudioError
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk, MotionChunk
+from streaming_model.motion.contacts import press_lips
 from streaming_model.motion.life import LifeState, limit_pose, live, start_life
 from streaming_model.motion.lips import hold_lips
 from streaming_model.motion.networks import DEFAULT_FOLDER, Condition, MotionNetworks
@@ -45,7 +46,7 @@ class MotionState:
         encoded: frames encoded.
         audio: [K + encoded - given, audio_size] features of the history and after.
         given: frames of motion given.
-        history: [K, 58] the last frames given, in network units.
+        history: [K, size] the last frames given, in network units.
         smoothing: state of the head's low-pass.
         speaking: envelope of the mouth's activity.
         life: state of blinks and gaze.
@@ -133,7 +134,7 @@ class MotionGenerator:
             encoded=0,
             audio=np.zeros((settings.history_frames, settings.audio_size), np.float32),
             given=0,
-            history=np.zeros((settings.history_frames, MOTION_SIZE), np.float32),
+            history=np.zeros((settings.history_frames, len(settings.scale)), np.float32),
             smoothing=start_smoothing(),
             speaking=np.float32(0),
             life=start_life(seed, chosen),
@@ -218,7 +219,8 @@ class MotionGenerator:
             style=np.stack([state.style.vector(self._settings.style_names) for state in states]),
             activity=np.array([int(state.style.activity) for state in states], np.int64),
         )
-        noise = np.stack([_noise(state, frames) for state in states])
+        size = len(self._settings.scale)
+        noise = np.stack([_noise(state, frames, size) for state in states])
         x = sample(
             noise,
             lambda x_t, t, step_size: self._networks.denoise(x_t, t, step_size, condition),
@@ -230,7 +232,10 @@ class MotionGenerator:
     def _give(self, state: MotionState, x: NDArray[np.float32]) -> tuple[MotionState, MotionChunk]:
         """Returns the state after giving network frames `x`, and the chunk they become."""
         assert state.origin is not None
-        motion = self._settings.mean + self._settings.scale * x
+        given = self._settings.mean + self._settings.scale * x
+        motion, contacts = given[:, :MOTION_SIZE], given[:, MOTION_SIZE:]
+        if contacts.shape[1]:
+            motion = press_lips(motion, contacts)
         smoothing, motion = smooth(state.smoothing, motion)
         speaking, motion = hold_lips(state.speaking, motion)
         life, lively = live(state.life, motion, seed=state.seed, style=state.style)
@@ -240,16 +245,16 @@ class MotionGenerator:
             motion=limit_pose(lively),
             utterance=_utterances(state.marks, starts),
         )
-        given = state.given + len(x)
+        count = state.given + len(x)
         moved = replace(
             state,
             audio=state.audio[len(x) :],
-            given=given,
+            given=count,
             history=np.concatenate([state.history, x])[len(x) :],
             smoothing=smoothing,
             speaking=speaking,
             life=life,
-            marks=_needed(state.marks, given * SAMPLES_PER_MOTION_FRAME),
+            marks=_needed(state.marks, count * SAMPLES_PER_MOTION_FRAME),
         )
         return moved, chunk
 
@@ -294,13 +299,10 @@ def _receive(state: MotionState, chunk: AudioChunk) -> MotionState:
     )
 
 
-def _noise(state: MotionState, frames: int) -> NDArray[np.float32]:
-    """Returns [frames, 58] noise that depends on the seed and on each frame's index alone."""
+def _noise(state: MotionState, frames: int, size: int) -> NDArray[np.float32]:
+    """Returns [frames, size] noise that depends on the seed and on each frame's index alone."""
     return np.stack(
-        [
-            normals(state.seed, Purpose.SAMPLER, state.given + index, MOTION_SIZE)
-            for index in range(frames)
-        ]
+        [normals(state.seed, Purpose.SAMPLER, state.given + index, size) for index in range(frames)]
     )
 
 

@@ -15,6 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from streaming_model.errors import ModelFileError
+from streaming_model.motion.contacts import NETWORK_SIZE
 from streaming_model.motion.style import FIRST_STYLE_NAMES, STYLE_NAMES
 from streaming_model.motion_space import MOTION_SIZE
 
@@ -28,7 +29,7 @@ class Condition:
     """What the denoiser is told besides the noisy frames; K history, N new, L lookahead.
 
     Attributes:
-        history: [batch, K, 58] network motion already given, oldest first.
+        history: [batch, K, size] network motion already given, oldest first.
         history_known: [batch, K] 1 where there was a frame.
         audio: [batch, K + N + L, audio_size].
         style: [batch, len(style_names)] in the order of the settings' `style_names`.
@@ -59,6 +60,7 @@ class Settings:
     mean: Floats
     scale: Floats
     style_names: tuple[str, ...] = FIRST_STYLE_NAMES
+    guidance: float = 0.0
 
 
 class MotionNetworks:
@@ -66,15 +68,19 @@ class MotionNetworks:
 
     Args:
         folder: holds `encoder.onnx`, `denoiser.onnx` and `serving.json`.
+        guidance: scale of the guidance to imitate; the model's own default if None.
 
     Raises:
         ModelFileError: a file is missing or damaged.
     """
 
-    def __init__(self, folder: Path = DEFAULT_FOLDER) -> None:
+    def __init__(self, folder: Path = DEFAULT_FOLDER, *, guidance: float | None = None) -> None:
         self.settings = _read_settings(folder / "serving.json")
+        self.guidance = self.settings.guidance if guidance is None else guidance
         self._encoder = _open_graph(folder / "encoder.onnx")
         self._denoiser = _open_graph(folder / "denoiser.onnx")
+        # Older weights know no guidance.
+        self._inputs = {each.name for each in self._denoiser.get_inputs()}
 
     def encode(self, mel: Floats, state: Floats) -> tuple[Floats, Floats]:
         """Maps [batch, 4, 80] and [batch, state] to [batch, audio_size] and the next state."""
@@ -82,7 +88,7 @@ class MotionNetworks:
         return features[:, 0], next_state
 
     def denoise(self, x_t: Floats, t: float, step_size: float, condition: Condition) -> Floats:
-        """Maps [batch, N, 58] noisy frames at flow time `t` to clean ones."""
+        """Maps [batch, N, size] noisy frames at flow time `t` to clean ones."""
         batch = len(x_t)
         inputs = {
             "x_t": x_t,
@@ -93,7 +99,9 @@ class MotionNetworks:
             "audio": condition.audio,
             "style": condition.style,
             "activity": condition.activity,
+            "guidance": np.full(batch, self.guidance, np.float32),
         }
+        inputs = {name: values for name, values in inputs.items() if name in self._inputs}
         x0: Floats = self._denoiser.run(None, inputs)[0]
         return x0
 
@@ -113,8 +121,12 @@ def _read_settings(path: Path) -> Settings:
         raise ModelFileError(f"The motion model's file {path} is missing.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ModelFileError(f"The motion model's file {path} is damaged: {error}") from error
-    if settings.mean.shape != (MOTION_SIZE,) or settings.scale.shape != (MOTION_SIZE,):
-        raise ModelFileError(f"The motion model's file {path} is not for {MOTION_SIZE} numbers.")
+    sizes = {values.shape for values in (settings.mean, settings.scale)}
+    if sizes not in ({(MOTION_SIZE,)}, {(NETWORK_SIZE,)}):
+        raise ModelFileError(
+            f"The motion model's file {path} is for {len(settings.scale)} numbers, "
+            f"not {MOTION_SIZE} or {NETWORK_SIZE}."
+        )
     if unknown := sorted(set(settings.style_names) - set(STYLE_NAMES)):
         raise ModelFileError(f"The motion model's file {path} has an unknown style {unknown[0]!r}.")
     return settings

@@ -19,8 +19,8 @@ from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.audio.features import MELS_PER_FRAME
 from streaming_model.motion.denoiser import DenoiserInputs, MotionDenoiser
 from streaming_model.motion.sampler import flow_times
-from streaming_model.motion.style import FIRST_STYLE_NAMES as STYLE_NAMES
 from streaming_model.motion.style import Activity
+from streaming_model.motion_space import MOTION_SIZE
 
 
 class MotionPipeline(DiffusionPipeline):
@@ -55,6 +55,7 @@ class MotionPipeline(DiffusionPipeline):
         chunk_frames: int = 2,
         lookahead_frames: int = 2,
         style: Tensor | None = None,
+        guidance: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Generates motion for whole recordings.
@@ -64,11 +65,12 @@ class MotionPipeline(DiffusionPipeline):
             steps: sampler steps.
             chunk_frames: new frames per call of the sampler.
             lookahead_frames: frames of audio heard ahead; silence follows the end.
-            style: [batch, 4] in the order of `STYLE_NAMES`; zeros if None.
+            style: [batch, styles] in the order of the denoiser's `style_names`; zeros if None.
+            guidance: scale of the guidance that the student imitates; 0 for none.
             generator: source of the noise.
 
         Returns:
-            [batch, frames, 58] motion, without the seeded life layer.
+            [batch, frames, 58] motion, without contacts and the seeded life layer.
         """
         batch, frames = len(mel), mel.shape[1] // MELS_PER_FRAME
         history_frames = self.denoiser.config["history_frames"]
@@ -77,7 +79,8 @@ class MotionPipeline(DiffusionPipeline):
         audio = self.encoder.encode(torch.cat([mel, silence], dim=1))
         audio = torch.cat([audio.new_zeros(batch, history_frames, audio.shape[2]), audio], dim=1)
         motion = mel.new_zeros(batch, history_frames, self.denoiser.config["motion_size"])
-        style = mel.new_zeros(batch, len(STYLE_NAMES)) if style is None else style
+        styles = len(self.denoiser.config["style_names"])
+        style = mel.new_zeros(batch, styles) if style is None else style
         for start in range(0, frames, chunk_frames):
             window = history_frames + chunk_frames + lookahead_frames
             known = torch.arange(history_frames) >= history_frames - start
@@ -89,13 +92,14 @@ class MotionPipeline(DiffusionPipeline):
                 activity=torch.full((batch,), int(Activity.SPEAK)),
                 history_noise=mel.new_zeros(batch),
                 step_size=mel.new_zeros(batch),
-                guidance=mel.new_zeros(batch),
+                guidance=mel.new_full((batch,), guidance),
             )
             shape = (batch, chunk_frames, motion.shape[2])
             noise = torch.randn(shape, generator=generator)
             motion = torch.cat([motion, self.denoise(noise, inputs, steps=steps)], dim=1)
         scale, mean = (mel.new_tensor(self.denoiser.config[name]) for name in ("scale", "mean"))
-        return mean + scale * motion[:, history_frames : history_frames + frames]
+        given = mean + scale * motion[:, history_frames : history_frames + frames]
+        return given[:, :, :MOTION_SIZE]
 
     def denoise(self, noise: Tensor, inputs: DenoiserInputs, *, steps: int) -> Tensor:
         """Returns [batch, N, motion] clean frames by `steps` of the scheduler.
