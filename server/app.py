@@ -36,7 +36,7 @@ from server.portraits import MakeAvatar, PortraitEntry, Portraits
 from server.session import Session, SessionOptions
 from server.sessions import Sessions
 from server.voice.base import Voice
-from server.voices import VoiceEntry, Voices
+from server.voices import RemoteThreads, VoiceEntry, Voices
 from server.webrtc import IceServer
 from streaming_model.backdrop import Backdrop
 
@@ -47,6 +47,7 @@ _LAST_WORK = 0.3  # seconds for the worker threads to finish what they do
 # pictures that are due now; fitting an uploaded picture even less so.
 _WORKERS = {"inference": 0, "pictures": 0, "sound": 0, "speech": 10, "portraits": 15}
 _LIVE = ("inference", "pictures", "sound")  # threads that keep pace with the media clock
+_REMOTE_VOICES = 16  # threads that wait for speech servers; they compute nothing
 _SWITCH_INTERVAL = 0.001  # seconds a thread may keep Python; the default of 5 ms delays media
 
 
@@ -103,12 +104,12 @@ class Server:
             name: MeteredThread(name, _introduce_thread, name, niceness)
             for name, niceness in _WORKERS.items()
         }
+        self._remote_voices = RemoteThreads(_REMOTE_VOICES, "remote voice")
         self._clock: Clock = clock or MonotonicClock()
         self._engines = Engines(
             inference=Inference(self._workers["inference"]),
             picture_worker=self._workers["pictures"],
             sound_worker=self._workers["sound"],
-            speech_worker=self._workers["speech"],
             clock=self._clock,
         )
         self._capacity = Capacity(
@@ -142,6 +143,7 @@ class Server:
                 default=parts.default_voice,
                 open_voice=parts.open_voice,
                 worker=self._workers["speech"],
+                remote_worker=self._remote_voices,
             ),
             options=_options(settings),
             make_session=self._make_session,
@@ -180,8 +182,8 @@ class Server:
         loop = asyncio.get_running_loop()
         idle = [loop.run_in_executor(worker, int) for worker in self._workers.values()]
         _done, busy = await asyncio.wait(idle, timeout=_LAST_WORK)
-        self.has_ended = not busy
-        for worker in self._workers.values():
+        self.has_ended = not busy and self._remote_voices.waiting == 0
+        for worker in (*self._workers.values(), self._remote_voices):
             worker.shutdown(wait=False, cancel_futures=True)
 
     def _make_session(

@@ -49,7 +49,6 @@ class Engines:
     inference: Inference
     picture_worker: Executor
     sound_worker: Executor
-    speech_worker: Executor
     clock: Clock
 
 

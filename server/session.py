@@ -123,7 +123,7 @@ class Session:
             queue=self.line.queue,
             open_voice=voices.open,
             publish=self.events.publish,
-            worker=engines.speech_worker,
+            worker_for=voices.worker_for,
             clock=self._clock,
         )
         self._pcm_worker = engines.sound_worker

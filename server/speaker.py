@@ -1,7 +1,8 @@
 """Turns requested text into queued speech, clause by clause, on a thread of its own.
 
 One utterance after the other; never more than thirty seconds ahead of what is heard. A voice
-that fails costs its utterance and a warning, never the session.
+that fails or hangs costs its utterance and a warning, never the session; an interruption does
+not wait for it.
 """
 
 from __future__ import annotations
@@ -29,8 +30,12 @@ ResultT = TypeVar("ResultT")
 
 MOST_AHEAD = 30 * SAMPLE_RATE  # samples of speech made before they are heard
 _LOOK_AGAIN = 100_000_000  # ns between looks at whether there is room
+_PATIENCE = 20_000_000_000  # ns that a voice may take for a clause
 _MOST_REQUESTS = 100
 _MOST_NAMED = 5  # unpronounceable pieces quoted in a warning
+
+
+_TOO_LONG = f"The voice took longer than {_PATIENCE // 10**9} s; the rest is not spoken."
 
 
 class UnpronounceableError(VivantError):
@@ -64,13 +69,14 @@ class Speaker:
         queue: SpeechQueue,
         open_voice: Callable[[str], Awaitable[Voice]],
         publish: Callable[[list[ServerEvent]], None],
-        worker: Executor,
+        worker_for: Callable[[str], Executor],
         clock: Clock,
     ) -> None:
+        """Takes what it needs; `worker_for` a voice's name is where that voice may block."""
         self._queue = queue
         self._open_voice = open_voice
         self._publish = publish
-        self._worker = worker
+        self._worker_for = worker_for
         self._clock = clock
         self._requests: Channel[SpeakRequest] = Channel(_MOST_REQUESTS, Overflow.REFUSE)
 
@@ -94,32 +100,55 @@ class Speaker:
                 self._queue.complete(request.number)
 
     async def _speak(self, request: SpeakRequest) -> None:
-        voice = await self._guarded(self._open_voice(request.voice))
+        number = request.number
+        voice = await self._guarded(number, self._open_voice(request.voice))
         if voice is None:
             return
         clauses = _told(voice.speak(request.text), request.text)
         loop = asyncio.get_running_loop()
-        while self._queue.holds(request.number):
-            work = loop.run_in_executor(self._worker, _next_clause, clauses)
-            clause = await self._guarded(work)
+        worker = self._worker_for(request.voice)
+        while self._queue.holds(number):
+            work = loop.run_in_executor(worker, _next_clause, clauses)
+            clause = await self._guarded(number, work)
             if clause is None:
                 return
             self._warn_of(clause.skipped)
             text = clause.text if len(clause.audio) else None
-            self._queue.append(request.number, clause.audio, text)
-            await self._wait_for_room(request.number)
+            self._queue.append(number, clause.audio, text)
+            await self._wait_for_room(number)
 
-    async def _guarded(self, work: Awaitable[ResultT]) -> ResultT | None:
-        """Awaits what a voice does; whatever it raises becomes a warning and None."""
-        (outcome,) = await asyncio.gather(work, return_exceptions=True)
-        if not isinstance(outcome, BaseException):
-            return outcome
-        if isinstance(outcome, VivantError):
-            self._publish([Warned(outcome.code, str(outcome))])
+    async def _guarded(self, number: int, work: Awaitable[ResultT]) -> ResultT | None:
+        """Awaits what a voice does for an utterance; None when nothing comes of it.
+
+        Whatever it raises becomes a warning, and so does a clause that takes too long. When
+        the utterance is dropped meanwhile, the voice is left to itself.
+        """
+        async with asyncio.TaskGroup() as group:
+            outcome = group.create_task(_outcome(work))
+            watch = group.create_task(self._watch(number))
+            await asyncio.wait([outcome, watch], return_when=asyncio.FIRST_COMPLETED)
+            is_done = outcome.done()
+            for task in (outcome, watch):
+                task.cancel()
+        if not is_done:
+            if self._queue.holds(number):
+                self._publish([Warned("voice_failed", _TOO_LONG)])
+            return None
+        result = outcome.result()
+        if not isinstance(result, BaseException):
+            return result
+        if isinstance(result, VivantError):
+            self._publish([Warned(result.code, str(result))])
         else:
-            _LOG.error("the voice failed", exc_info=outcome)
+            _LOG.error("the voice failed", exc_info=result)
             self._publish([Warned("voice_failed", "The voice failed; the rest is not spoken.")])
         return None
+
+    async def _watch(self, number: int) -> None:
+        """Returns once the utterance is dropped, or patience is over."""
+        deadline = self._clock.now() + _PATIENCE
+        while self._queue.holds(number) and self._clock.now() < deadline:
+            await self._clock.sleep_until(self._clock.now() + _LOOK_AGAIN)
 
     def _warn_of(self, skipped: tuple[str, ...]) -> None:
         if skipped:
@@ -130,6 +159,11 @@ class Speaker:
     async def _wait_for_room(self, number: int) -> None:
         while self._queue.samples > MOST_AHEAD and self._queue.holds(number):
             await self._clock.sleep_until(self._clock.now() + _LOOK_AGAIN)
+
+
+async def _outcome(work: Awaitable[ResultT]) -> ResultT | BaseException:
+    (outcome,) = await asyncio.gather(work, return_exceptions=True)
+    return outcome
 
 
 def _told(clauses: Iterator[SpeechClause], text: str) -> Iterator[SpeechClause]:

@@ -6,12 +6,18 @@ It knows no engine: listing and opening are given to it.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
-from typing import Protocol
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import ParamSpec, Protocol, TypeVar
 
 from server.protocol import ProtocolError
 from server.voice.base import Voice
+
+ParametersT = ParamSpec("ParametersT")
+ResultT = TypeVar("ResultT")
+
+_REMOTE = "openai:"  # how names of voices on a speech server begin
 
 
 class VoiceEntry(Protocol):
@@ -38,6 +44,36 @@ class VoiceEntry(Protocol):
         ...
 
 
+class RemoteThreads(ThreadPoolExecutor):
+    """Threads that wait for speech servers.
+
+    Attributes:
+        waiting: how many calls have not ended; the process must not wait for them to exit.
+    """
+
+    def __init__(self, most: int, name: str) -> None:
+        super().__init__(most, name)
+        self.waiting = 0
+        self._lock = threading.Lock()
+
+    def submit(
+        self,
+        fn: Callable[ParametersT, ResultT],
+        /,
+        *args: ParametersT.args,
+        **kwargs: ParametersT.kwargs,
+    ) -> Future[ResultT]:
+        """Makes a call on a thread, and counts it until it ends."""
+        self._count(1)
+        future = super().submit(fn, *args, **kwargs)
+        future.add_done_callback(lambda _: self._count(-1))
+        return future
+
+    def _count(self, step: int) -> None:
+        with self._lock:
+            self.waiting += step
+
+
 class Voices:
     """The catalogue, and the voices opened so far.
 
@@ -53,11 +89,23 @@ class Voices:
         default: str,
         open_voice: Callable[[str], Voice],
         worker: Executor,
+        remote_worker: Executor,
     ) -> None:
+        """Takes what it needs.
+
+        Args:
+            entries: every voice on offer.
+            default: name of the default voice.
+            open_voice: loads a voice; blocks.
+            worker: where voices compute: one thread, so that they do not crowd out pictures.
+            remote_worker: where voices wait for a speech server: several threads, so that one
+                server that hangs makes no other session mute.
+        """
         self.entries = tuple(entries)
         self.default = default
         self._open_voice = open_voice
         self._worker = worker
+        self._remote_worker = remote_worker
         self._opened: dict[str, Voice] = {}
 
     def check(self, name: str | None) -> str:
@@ -70,9 +118,13 @@ class Voices:
             return self.default
         is_listed = name == self.default or any(entry.name == name for entry in self.entries)
         # A remote speech server knows more voices than it tells.
-        if not is_listed and not name.startswith("openai:"):
+        if not is_listed and not name.startswith(_REMOTE):
             raise ProtocolError("unknown_voice", f"There is no voice named {name[:60]!r}.")
         return name
+
+    def worker_for(self, name: str) -> Executor:
+        """Returns where the voice of that name is to speak."""
+        return self._remote_worker if name.startswith(_REMOTE) else self._worker
 
     async def open(self, name: str) -> Voice:
         """Returns the voice, loading it on the worker the first time.
@@ -82,5 +134,7 @@ class Voices:
         """
         if name not in self._opened:
             loop = asyncio.get_running_loop()
-            self._opened[name] = await loop.run_in_executor(self._worker, self._open_voice, name)
+            self._opened[name] = await loop.run_in_executor(
+                self.worker_for(name), self._open_voice, name
+            )
         return self._opened[name]

@@ -104,7 +104,7 @@ async def running(*, draw_cost: float = 0.0) -> AsyncIterator[Rig]:
         seed=0,
         chunk_frames=2,
         lookahead_frames=2,
-        engines=Engines(inference, worker, worker, worker, clock),
+        engines=Engines(inference, worker, worker, clock),
         audience=audience,
         on_audible=lambda found, start: marks.extend((start, mark) for mark in found),
     )

@@ -41,7 +41,11 @@ class House:
         worker = InlineExecutor()
         inference = Inference(worker)
         voices = Voices(
-            entries=[FakeEntry("hum")], default="hum", open_voice=open_fake_voice, worker=worker
+            entries=[FakeEntry("hum")],
+            default="hum",
+            open_voice=open_fake_voice,
+            worker=worker,
+            remote_worker=worker,
         )
         return Session(
             session_id=session_id,
@@ -50,7 +54,7 @@ class House:
             voice="hum",
             seed=0,
             options=SessionOptions(25, 64, 100_000, (VideoCodec.VP8,), (), 2, 2),
-            engines=Engines(inference, worker, worker, worker, self.clock),
+            engines=Engines(inference, worker, worker, self.clock),
             portraits=Portraits(
                 [],
                 default="fake",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +34,16 @@ class EndlessVoice(FakeVoice):
             self.clauses += 1
             samples = np.zeros(240_000, np.float32)
             yield SpeechClause(text, 0, len(text), 24_000, samples, (), ())
+
+
+class HangingExecutor(Executor):
+    """Never does anything, as a thread that waits for a server that hangs."""
+
+    def submit(self, fn: object, /, *args: object, **kwargs: object) -> Future[Any]:
+        del fn, args, kwargs
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
+        return future
 
 
 @dataclass
@@ -62,13 +74,15 @@ async def running() -> AsyncIterator[Rig]:
             raise RuntimeError("a corrupt file")
         if name == "nobody":
             raise VivantError("There is no such voice.")
+        if name == "never loads":
+            await asyncio.get_running_loop().create_future()
         return endless if name == "endless" else FakeVoice(name)
 
     speaker = Speaker(
         queue=queue,
         open_voice=open_voice,
         publish=events.extend,
-        worker=InlineExecutor(),
+        worker_for=lambda name: HangingExecutor() if name == "hangs" else InlineExecutor(),
         clock=clock,
     )
     async with asyncio.TaskGroup() as group:
@@ -130,6 +144,33 @@ async def test_a_bad_voice_costs_its_text_and_a_warning(text: str, voice: str, c
         assert [warning.code for warning in warnings] == [code]
         assert "on fire" not in warnings[0].message  # nobody's internals
         assert 2 in rig.hear(1)
+
+
+@pytest.mark.parametrize("voice", ["hangs", "never loads"])
+async def test_a_voice_that_hangs_costs_its_text_and_twenty_seconds(voice: str) -> None:
+    async with running() as rig:
+        rig.say(1, "Hello?", voice)
+        rig.say(2, "Good")
+        await rig.clock.run_until(19 * SECOND)
+        assert not rig.events
+        await rig.clock.run_until(21 * SECOND)
+        (warning,) = rig.events
+        assert isinstance(warning, Warned)
+        assert warning.code == "voice_failed"
+        assert "20 s" in warning.message
+        assert 2 in rig.hear(1)
+
+
+@pytest.mark.parametrize("voice", ["hangs", "never loads"])
+async def test_an_interruption_does_not_wait_for_a_voice_that_hangs(voice: str) -> None:
+    async with running() as rig:
+        rig.say(1, "Hello?", voice)
+        await rig.clock.run_until(SECOND)
+        assert rig.queue.drop_before(2) == [1]
+        rig.say(2, "New")
+        await rig.clock.run_until(int(1.2 * SECOND))
+        assert set(rig.hear(1)) == {2}
+        assert not rig.events
 
 
 async def test_too_many_texts_are_refused_and_hold_nothing_up() -> None:
