@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from training.captured import load_captured
 from training.corpus.build import CorpusSettings, make_corpus
 from training.motion_run import RunSettings, run
 
@@ -27,6 +28,13 @@ def main() -> None:
     motion.add_argument("--work", type=Path, default=Path("build/motion"))
     motion.add_argument("--output", type=Path, default=Path("streaming_model/weights/motion"))
     motion.add_argument("--max-seconds", type=float, default=2400.0, help="training time")
+    motion.add_argument(
+        "--captured",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder of captured speech (training.extract); may be given again",
+    )
     motion.add_argument("--streams", type=int, default=600, help="augmented streams of 24 s")
     arguments = parser.parse_args()
     settings = CorpusSettings(
@@ -34,14 +42,17 @@ def main() -> None:
     )
     make_corpus(settings, jobs=arguments.jobs)
     if arguments.command == "motion":
+        captured = tuple(item for folder in arguments.captured for item in load_captured(folder))
         run(
             RunSettings(
                 corpus=settings,
+                captured=captured,
                 work=arguments.work,
                 output=arguments.output,
                 seconds=arguments.max_seconds,
                 streams=arguments.streams,
                 seed=arguments.seed,
+                jobs=arguments.jobs,
             )
         )
 

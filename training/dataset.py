@@ -6,7 +6,7 @@ Built once, held in memory as half precision.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 
 from streaming_model.audio.features import stream_features
 from streaming_model.media import SAMPLE_RATE, SAMPLES_PER_MOTION_FRAME
-from streaming_model.motion.style import FIRST_STYLE_NAMES as STYLE_NAMES
-from streaming_model.motion.style import Activity
+from streaming_model.motion.contacts import CONTACT_NAMES, NETWORK_SIZE
+from streaming_model.motion.style import EMOTIONS, STYLE_NAMES, Activity
+from streaming_model.motion_space import MOTION_SIZE
 from training import augment
-from training.coarticulation import draw_style, mouth_motion
+from training.captured import Captured
+from training.coarticulation import draw_style, mouth_contacts, mouth_motion
 from training.corpus.utterances import Utterance
+from training.feelings import draw_feelings, feel, speaking_share
 from training.gestures import gesture_motion
 from training.phones import PHONE_INDEX, SILENCE
 
@@ -30,8 +33,15 @@ _LENGTH: Final = STREAM_SECONDS * SAMPLE_RATE
 _SIL: Final = PHONE_INDEX[SILENCE]
 
 
-# Kokoro's mixed speakers are one group: the most natural voices, and the most different.
-_GROUP_SHARE: Final = {"kokoro": 4.0, "joe": 1.5}
+# How often each engine's voices are heard: the most natural ones most.
+_ENGINE_SHARE: Final = {
+    "kokoro": 5.0,
+    "piper": 1.0,
+    "flite": 1.5,
+    "festival": 1.5,
+    "espeak": 1.0,
+}
+UNKNOWN_PHONE: Final = -1  # of captured speech, whose phones nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +51,93 @@ class Stream:
     Attributes:
         mel: [4 * frames, 80] float16.
         phones: [frames, 2] int8, the phone at 10 and 30 ms into each frame.
-        motion: [frames, 58] float16.
-        style: [len(STYLE_NAMES)] float32, zeros for an average speaker.
+        motion: [frames, 60] float16, the motion space and the contacts after it.
+        mask: [60] bool, the numbers of `motion` that are true; the others say nothing.
+        style: [frames, len(STYLE_NAMES)] float16, zeros for an average neutral speaker.
         activity: what the portrait is doing.
     """
 
     mel: NDArray[np.float16]
     phones: NDArray[np.int8]
     motion: NDArray[np.float16]
-    style: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    style: NDArray[np.float16]
     activity: Activity
 
 
+class Voices:
+    """Utterances by engine and by speaker, to draw from.
+
+    Args:
+        utterances: of all speakers.
+    """
+
+    def __init__(self, utterances: Sequence[Utterance]) -> None:
+        self.everyone = list(utterances)
+        self._engines: dict[str, dict[str, list[Utterance]]] = {}
+        for utterance in utterances:
+            engine, speaker = _engine(utterance.voice)
+            self._engines.setdefault(engine, {}).setdefault(speaker, []).append(utterance)
+        shares = np.array([_ENGINE_SHARE.get(name, 1.0) for name in self._engines])
+        self._shares = shares / shares.sum()
+
+    def draw(self, rng: np.random.Generator) -> list[Utterance]:
+        """Returns everything that one random speaker says."""
+        speakers = self._engines[str(rng.choice(list(self._engines), p=self._shares))]
+        return speakers[str(rng.choice(list(speakers)))]
+
+
 def make_streams(
-    utterances: Sequence[Utterance], count: int, *, rng: np.random.Generator
+    utterances: Sequence[Utterance], numbers: Iterable[int], *, seed: int
 ) -> Iterator[Stream]:
-    """Yields `count` random streams; one in nine has no speech, one in fifteen only listens."""
-    groups: dict[str, list[Utterance]] = {}
-    for utterance in utterances:
-        groups.setdefault(_group(utterance.voice), []).append(utterance)
-    shares = np.array([_GROUP_SHARE.get(name, 1.0) for name in groups])
-    for index in range(count):
-        if index % 9 == 8:
-            yield _wordless_stream(utterances, rng=rng)
+    """Yields the streams of these numbers, each the same whatever others are made.
+
+    One in nine has no speech, one in fifteen only listens.
+    """
+    voices = Voices(utterances)
+    for number in numbers:
+        rng = np.random.default_rng([seed, number])
+        if number % 9 == 8:
+            yield _wordless_stream(voices.everyone, rng=rng)
             continue
-        name = str(rng.choice(list(groups), p=shares / shares.sum()))
-        activity = Activity.LISTEN if index % 15 == 7 else Activity.SPEAK
-        yield _speech_stream(groups[name], utterances, activity=activity, rng=rng)
+        activity = Activity.LISTEN if number % 15 == 7 else Activity.SPEAK
+        yield _speech_stream(voices.draw(rng), voices.everyone, activity=activity, rng=rng)
+
+
+def captured_streams(
+    items: Sequence[Captured], copies: int, *, rng: np.random.Generator
+) -> Iterator[Stream]:
+    """Yields captured speech cut into streams, `copies` times through other microphones."""
+    for _ in range(copies):
+        for item in items:
+            first = int(rng.integers(min(STREAM_FRAMES // 2, max(1, len(item.motion) // 4))))
+            for start in range(first, len(item.motion) - STREAM_FRAMES + 1, STREAM_FRAMES):
+                yield _captured_stream(item, start, rng=rng)
+
+
+def _captured_stream(item: Captured, start: int, *, rng: np.random.Generator) -> Stream:
+    frames = slice(start, start + STREAM_FRAMES)
+    first = start * SAMPLES_PER_MOTION_FRAME
+    samples = augment.equalise(item.samples[first : first + _LENGTH], rng=rng)
+    samples *= 10 ** (rng.uniform(-36, -16) / 20) / _speech_level(samples)
+    if rng.random() < 0.4:
+        noise = augment.make_noise(str(rng.choice(augment.NOISES)), _LENGTH, rng=rng)
+        samples = samples + noise * np.float32(_speech_level(samples) * 10 ** rng.uniform(-2, -1))
+    mel = stream_features(samples)
+    if rng.random() < 0.7:
+        mel = augment.warp_mel(mel, float(rng.uniform(0.85, 1.18)))
+    motion = np.zeros((STREAM_FRAMES, NETWORK_SIZE), np.float16)
+    motion[:, :MOTION_SIZE] = item.motion[frames]
+    style = np.zeros((STREAM_FRAMES, len(STYLE_NAMES)), np.float16)
+    style[:, STYLE_NAMES.index("captured")] = 1.0
+    return Stream(
+        mel=mel.astype(np.float16),
+        phones=np.full((STREAM_FRAMES, LABELS_PER_FRAME), UNKNOWN_PHONE, np.int8),
+        motion=motion,
+        mask=np.concatenate([item.mask, np.zeros(len(CONTACT_NAMES), bool)]),
+        style=style,
+        activity=Activity.SPEAK,
+    )
 
 
 def plain_stream(utterance: Utterance) -> tuple[NDArray[np.float32], Utterance]:
@@ -93,8 +163,11 @@ def phone_effort(utterance: Utterance) -> NDArray[np.float64]:
     return np.asarray(np.clip(10 ** ((decibels - middle) / 45), 0.75, 1.25))
 
 
-def _group(voice: str) -> str:
-    return "kokoro" if voice.startswith("kokoro") else voice
+def _engine(voice: str) -> tuple[str, str]:
+    """Returns the engine of a voice, and whom its utterances may be joined with."""
+    engine = "piper" if voice == "joe" else voice.split("-")[0]
+    # Every utterance by Kokoro may be by another mixture of speakers.
+    return engine, engine if engine == "kokoro" else voice
 
 
 def _speech_stream(
@@ -185,6 +258,7 @@ def _to_stream(
     rng: np.random.Generator,
 ) -> Stream:
     speaker = draw_style(rng)
+    feelings = draw_feelings(STREAM_FRAMES, rng=rng)
     head, brows = (float(np.clip(rng.lognormal(-0.05, 0.35), 0.3, 2.0)) for _ in range(2))
     effort = phone_effort(spoken)
     motion = gesture_motion(
@@ -195,21 +269,32 @@ def _to_stream(
         energies=(head, brows),
         rng=rng,
     )
+    contacts = np.zeros((STREAM_FRAMES, len(CONTACT_NAMES)), np.float32)
+    speaking = np.zeros(STREAM_FRAMES, np.float32)
     if activity is Activity.SPEAK:
         motion += mouth_motion(
             spoken.phones, spoken.bounds, frames=STREAM_FRAMES, style=speaker, effort=effort
         )
+        contacts = mouth_contacts(spoken.phones, spoken.bounds, frames=STREAM_FRAMES)
+        speaking = speaking_share(spoken.phones, spoken.bounds, frames=STREAM_FRAMES)
     else:
         motion *= 0.4
+    motion = feel(motion, feelings, speaking)
     values = {"jaw": speaker.jaw, "lips": speaker.lips, "head": head, "brows": brows}
+    style = np.zeros((STREAM_FRAMES, len(STYLE_NAMES)), np.float16)
+    for name, value in values.items():
+        style[:, STYLE_NAMES.index(name)] = value - 1.0
+    first = STYLE_NAMES.index(EMOTIONS[0])
+    style[:, first : first + len(EMOTIONS)] = feelings
     mel = stream_features(samples)
     if rng.random() < 0.7:
         mel = augment.warp_mel(mel, float(rng.uniform(0.85, 1.18)))
     return Stream(
         mel=mel.astype(np.float16),
         phones=frame_labels(spoken.phones, spoken.bounds, STREAM_FRAMES),
-        motion=motion.astype(np.float16),
-        style=np.array([values[name] - 1.0 for name in STYLE_NAMES], np.float32),
+        motion=np.concatenate([motion, contacts], axis=1).astype(np.float16),
+        mask=np.ones(NETWORK_SIZE, bool),
+        style=style,
         activity=activity,
     )
 

@@ -1,14 +1,16 @@
-"""Stage A: the audio encoder learns phones, and the mouth, from sound alone.
+"""Stage A: the audio encoder learns phones, contacts of the lips and the mouth, from sound alone.
 
-Each feature must tell the phone of its own frame and of the two frames before (the sound of
-a phone goes on after it), and the mouth there. The heads are dropped afterwards.
+Each feature must tell them for its own frame and for the three frames before: the sound of a
+phone goes on after it, and the transition out of a closure tells which it was. The heads are
+dropped afterwards.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -16,63 +18,130 @@ from torch import Tensor, nn
 
 from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.audio.features import MELS_PER_FRAME
+from streaming_model.motion.contacts import CONTACT_NAMES
 from streaming_model.motion.style import Activity
+from streaming_model.motion_space import INDEX, MOTION_SIZE
 from training.augment import warp_mel
-from training.dataset import LABELS_PER_FRAME, STREAM_FRAMES, Stream
+from training.dataset import LABELS_PER_FRAME, STREAM_FRAMES, UNKNOWN_PHONE, Stream
+from training.logs import TrainingLog
 from training.phones import PHONES
-from training.timebox import TimeBox, average_into
+from training.timebox import TimeBox, average_into, reduced_precision
 
-DELAYS: Final = 3  # frames: now, one and two frames ago
+DELAYS: Final = 4  # frames: now, and one, two and three frames ago
 _WINDOW: Final = 100  # frames
-_WARM: Final = 12  # frames at the window's start that are not scored
+_WARM: Final = 25  # frames at the window's start that are not scored
 _BATCH: Final = 16
 _PEAK_RATE: Final = 2e-3
 _MOUTH_WEIGHT: Final = 0.5
+_CONTACT_WEIGHT: Final = 2.0
+_HEARD: Final = (
+    "jawOpen",
+    "mouthClose",
+    "mouthFunnel",
+    "mouthPucker",
+    "mouthLowerDownLeft",
+    "mouthUpperUpLeft",
+    "mouthStretchLeft",
+    "mouthRollLower",
+)
 
 
 class EncoderTask(nn.Module):
-    """The encoder with its two heads."""
+    """The encoder with its heads.
 
-    active: Tensor
+    Args:
+        encoder: maps log-mel to features.
+        scale: [60] spread of each number of the motion.
+    """
+
+    heard: Tensor
     scale: Tensor
 
     def __init__(self, encoder: AudioEncoder, *, scale: Tensor) -> None:
         super().__init__()
         self.encoder = encoder
         size = encoder.config["feature_size"]
+        heard = torch.tensor([INDEX[name] for name in _HEARD])
         self.phones = nn.Linear(size, DELAYS * LABELS_PER_FRAME * len(PHONES))
-        self.mouth = nn.Linear(size, DELAYS * int((scale > 0).sum()))
-        self.register_buffer("active", scale > 0)
-        self.register_buffer("scale", scale[scale > 0])
+        self.mouth = nn.Linear(size, DELAYS * len(_HEARD))
+        self.contacts = nn.Linear(size, DELAYS * len(CONTACT_NAMES))
+        self.register_buffer("heard", heard)
+        self.register_buffer("scale", scale[heard].clamp(min=1e-3))
 
-    def forward(self, mel: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns [batch, frames, delays, 2, phones] scores and [batch, frames, delays, motion]."""
-        features = self.encoder.encode(mel)
+    def forward(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns scores of phones and contacts, and the mouth, each for every delay.
+
+        Shapes: [batch, frames, delays, 2, phones], [batch, frames, delays, 2] and
+        [batch, frames, delays, 8].
+        """
+        return self.heads(self.encoder.encode(mel))
+
+    def heads(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns what `forward` does, from [batch, frames, size] features."""
         scores = self.phones(features).unflatten(2, (DELAYS, LABELS_PER_FRAME, len(PHONES)))
-        return scores, self.mouth(features).unflatten(2, (DELAYS, -1))
+        contacts = self.contacts(features).unflatten(2, (DELAYS, len(CONTACT_NAMES)))
+        return scores, contacts, self.mouth(features).unflatten(2, (DELAYS, -1))
 
-    def loss(self, mel: Tensor, phones: Tensor, motion: Tensor) -> Tensor:
+    def loss(self, window: Window) -> Tensor:
         """Returns the training loss of a batch of windows."""
-        scores, mouth = self(mel)
-        frames = phones.shape[1]
-        target = motion[:, :, self.active] / self.scale
-        total = mel.new_zeros(())
+        with reduced_precision():
+            features = self.encoder.encode(window.mel)
+        return self.loss_of(features, window)
+
+    def loss_of(self, features: Tensor, window: Window) -> Tensor:
+        """Returns the loss where the windows' features are known already."""
+        with reduced_precision():
+            scores, contacts, mouth = (each.float() for each in self.heads(features))
+        frames = window.phones.shape[1]
+        target = window.motion[:, :, self.heard] / self.scale
+        met = window.motion[:, :, MOTION_SIZE:].clamp(0, 1)
+        total = window.mel.new_zeros(())
         for delay in range(DELAYS):
+            then = slice(_WARM - delay, frames - delay)
             heard = scores[:, _WARM:, delay].flatten(0, 2)
-            wanted = phones[:, _WARM - delay : frames - delay].flatten()
-            total = total + nn.functional.cross_entropy(heard, wanted, label_smoothing=0.05)
-            shown = mouth[:, _WARM:, delay] - target[:, _WARM - delay : frames - delay]
-            total = total + _MOUTH_WEIGHT * shown.square().mean()
+            wanted = window.phones[:, then].flatten()
+            total = total + nn.functional.cross_entropy(
+                heard, wanted, label_smoothing=0.05, ignore_index=UNKNOWN_PHONE
+            )
+            shown = (mouth[:, _WARM:, delay] - target[:, then]).square().mean(dim=(1, 2))
+            total = total + _MOUTH_WEIGHT * shown.mean()
+            touch = nn.functional.binary_cross_entropy_with_logits(
+                contacts[:, _WARM:, delay], met[:, then], reduction="none"
+            )
+            total = total + _CONTACT_WEIGHT * (touch.mean(dim=(1, 2)) * window.known).mean()
         return total / DELAYS
 
 
+@dataclass(frozen=True)
+class Window:
+    """A batch of windows.
+
+    Attributes:
+        mel: [batch, 4 * frames, 80].
+        phones: [batch, frames, 2] int64, `UNKNOWN_PHONE` where nobody knows.
+        motion: [batch, frames, 60].
+        known: [batch] 1 where the contacts are true.
+    """
+
+    mel: Tensor
+    phones: Tensor
+    motion: Tensor
+    known: Tensor
+
+
 def train_encoder(
-    streams: Sequence[Stream], *, scale: Tensor, box: TimeBox, seed: int
+    streams: Sequence[Stream],
+    encoder: AudioEncoder,
+    *,
+    scale: Tensor,
+    box: TimeBox,
+    seed: int,
+    log: TrainingLog,
 ) -> EncoderTask:
     """Returns the task trained until the box is used up, with averaged weights."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    task = EncoderTask(AudioEncoder(), scale=scale)
+    task = EncoderTask(encoder, scale=scale)
     average = copy.deepcopy(task)
     optimiser = torch.optim.AdamW(task.parameters(), betas=(0.9, 0.98), weight_decay=0.02)
     if (saved := box.restore()) is not None:
@@ -80,11 +149,13 @@ def train_encoder(
         average.load_state_dict(saved["average"])
         optimiser.load_state_dict(saved["optimiser"])
         rng = np.random.default_rng(seed + box.step)
-    speech = [stream for stream in streams if stream.activity is not Activity.LISTEN]
+    # Of captured speech nobody knows the phones.
+    told = [stream for stream in streams if stream.mask.all()]
+    speech = [stream for stream in told if stream.activity is not Activity.LISTEN]
     while box.fraction < 1:
         for group in optimiser.param_groups:
             group["lr"] = box.learning_rate(_PEAK_RATE)
-        loss = task.loss(*_draw(speech, rng=rng))
+        loss = task.loss(_draw(speech, rng=rng))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(task.parameters(), 1.0)
@@ -92,17 +163,28 @@ def train_encoder(
         average_into(average, task, decay=min(0.998, box.step / (box.step + 20)))
         box.step += 1
         if box.step % 100 == 0:
+            log.scalar("encoder/loss", loss.item(), box.step)
             print(f"encoder step {box.step}: loss {loss.item():.3f} ({box.fraction:.0%})")
-        states = {"task": task.state_dict(), "average": average.state_dict()}
-        box.checkpoint({**states, "optimiser": optimiser.state_dict()})
-    box.checkpoint({**states, "optimiser": optimiser.state_dict()}, force=True)
+        box.checkpoint(lambda: _states(task, average, optimiser))
+    box.checkpoint(lambda: _states(task, average, optimiser), force=True)
     return average.eval()
 
 
-def _draw(streams: Sequence[Stream], *, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def _states(
+    task: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer
+) -> dict[str, Any]:
+    return {
+        "task": task.state_dict(),
+        "average": average.state_dict(),
+        "optimiser": optimiser.state_dict(),
+    }
+
+
+def _draw(streams: Sequence[Stream], *, rng: np.random.Generator) -> Window:
     mel = np.empty((_BATCH, _WINDOW * MELS_PER_FRAME, streams[0].mel.shape[1]), np.float32)
     phones = np.empty((_BATCH, _WINDOW, LABELS_PER_FRAME), np.int64)
     motion = np.empty((_BATCH, _WINDOW, streams[0].motion.shape[1]), np.float32)
+    known = np.empty(_BATCH, np.float32)
     for row in range(_BATCH):
         stream = streams[int(rng.integers(len(streams)))]
         start = int(rng.integers(STREAM_FRAMES - _WINDOW + 1))
@@ -110,7 +192,8 @@ def _draw(streams: Sequence[Stream], *, rng: np.random.Generator) -> tuple[Tenso
         mel[row] = stream.mel[start * MELS_PER_FRAME : (start + _WINDOW) * MELS_PER_FRAME]
         mel[row] = _colour(mel[row], rng=rng)
         phones[row], motion[row] = stream.phones[window], stream.motion[window]
-    return torch.from_numpy(mel), torch.from_numpy(phones), torch.from_numpy(motion)
+        known[row] = stream.mask[MOTION_SIZE:].all()
+    return Window(*(torch.from_numpy(each) for each in (mel, phones, motion, known)))
 
 
 def _colour(mel: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
@@ -132,14 +215,14 @@ def _colour(mel: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
 def phone_accuracy(task: EncoderTask, streams: Sequence[Stream]) -> list[float]:
     """Returns the share of right phone labels outside silence, for each delay."""
     right = np.zeros(DELAYS)
-    count = 0
+    count = np.zeros(DELAYS)
     for stream in streams:
-        scores, _ = task(torch.from_numpy(stream.mel.astype(np.float32))[None])
+        scores, _, _ = task(torch.from_numpy(stream.mel.astype(np.float32))[None])
         best = scores[0].argmax(-1).numpy()
         frames = len(best)
         for delay in range(DELAYS):
             truth = stream.phones[: frames - delay]
             spoken = truth > 0
             right[delay] += ((best[delay:, delay] == truth) & spoken).sum()
-        count += int((stream.phones > 0).sum())
-    return [float(value) for value in right / max(1, count)]
+            count[delay] += spoken.sum()
+    return [float(value) for value in right / np.maximum(1, count)]

@@ -1,7 +1,7 @@
-"""The whole making of the speech-to-motion model: corpus, encoder, denoiser, export.
+"""The whole making of the speech-to-motion model: streams, encoder, denoiser, export.
 
-Every part leaves its result in the work folder and is skipped when that is there, so that a
-run can be stopped and taken up again.
+Every part leaves its result in the work folder and is taken up from there, so that a run can
+be stopped and go on.
 """
 
 from __future__ import annotations
@@ -18,18 +18,32 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
 )
 from torch import Tensor
 
+from streaming_model.audio.encoder import AudioEncoder
+from streaming_model.motion.contacts import NETWORK_SIZE
 from streaming_model.motion.denoiser import MotionDenoiser
 from streaming_model.motion.pipeline import MotionPipeline
-from training.corpus.build import CorpusSettings, load_corpus
-from training.dataset import Stream, make_streams
-from training.encoder_stage import train_encoder
+from streaming_model.motion.style import STYLE_NAMES
+from training.captured import Captured
+from training.corpus.build import CorpusSettings
+from training.dataset import Stream, captured_streams
+from training.encoder_stage import EncoderTask, train_encoder
 from training.export import export_denoiser, export_encoder, round_to_half, write_serving_file
-from training.motion_stage import MotionLoss, encode_streams, train_endpoints, train_flow
+from training.logs import TrainingLog
+from training.motion_loss import MotionLoss
+from training.motion_stage import train_endpoints, train_flow, train_together
+from training.stream_files import made_streams
 from training.timebox import TimeBox
+from training.windows import encode_streams
 
-_SHARES: Final = {"encoder": 0.4, "flow": 0.35, "endpoints": 0.25}  # of the training time
+# Shares of the training time.
+_SHARES: Final = {"encoder": 0.4, "flow": 0.2, "together": 0.15, "endpoints": 0.25}
 _STEPS_SERVED: Final = 1
+_TEACHER_STEPS: Final = 8
 _SMALLEST_SPREAD: Final = 1e-4  # a coefficient that moves less is left alone
+_CAPTURED_COPIES: Final = 6
+
+_ENCODER: Final = {"channels": 256, "dilations": (1, 2, 4, 8, 1, 2)}
+_DENOISER: Final = {"width": 144, "layers": 4, "heads": 4}
 
 
 @dataclass(frozen=True)
@@ -38,37 +52,47 @@ class RunSettings:
 
     Attributes:
         corpus: the speech, made before.
+        captured: speech with the motion of real faces.
         work: folder for everything on the way.
         output: folder for the weights.
-        seconds: training time, without making the corpus.
+        seconds: training time, without making corpus and streams.
         streams: number of augmented streams of 24 s.
         seed: of every random choice.
+        jobs: processes that make streams, and threads that train.
     """
 
     corpus: CorpusSettings
+    captured: tuple[Captured, ...]
     work: Path
     output: Path
     seconds: float
     streams: int
     seed: int
+    jobs: int
 
 
 def run(settings: RunSettings) -> None:
     """Makes the model from nothing, or from where the last run stopped."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(settings.jobs)
     torch.manual_seed(settings.seed)
     settings.work.mkdir(parents=True, exist_ok=True)
-    utterances = load_corpus(settings.corpus)
-    rng = np.random.default_rng(settings.seed)
-    streams = list(make_streams(utterances, settings.streams, rng=rng))
-    minutes = sum(len(utterance.samples) for utterance in utterances) / 16_000 / 60
-    print(f"{len(utterances)} utterances, {minutes:.0f} min of speech, {len(streams)} streams")
+    streams = made_streams(
+        settings.corpus,
+        settings.work / "streams",
+        settings.streams,
+        seed=settings.seed,
+        jobs=settings.jobs,
+    )
     scale = motion_scale(streams)
-    train_and_export(settings, streams, scale=scale)
+    rng = np.random.default_rng(settings.seed)
+    streams += captured_streams(settings.captured, _CAPTURED_COPIES, rng=rng)
+    print(f"{len(streams)} streams, {settings.streams} of them spoken by machines")
+    with TrainingLog(settings.work / "log") as log:
+        train_and_export(settings, streams, scale=scale, log=log)
 
 
 def motion_scale(streams: Sequence[Stream]) -> Tensor:
-    """Returns [58] root mean squares about rest, 0 for coefficients that never move."""
+    """Returns [60] root mean squares about rest, 0 for coefficients that never move."""
     total = np.zeros(streams[0].motion.shape[1])
     for stream in streams:
         total += np.square(stream.motion.astype(np.float64)).mean(axis=0)
@@ -77,28 +101,63 @@ def motion_scale(streams: Sequence[Stream]) -> Tensor:
     return torch.from_numpy(scale)
 
 
-def train_and_export(settings: RunSettings, streams: Sequence[Stream], *, scale: Tensor) -> None:
-    """Trains the three stages within the time and writes pipeline, graphs and settings."""
-    task = train_encoder(streams, scale=scale, box=_box(settings, "encoder"), seed=settings.seed)
-    encoder = task.encoder
-    round_to_half(encoder)
-    network = MotionDenoiser(scale=tuple(scale.tolist()))
+def train_and_export(
+    settings: RunSettings, streams: Sequence[Stream], *, scale: Tensor, log: TrainingLog
+) -> None:
+    """Trains the four stages within the time; writes the teacher and the student."""
+    seed, loss = settings.seed, MotionLoss(scale)
+    task = train_encoder(
+        streams,
+        AudioEncoder(**_ENCODER),
+        scale=scale,
+        box=_box(settings, "encoder"),
+        seed=seed,
+        log=log,
+    )
+    network = MotionDenoiser(
+        **_DENOISER,
+        motion_size=NETWORK_SIZE,
+        style_names=STYLE_NAMES,
+        mean=(0.0,) * NETWORK_SIZE,
+        scale=tuple(scale.tolist()),
+    )
     history = network.config["history_frames"]
-    data = encode_streams(encoder, streams, scale=scale, history=history)
-    loss = MotionLoss(scale)
+    data = encode_streams(task.encoder, streams, scale=scale, history=history)
     box = _box(settings, "flow")
-    teacher = train_flow(data, network, loss=loss, box=box, seed=settings.seed + 1)
+    teacher = train_flow(data, network, loss=loss, box=box, seed=seed + 1, log=log)
+    box = _box(settings, "together")
+    task, teacher = train_together(
+        data, streams, task, teacher, loss=loss, box=box, seed=seed + 2, log=log
+    )
+    encoder = _finished(task)
+    data = encode_streams(encoder, streams, scale=scale, history=history)
+    write_model(encoder, teacher, settings.work / "teacher", steps=_TEACHER_STEPS)
+    teacher.float()  # type: ignore[no-untyped-call]
+    encoder.float()  # type: ignore[no-untyped-call]
     box = _box(settings, "endpoints")
-    student = train_endpoints(data, teacher, loss=loss, box=box, seed=settings.seed + 2)
-    round_to_half(student)
-    settings.output.mkdir(parents=True, exist_ok=True)
+    student = train_endpoints(data, teacher, loss=loss, box=box, seed=seed + 3, log=log)
+    write_model(encoder, student, settings.output, steps=_STEPS_SERVED)
+
+
+def _finished(task: EncoderTask) -> AudioEncoder:
+    """Returns the encoder without its heads, with the weights that will be stored."""
+    round_to_half(task.encoder)
+    return task.encoder.eval()
+
+
+def write_model(
+    encoder: AudioEncoder, denoiser: MotionDenoiser, folder: Path, *, steps: int
+) -> None:
+    """Writes pipeline, graphs and settings; the networks are left in half precision."""
+    round_to_half(denoiser)
+    folder.mkdir(parents=True, exist_ok=True)
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0)
-    export_encoder(encoder, settings.output / "encoder.onnx")
-    export_denoiser(student, settings.output / "denoiser.onnx")
-    write_serving_file(student, encoder, settings.output / "serving.json", steps=_STEPS_SERVED)
-    for part in (encoder, student):
+    export_encoder(encoder, folder / "encoder.onnx")
+    export_denoiser(denoiser, folder / "denoiser.onnx")
+    write_serving_file(denoiser, encoder, folder / "serving.json", steps=steps)
+    for part in (encoder, denoiser):
         part.half()  # type: ignore[no-untyped-call]
-    MotionPipeline(encoder, student, scheduler).save_pretrained(settings.output)
+    MotionPipeline(encoder, denoiser, scheduler).save_pretrained(folder)
 
 
 def _box(settings: RunSettings, stage: str) -> TimeBox:

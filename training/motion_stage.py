@@ -1,273 +1,308 @@
-"""Stages B and C: the denoiser learns to continue motion to sound, then to do it in two steps.
+"""Stages B to D: the denoiser continues motion to sound, then does it in few steps.
 
-B is flow matching with x0-prediction along the straight path. C regresses one and two steps
-of the student on eight steps of its teacher from the same noise; lips go on learning the
-truth, so that they do not depend on the noise.
+B, flow matching with x0-prediction along the straight path. C, the same with the encoder learning
+along. D, endpoint regression: what the student does in one, two or four steps from some noise
+is what its teacher does in eight from the same noise, after histories that the student made
+itself; lips go on learning the truth, so that they do not depend on the noise.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from streaming_model.audio.features import MELS_PER_FRAME
 from streaming_model.motion.denoiser import DenoiserInputs, MotionDenoiser
-from streaming_model.motion.sampler import sample
-from streaming_model.motion_space import INDEX, MOTION_NAMES, MOTION_SIZE, POSE
-from training.dataset import STREAM_FRAMES, Stream
-from training.timebox import TimeBox, average_into
+from training.dataset import Stream
+from training.encoder_stage import EncoderTask, Window
+from training.logs import TrainingLog
+from training.motion_loss import MotionLoss
+from training.timebox import TimeBox, average_into, reduced_precision
+from training.windows import BATCH, MotionData, Windows, draw_windows
 
-_BATCH: Final = 96
 _PEAK_RATE: Final = 1.5e-3
+_TOGETHER_RATE: Final = 4e-4
+_ENCODER_RATE: Final = 1e-4
+_TOGETHER_BATCH: Final = 48
+_WARM: Final = 40  # frames that the encoder hears before a window
+_HEARD_WEIGHT: Final = 0.15  # of the encoder's own loss while it learns along
 _STUDENT_RATE: Final = 4e-4
 _TEACHER_STEPS: Final = 8
-_NEW_FRAMES: Final = (1, 2, 2, 4, 5)
-_LOOKAHEAD: Final = (0, 1, 2, 2, 3, 4, 6, 8)
-_CLOSE_RANGE: Final = 0.04  # lip gap, in units of jawOpen, within which touching matters
+_STEPS: Final = (1, 1, 2, 4)
+_CHUNKS: Final = (1, 1, 2, 3)  # the last of them is learnt, after the student's own
+_GUIDED_SHARE: Final = 0.15  # of the batches
+_LIMIT: Final = 6.0  # as when serving
 
 
-@dataclass(frozen=True)
-class MotionData:
-    """All streams as tensors, with silence put before each for the history.
+def denoise(network: MotionDenoiser, x_t: Tensor, t: Tensor, inputs: DenoiserInputs) -> Tensor:
+    """Returns the network's x0 in single precision."""
+    with reduced_precision():
+        x0: Tensor = network(x_t, t, inputs)
+    return x0.float()
 
-    Attributes:
-        features: [streams, K + frames, audio] encoder output.
-        motion: [streams, K + frames, motion] divided by the scale.
-        style: [streams, 4].
-        activity: [streams] int64.
-        active: [motion] 1 for coefficients that the model moves.
+
+def flow_loss(
+    network: MotionDenoiser, windows: Windows, loss: MotionLoss, *, audio: Tensor | None = None
+) -> Tensor:
+    """Returns stage B's loss: x0 from x_t = (1 - t) x0 + t e, t logit-normal or 1.
+
+    `audio` takes the place of the windows' own features, to learn through them.
     """
-
-    features: Tensor
-    motion: Tensor
-    style: Tensor
-    activity: Tensor
-    active: Tensor
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Clean frames, and the condition they were drawn with."""
-
-    x0: Tensor
-    inputs: DenoiserInputs
-
-
-class MotionLoss(nn.Module):
-    """Squared errors by group, of values, velocities, the seam and the closing of the lips."""
-
-    scale: Tensor
-    weight: Tensor
-    mouth: Tensor
-
-    def __init__(self, scale: Tensor) -> None:
-        super().__init__()
-        names = np.array(MOTION_NAMES)
-        mouth = np.char.startswith(names, "mouth") | np.char.startswith(names, "jaw")
-        mouth |= names == "tongueOut"
-        weight = np.where(mouth, 1.0, 0.5)
-        weight[[INDEX["jawOpen"], INDEX["mouthClose"]]] = 3.0
-        weight[POSE] = 0.6
-        weight[[INDEX["headX"], INDEX["headY"], INDEX["headZ"], INDEX["tongueOut"]]] = 0.2
-        active = (scale > 0).numpy()
-        self.register_buffer("scale", scale)
-        self.register_buffer("mouth", torch.from_numpy(mouth & active))
-        weights = torch.from_numpy((weight * active).astype(np.float32))
-        self.register_buffer("weight", weights / weights.sum())
-
-    def forward(self, x: Tensor, target: Tensor, before: Tensor) -> Tensor:
-        """Returns [batch] losses of [batch, N, motion] frames that follow the two `before`."""
-        loss = self._mean((x - target).square())
-        moved = torch.cat([before, x], dim=1).diff(dim=1)
-        wanted = torch.cat([before, target], dim=1).diff(dim=1)
-        velocity = self._mean((moved - wanted)[:, 1:].square())
-        seam = ((moved - wanted)[:, 1].square() * self.weight).sum(-1)
-        # Only the head and the brows should be smooth; lips may be as quick as speech.
-        jerky = (moved - wanted).diff(dim=1).square()
-        smooth = (jerky * self.weight * ~self.mouth).sum(-1).mean(-1)
-        gap, wanted_gap = self._lip_gap(x), self._lip_gap(target)
-        near = torch.exp(-wanted_gap.clamp(min=0) / _CLOSE_RANGE)
-        close = (near * ((gap - wanted_gap) / _CLOSE_RANGE).square()).mean(dim=1)
-        return loss + 0.5 * velocity + 0.2 * seam + 0.5 * smooth + 0.2 * close
-
-    def _mean(self, squared: Tensor) -> Tensor:
-        return (squared * self.weight).sum(-1).mean(-1)
-
-    def _lip_gap(self, x: Tensor) -> Tensor:
-        motion = x * self.scale
-        jaw = motion[..., INDEX["jawOpen"]] - motion[..., INDEX["mouthClose"]]
-        lips = motion[..., INDEX["mouthLowerDownLeft"]] + motion[..., INDEX["mouthUpperUpLeft"]]
-        rolled = motion[..., INDEX["mouthRollLower"]] + motion[..., INDEX["mouthRollUpper"]]
-        return jaw + 0.4 * lips + 0.2 * motion[..., INDEX["mouthFunnel"]] - 0.2 * rolled
-
-
-@torch.no_grad()
-def encode_streams(
-    encoder: nn.Module, streams: Sequence[Stream], *, scale: Tensor, history: int
-) -> MotionData:
-    """Returns the streams as the denoiser sees them."""
-    features, motion = [], []
-    divisor = torch.where(scale > 0, scale, torch.ones_like(scale))
-    for stream in streams:
-        mel = torch.from_numpy(stream.mel.astype(np.float32))[None]
-        encoded = encoder.encode(mel)[0]  # type: ignore[operator]
-        features.append(torch.cat([encoded.new_zeros(history, encoded.shape[1]), encoded]))
-        moved = torch.from_numpy(stream.motion.astype(np.float32)) / divisor * (scale > 0)
-        motion.append(torch.cat([moved.new_zeros(history, MOTION_SIZE), moved]))
-    return MotionData(
-        features=torch.stack(features),
-        motion=torch.stack(motion),
-        style=torch.from_numpy(np.stack([stream.style for stream in streams])),
-        activity=torch.tensor([int(stream.activity) for stream in streams]),
-        active=(scale > 0).float(),
-    )
-
-
-def draw_batch(data: MotionData, *, history: int, rng: np.random.Generator) -> Batch:
-    """Returns a batch of windows with random chunk length, lookahead, noise and drops."""
-    new, look = int(rng.choice(_NEW_FRAMES)), int(rng.choice(_LOOKAHEAD))
-    rows = torch.from_numpy(rng.integers(len(data.motion), size=_BATCH))
-    # One window in twenty begins with the stream.
-    last_start = STREAM_FRAMES - new - look
-    starts = rng.integers(last_start + 1, size=_BATCH) * (rng.random(_BATCH) > 0.05)
-    frames = torch.from_numpy(starts)[:, None] + torch.arange(history + new + look)
-    audio = data.features[rows[:, None], frames]
-    motion = data.motion[rows[:, None], frames[:, : history + new]]
-    known = (frames[:, :history] >= history).float()
-    known *= torch.from_numpy((rng.random((_BATCH, 1)) > 0.2).astype(np.float32))
-    noise = torch.from_numpy(rng.uniform(0, 0.25, _BATCH) * (rng.random(_BATCH) < 0.7)).float()
-    past = motion[:, :history]
-    past = past + noise[:, None, None] * torch.randn(past.shape) * data.active
-    kept_style = torch.from_numpy(rng.random((_BATCH, 1)) > 0.1).float()
-    inputs = DenoiserInputs(
-        history=past,
-        history_known=known,
-        audio=audio,
-        style=data.style[rows] * kept_style,
-        activity=data.activity[rows],
-        history_noise=noise,
-        step_size=torch.zeros(_BATCH),
-        guidance=torch.zeros(_BATCH),
-    )
-    return Batch(motion[:, history:], inputs)
-
-
-def flow_loss(network: MotionDenoiser, batch: Batch, loss: MotionLoss) -> Tensor:
-    """Returns stage B's loss: x0 from x_t = (1 - t) x0 + t e, t logit-normal or 1."""
-    size = len(batch.x0)
+    target, inputs, size = windows.target(), windows.inputs(), len(windows.rows)
+    if audio is not None:
+        inputs = replace(inputs, audio=audio)
     t = torch.sigmoid(0.4 + 1.2 * torch.randn(size))
     t = torch.where(torch.rand(size) < 0.15, torch.ones(size), t)
-    x_t = (1 - t[:, None, None]) * batch.x0 + t[:, None, None] * torch.randn(batch.x0.shape)
-    losses = loss(network(x_t, t, batch.inputs), batch.x0, batch.inputs.history[:, -2:])
+    x_t = (1 - t[:, None, None]) * target + t[:, None, None] * torch.randn(target.shape)
+    x0 = denoise(network, x_t, t, inputs)
+    losses = loss(x0, target, inputs.history[:, -2:], windows.mask)
     weight = torch.clamp(1 / t.square(), max=20.0)
     weighted: Tensor = (losses * weight).sum() / weight.sum()
     return weighted
 
 
 def endpoint_loss(
-    student: MotionDenoiser, teacher: MotionDenoiser, batch: Batch, loss: MotionLoss
+    student: MotionDenoiser,
+    teacher: MotionDenoiser,
+    windows: Windows,
+    loss: MotionLoss,
+    *,
+    steps: int,
+    step: int,
+    guidance: float = 0.0,
 ) -> Tensor:
-    """Returns stage C's loss: one and two steps against the teacher's eight, same noise."""
-    noise, size = torch.randn(batch.x0.shape), len(batch.x0)
+    """Returns stage D's loss: one of the student's steps against the teacher's path.
 
-    def predict(x: Tensor, t: float, _step: float) -> Tensor:
-        predicted: Tensor = teacher(x, torch.full((size,), t), batch.inputs)
-        return predicted
+    Args:
+        student: learns.
+        teacher: shows the path from the same noise and history.
+        windows: all chunks but the last are the student's own.
+        loss: on the last chunk.
+        steps: 1, 2 or 4, of the student.
+        step: which of them is learnt.
+        guidance: how far the teacher goes beyond what it would do without sound.
+    """
+    past = _roll(student, windows)
+    inputs, truth = windows.inputs(windows.chunks - 1, past), windows.target(windows.chunks - 1)
+    noise, size = torch.randn(truth.shape), len(truth)
+    path = _teacher_path(teacher, noise, inputs, guidance=guidance)
+    t, length = 1 - step / steps, 1 / steps
+    told = replace(
+        inputs,
+        step_size=torch.full((size,), length),
+        guidance=torch.full((size,), guidance),
+    )
+    x_t, target = path[step * _TEACHER_STEPS // steps], path[-1]
+    if 0 < step == steps - 1:
+        x_t = _own_path(student, noise, told, until=step)
+    else:
+        x_s = path[(step + 1) * _TEACHER_STEPS // steps]
+        target = x_t + (t / length) * (x_s - x_t)
+    if not guidance:
+        target = torch.where(loss.mouth, truth, target)
+    x0 = denoise(student, x_t, torch.full((size,), t), told)
+    mean: Tensor = loss(x0, target, past[:, -2:], windows.mask).mean()
+    return mean
 
-    with torch.no_grad():
-        half = _half_way(noise, predict)
-        end = sample(noise, predict, steps=_TEACHER_STEPS)
-    end = torch.where(loss.mouth, batch.x0, end)
-    one, rest = slice(0, size // 3), slice(size // 3, size)
-    steps = torch.full((size,), 0.5)
-    steps[one] = 1.0
-    inputs = replace(batch.inputs, step_size=steps)
-    first = student(noise, torch.ones(size), inputs)
-    target = end.clone()
-    target[rest] = torch.where(loss.mouth, batch.x0, 2 * half - noise)[rest]
-    before = batch.inputs.history[:, -2:]
-    total = loss(first, target, before).mean()
-    reached = (0.5 * (first + noise)).detach()
-    second_inputs = _select(inputs, rest)
-    second = student(reached[rest], torch.full((size - size // 3,), 0.5), second_inputs)
-    combined: Tensor = total + loss(second, end[rest], before[rest]).mean()
-    return combined
+
+@torch.no_grad()
+def _roll(student: MotionDenoiser, windows: Windows) -> Tensor:
+    """Returns the history of the last chunk, after the student made those before it."""
+    past = windows.past
+    for chunk in range(windows.chunks - 1):
+        inputs = windows.inputs(chunk, past)
+        inputs = replace(inputs, step_size=torch.ones(len(past)))
+        noise = torch.randn(windows.target().shape)
+        made = denoise(student, noise, torch.ones(len(past)), inputs).clamp(-_LIMIT, _LIMIT)
+        past = torch.cat([past, made], dim=1)[:, windows.new :]
+    return past
 
 
-def _half_way(noise: Tensor, predict: Callable[[Tensor, float, float], Tensor]) -> Tensor:
-    x = noise
-    for step in range(_TEACHER_STEPS // 2):
-        t = 1 - step / _TEACHER_STEPS
-        x = x - (x - predict(x, t, 0.0)) / (t * _TEACHER_STEPS)
+@torch.no_grad()
+def _teacher_path(
+    teacher: MotionDenoiser, noise: Tensor, inputs: DenoiserInputs, *, guidance: float
+) -> list[Tensor]:
+    """Returns x_t at the teacher's times, from noise at t = 1 to motion at t = 0."""
+    deaf = replace(inputs, audio=torch.zeros_like(inputs.audio))
+    path = [noise]
+    for step in range(_TEACHER_STEPS):
+        t = torch.full((len(noise),), 1 - step / _TEACHER_STEPS)
+        x0 = denoise(teacher, path[-1], t, inputs)
+        if guidance:
+            x0 = x0 + guidance * (x0 - denoise(teacher, path[-1], t, deaf))
+        left = _TEACHER_STEPS - step
+        path.append(path[-1] + (x0 - path[-1]) / left)
+    return path
+
+
+@torch.no_grad()
+def _own_path(
+    student: MotionDenoiser, noise: Tensor, inputs: DenoiserInputs, *, until: int
+) -> Tensor:
+    """Returns where the student gets in its first `until` steps."""
+    x, length = noise, float(inputs.step_size[0])
+    for step in range(until):
+        t = 1 - step * length
+        x0 = denoise(student, x, torch.full((len(x),), t), inputs)
+        x = x + length / t * (x0 - x)
     return x
 
 
-def _select(inputs: DenoiserInputs, rows: slice) -> DenoiserInputs:
-    return DenoiserInputs(**{name: value[rows] for name, value in vars(inputs).items()})
-
-
 def train_flow(
-    data: MotionData, network: MotionDenoiser, *, loss: MotionLoss, box: TimeBox, seed: int
-) -> MotionDenoiser:
-    """Returns the averaged network after stage B."""
-    return _train(data, network, None, loss=loss, box=box, seed=seed)
-
-
-def train_endpoints(
-    data: MotionData, teacher: MotionDenoiser, *, loss: MotionLoss, box: TimeBox, seed: int
-) -> MotionDenoiser:
-    """Returns the averaged student after stage C; it starts as a copy of the teacher."""
-    return _train(data, copy.deepcopy(teacher), teacher, loss=loss, box=box, seed=seed)
-
-
-def _train(
     data: MotionData,
     network: MotionDenoiser,
-    teacher: MotionDenoiser | None,
     *,
     loss: MotionLoss,
     box: TimeBox,
     seed: int,
+    log: TrainingLog,
 ) -> MotionDenoiser:
-    torch.manual_seed(seed)
-    average = copy.deepcopy(network)
-    optimiser = torch.optim.AdamW(network.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
-    if (saved := box.restore()) is not None:
-        network.load_state_dict(saved["network"])
-        average.load_state_dict(saved["average"])
+    """Returns the averaged network after stage B."""
+    history = network.config["history_frames"]
+
+    def draw(rng: np.random.Generator) -> Tensor:
+        return flow_loss(network, draw_windows(data, history=history, rng=rng), loss)
+
+    average: MotionDenoiser
+    (average,) = _train([network], draw, rates=[_PEAK_RATE], box=box, seed=seed, log=log)
+    return average
+
+
+def train_together(
+    data: MotionData,
+    streams: Sequence[Stream],
+    task: EncoderTask,
+    network: MotionDenoiser,
+    *,
+    loss: MotionLoss,
+    box: TimeBox,
+    seed: int,
+    log: TrainingLog,
+) -> tuple[EncoderTask, MotionDenoiser]:
+    """Returns the averaged encoder and network after stage C, in which both learn."""
+    history = network.config["history_frames"]
+
+    def draw(rng: np.random.Generator) -> Tensor:
+        windows = draw_windows(
+            data, history=history, rng=rng, size=_TOGETHER_BATCH, earliest=_WARM + history
+        )
+        heard = _heard_window(streams, windows, history=history)
+        with reduced_precision():
+            features = task.encoder.encode(heard.mel)
+        flow = flow_loss(network, windows, loss, audio=features[:, _WARM:].float())
+        return flow + _HEARD_WEIGHT * task.loss_of(features, heard)
+
+    rates = [_ENCODER_RATE, _TOGETHER_RATE]
+    averages = _train([task, network], draw, rates=rates, box=box, seed=seed, log=log)
+    return averages[0], averages[1]
+
+
+def _heard_window(streams: Sequence[Stream], windows: Windows, *, history: int) -> Window:
+    """Returns the sound, phones and motion of windows, and of the frames before them."""
+    frames = _WARM + windows.audio.shape[1]
+    parts = []
+    for row, start in zip(windows.rows.tolist(), windows.starts.tolist(), strict=True):
+        stream, first = streams[row], start - history - _WARM
+        mel = stream.mel[first * MELS_PER_FRAME : (first + frames) * MELS_PER_FRAME]
+        span = slice(first, first + frames)
+        parts.append((mel, stream.phones[span], stream.motion[span], stream.mask[-1:]))
+    mel, phones, motion, known = (np.stack(each) for each in zip(*parts, strict=True))
+    return Window(
+        torch.from_numpy(mel.astype(np.float32)),
+        torch.from_numpy(phones.astype(np.int64)),
+        torch.from_numpy(motion.astype(np.float32)),
+        torch.from_numpy(known[:, 0].astype(np.float32)),
+    )
+
+
+def train_endpoints(
+    data: MotionData,
+    teacher: MotionDenoiser,
+    *,
+    loss: MotionLoss,
+    box: TimeBox,
+    seed: int,
+    log: TrainingLog,
+) -> MotionDenoiser:
+    """Returns the averaged student after stage D; it starts as a copy of the teacher."""
+    history, student = teacher.config["history_frames"], copy.deepcopy(teacher)
+
+    def draw(rng: np.random.Generator) -> Tensor:
+        steps = int(rng.choice(_STEPS))
+        windows = draw_windows(
+            data, history=history, rng=rng, chunks=int(rng.choice(_CHUNKS)), size=BATCH
+        )
+        guided = rng.random() < _GUIDED_SHARE
+        return endpoint_loss(
+            student,
+            teacher,
+            windows,
+            loss,
+            steps=steps,
+            step=int(rng.integers(steps)),
+            guidance=float(rng.uniform(0.1, 1.0)) if guided else 0.0,
+        )
+
+    average: MotionDenoiser
+    (average,) = _train([student], draw, rates=[_STUDENT_RATE], box=box, seed=seed, log=log)
+    return average
+
+
+def _train(
+    networks: list[nn.Module],
+    draw: Callable[[np.random.Generator], Tensor],
+    *,
+    rates: list[float],
+    box: TimeBox,
+    seed: int,
+    log: TrainingLog,
+) -> list[Any]:
+    """Returns the averaged networks, of the same classes, after minimising `draw(rng)` until the box is used up."""
+    averages = [copy.deepcopy(network) for network in networks]
+    optimiser = torch.optim.AdamW(
+        [{"params": network.parameters()} for network in networks],
+        betas=(0.9, 0.98),
+        weight_decay=0.01,
+    )
+    saved = box.restore()
+    if saved is not None:
+        for network, average, states in zip(networks, averages, saved["networks"], strict=True):
+            network.load_state_dict(states[0])
+            average.load_state_dict(states[1])
         optimiser.load_state_dict(saved["optimiser"])
+    torch.manual_seed(seed + box.step)
     rng = np.random.default_rng(seed + box.step)
     while box.fraction < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = box.learning_rate(_STUDENT_RATE if teacher else _PEAK_RATE)
-        batch = draw_batch(data, history=network.config["history_frames"], rng=rng)
-        if teacher is None:
-            value = flow_loss(network, batch, loss)
-        else:
-            value = endpoint_loss(network, teacher, batch, loss)
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = box.learning_rate(rate)
+        value = draw(rng)
         optimiser.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        for network in networks:
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-        average_into(average, network, decay=min(0.998, box.step / (box.step + 20)))
+        for network, average in zip(networks, averages, strict=True):
+            average_into(average, network, decay=min(0.998, box.step / (box.step + 20)))
         box.step += 1
-        if box.step % 200 == 0:
-            print(f"motion step {box.step}: loss {value.item():.3f} ({box.fraction:.0%})")
-        box.checkpoint(_states(network, average, optimiser))
-    box.checkpoint(_states(network, average, optimiser), force=True)
-    return average.eval()
+        if box.step % 100 == 0:
+            log.scalar(f"{box.path.stem}/loss", value.item(), box.step)
+            print(f"{box.path.stem} step {box.step}: loss {value.item():.3f} ({box.fraction:.0%})")
+        box.checkpoint(lambda: _states(networks, averages, optimiser))
+    box.checkpoint(lambda: _states(networks, averages, optimiser), force=True)
+    return [average.eval() for average in averages]
 
 
 def _states(
-    network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer
+    networks: list[nn.Module], averages: list[nn.Module], optimiser: torch.optim.Optimizer
 ) -> dict[str, Any]:
+    pairs = zip(networks, averages, strict=True)
     return {
-        "network": network.state_dict(),
-        "average": average.state_dict(),
+        "networks": [(network.state_dict(), average.state_dict()) for network, average in pairs],
         "optimiser": optimiser.state_dict(),
     }

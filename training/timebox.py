@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,16 +58,25 @@ class TimeBox:
         self._began = time.monotonic()
         return saved
 
-    def checkpoint(self, contents: dict[str, Any], *, force: bool = False) -> None:
-        """Writes `contents` and the count, at most every two minutes unless forced."""
+    def checkpoint(self, contents: Callable[[], dict[str, Any]], *, force: bool = False) -> None:
+        """Writes `contents()` and the count, at most every two minutes unless forced."""
         now = time.monotonic()
         if not force and now - self._saved < _CHECKPOINT_EVERY:
             return
         self._saved = now
         spent = self.spent + now - self._began
         partial = self.path.with_suffix(".part")
-        torch.save({**contents, "spent": spent, "step": self.step}, partial)
+        torch.save({**contents(), "spent": spent, "step": self.step}, partial)
         partial.replace(self.path)
+
+
+def reduced_precision() -> torch.autocast:
+    """Returns a context in which products are taken in bfloat16 where the processor has it.
+
+    Nearly twice as fast on processors with AVX-512 BF16 or AMX; weights and sums stay float32.
+    """
+    able = bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return torch.autocast("cpu", torch.bfloat16, enabled=able)
 
 
 def average_into(average: torch.nn.Module, network: torch.nn.Module, *, decay: float) -> None:
