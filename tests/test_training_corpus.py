@@ -10,9 +10,12 @@ import pytest
 
 from server.voice.base import INVENTORY, Phone, SpeechClause
 from streaming_model.audio.features import stream_features
-from streaming_model.motion.style import Activity
+from streaming_model.motion.contacts import NETWORK_SIZE
+from streaming_model.motion.emotion import lip_gaps
+from streaming_model.motion.style import STYLE_NAMES, Activity
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from training import augment
+from training.captured import Captured
 from training.corpus import (
     Utterance,
     load_utterances,
@@ -21,9 +24,18 @@ from training.corpus import (
     word_salads,
     written_texts,
 )
+from training.corpus.build import CorpusSettings, Part, load_corpus, make_shard, shards
 from training.corpus.neural import to_utterance
-from training.dataset import STREAM_FRAMES, frame_labels, make_streams
+from training.dataset import (
+    STREAM_FRAMES,
+    UNKNOWN_PHONE,
+    captured_streams,
+    frame_labels,
+    make_streams,
+)
+from training.feelings import draw_feelings, feel
 from training.phones import PHONE_INDEX, PHONES, from_flite, from_ipa
+from training.stream_files import load_streams, save_streams
 
 
 def utterance(seed: int = 0) -> Utterance:
@@ -80,14 +92,77 @@ def test_a_faster_voice_has_earlier_phones() -> None:
 
 
 def test_streams_have_the_shapes_and_a_still_mouth_without_speech() -> None:
-    streams = list(make_streams([utterance(0), utterance(1)], 18, rng=np.random.default_rng(0)))
+    streams = list(make_streams([utterance(0), utterance(1)], range(18), seed=0))
     assert {stream.mel.shape for stream in streams} == {(4 * STREAM_FRAMES, 80)}
-    assert {stream.motion.shape for stream in streams} == {(STREAM_FRAMES, MOTION_SIZE)}
-    jaws = [float(stream.motion[:, INDEX["jawOpen"]].max()) for stream in streams]
-    for index, (stream, jaw) in enumerate(zip(streams, jaws, strict=True)):
+    assert {stream.motion.shape for stream in streams} == {(STREAM_FRAMES, NETWORK_SIZE)}
+    assert {stream.style.shape for stream in streams} == {(STREAM_FRAMES, len(STYLE_NAMES))}
+    emotions = slice(STYLE_NAMES.index("happy"), STYLE_NAMES.index("whisper"))
+    for index, stream in enumerate(streams):
         silent = index % 9 == 8 or stream.activity is not Activity.SPEAK
-        assert (jaw == 0) == silent
+        calm = stream.style[:, emotions].sum(axis=1) == 0
+        assert (stream.motion[calm, INDEX["jawOpen"]].sum() == 0) == (silent or not calm.any())
+        assert (stream.motion[:, MOTION_SIZE:].sum() == 0) == silent
     assert np.isfinite(np.concatenate([stream.mel for stream in streams])).all()
+
+
+def test_a_stream_is_the_same_whatever_others_are_made() -> None:
+    spoken = [utterance(0), utterance(1)]
+    alone = next(make_streams(spoken, [5], seed=3))
+    together = list(make_streams(spoken, range(4, 7), seed=3))[1]
+    np.testing.assert_array_equal(alone.mel, together.mel)
+    np.testing.assert_array_equal(alone.motion, together.motion)
+
+
+def test_feelings_ease_and_leave_closed_lips_closed() -> None:
+    rng = np.random.default_rng(1)
+    feelings = draw_feelings(3_000, rng=rng)
+    assert feelings.sum(axis=1).max() <= 1 + 1e-6
+    assert np.abs(np.diff(feelings, axis=0)).max() < 0.1
+    assert 0.2 < (feelings.sum(axis=1) == 0).mean() < 0.7
+    shut = np.zeros((3_000, MOTION_SIZE), np.float32)
+    shut[:, INDEX["jawOpen"]] = shut[:, INDEX["mouthClose"]] = 0.1
+    felt = feel(shut, feelings, np.ones(3_000, np.float32))
+    assert lip_gaps(felt).max() < 0.03
+
+
+def test_streams_survive_a_file(tmp_path: Path) -> None:
+    made = list(make_streams([utterance(0), utterance(1)], range(3), seed=0))
+    save_streams(tmp_path / "streams.npz", made)
+    for before, after in zip(made, load_streams(tmp_path / "streams.npz"), strict=True):
+        assert before.activity is after.activity
+        for name in ("mel", "phones", "motion", "mask", "style"):
+            np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
+
+
+def test_a_stopped_corpus_goes_on_with_the_same_shards(tmp_path: Path) -> None:
+    part = Part("tiny", 600.0, lambda _, seconds, rng: iter([utterance(int(rng.integers(9)))]))
+    first, second = (CorpusSettings(tmp_path / name, seed=3) for name in ("one", "two"))
+    for settings in (first, second):
+        for shard in shards(settings, [part]):
+            make_shard(settings, shard, [part])
+    missing = shards(second, [part])[1]
+    missing.path.unlink()
+    with pytest.raises(FileNotFoundError):
+        load_corpus(second, parts=[part])
+    make_shard(second, missing, [part])
+    for one, two in zip(
+        load_corpus(first, parts=[part]), load_corpus(second, parts=[part]), strict=True
+    ):
+        np.testing.assert_array_equal(one.samples, two.samples)
+    assert not list(tmp_path.rglob("*.part.npz"))
+
+
+def test_captured_speech_becomes_streams_with_its_mask() -> None:
+    frames, mask = STREAM_FRAMES + 200, np.zeros(MOTION_SIZE, bool)
+    mask[INDEX["jawOpen"]] = True
+    motion = np.zeros((frames, MOTION_SIZE), np.float32)
+    motion[:, INDEX["jawOpen"]] = np.arange(frames) / frames
+    rng = np.random.default_rng(0)
+    noise = (0.1 * rng.normal(0, 1, 640 * frames)).astype(np.float32)
+    (made,) = captured_streams([Captured(noise, motion, mask)], 1, rng=rng)
+    assert made.mask.sum() == 1 and (made.phones == UNKNOWN_PHONE).all()
+    assert (made.style[:, STYLE_NAMES.index("captured")] == 1).all()
+    assert (np.diff(made.motion[:, INDEX["jawOpen"]].astype(np.float64)) >= 0).all()
 
 
 @pytest.mark.parametrize("kind", augment.NOISES)

@@ -10,45 +10,59 @@ import pytest
 import torch
 
 from streaming_model.audio.encoder import AudioEncoder
+from streaming_model.motion.contacts import NETWORK_SIZE
 from streaming_model.motion.denoiser import DenoiserInputs, MotionDenoiser
-from streaming_model.motion.style import Activity
+from streaming_model.motion.style import STYLE_NAMES, Activity
 from streaming_model.motion_space import INDEX, MOTION_SIZE
-from training.dataset import STREAM_FRAMES, Stream
-from training.encoder_stage import EncoderTask, phone_accuracy
+from training.dataset import STREAM_FRAMES, UNKNOWN_PHONE, Stream
+from training.encoder_stage import EncoderTask, phone_accuracy, train_encoder
 from training.export import ServedDenoiser, export_denoiser, export_encoder, round_to_half
+from training.logs import TrainingLog
+from training.motion_loss import MotionLoss
 from training.motion_stage import (
-    MotionLoss,
-    draw_batch,
-    encode_streams,
     endpoint_loss,
     flow_loss,
+    train_endpoints,
     train_flow,
+    train_together,
 )
 from training.timebox import TimeBox
+from training.windows import draw_windows, encode_streams
 
 
-def stream(seed: int = 0) -> Stream:
+def stream(seed: int = 0, *, captured: bool = False) -> Stream:
     rng = np.random.default_rng(seed)
-    motion = np.zeros((STREAM_FRAMES, MOTION_SIZE), np.float16)
+    motion = np.zeros((STREAM_FRAMES, NETWORK_SIZE), np.float16)
     motion[:, INDEX["jawOpen"]] = 0.2 + 0.1 * np.sin(np.arange(STREAM_FRAMES) / 3)
+    mask, phones = np.ones(NETWORK_SIZE, bool), rng.integers(0, 40, (STREAM_FRAMES, 2))
+    if captured:
+        mask[MOTION_SIZE:], phones[:] = False, UNKNOWN_PHONE
     return Stream(
         mel=rng.normal(-0.5, 0.5, (4 * STREAM_FRAMES, 80)).astype(np.float16),
-        phones=rng.integers(0, 40, (STREAM_FRAMES, 2)).astype(np.int8),
+        phones=phones.astype(np.int8),
         motion=motion,
-        style=np.zeros(4, np.float32),
+        mask=mask,
+        style=np.zeros((STREAM_FRAMES, len(STYLE_NAMES)), np.float16),
         activity=Activity.SPEAK,
     )
 
 
 def scale() -> torch.Tensor:
-    only_jaw = torch.zeros(MOTION_SIZE)
+    only_jaw = torch.zeros(NETWORK_SIZE)
     only_jaw[INDEX["jawOpen"]] = 0.2
     return only_jaw
 
 
 def small_denoiser() -> MotionDenoiser:
     torch.manual_seed(0)
-    network: MotionDenoiser = MotionDenoiser(width=32, layers=1, heads=2, audio_size=16)
+    network: MotionDenoiser = MotionDenoiser(
+        width=32,
+        layers=1,
+        heads=2,
+        audio_size=16,
+        motion_size=NETWORK_SIZE,
+        style_names=STYLE_NAMES,
+    )
     for weight in network.parameters():
         torch.nn.init.normal_(weight, std=0.1)
     network.eval()
@@ -76,7 +90,7 @@ def test_a_time_box_takes_up_its_count(tmp_path: Path) -> None:
     first = TimeBox(100.0, tmp_path / "stage.pt")
     assert first.restore() is None
     first.step = 7
-    first.checkpoint({"weight": torch.ones(2)}, force=True)
+    first.checkpoint(lambda: {"weight": torch.ones(2)}, force=True)
     second = TimeBox(100.0, tmp_path / "stage.pt")
     saved = second.restore()
     assert saved is not None and second.step == 7
@@ -92,47 +106,128 @@ def test_the_learning_rate_rises_then_falls(tmp_path: Path) -> None:
     assert rates[0] < rates[1] > rates[2] > rates[3] > 0
 
 
-def test_batches_align_sound_and_motion_and_know_the_beginning() -> None:
+def test_windows_align_sound_and_motion_and_know_the_beginning() -> None:
     data = encode_streams(small_encoder(), [stream(0), stream(1)], scale=scale(), history=10)
-    batch = draw_batch(data, history=10, rng=np.random.default_rng(0))
-    new = batch.x0.shape[1]
-    assert 10 + new <= batch.inputs.audio.shape[1] <= 10 + new + 8
-    known = batch.inputs.history_known
+    windows = draw_windows(data, history=10, rng=np.random.default_rng(0))
+    new = windows.target().shape[1]
+    assert 10 + new <= windows.inputs().audio.shape[1] <= 10 + new + 8
+    known = windows.inputs().history_known
     assert set(known.flatten().tolist()) <= {0.0, 1.0}
     assert (known.sum(dim=1) == 0).any() and (known.sum(dim=1) == 10).any()
-    assert (batch.x0[:, :, INDEX["headYaw"]] == 0).all()
+    assert (windows.target()[:, :, INDEX["headYaw"]] == 0).all()
+
+
+def test_the_chunks_of_a_window_follow_one_another() -> None:
+    data = encode_streams(small_encoder(), [stream(0)], scale=scale(), history=10)
+    windows = draw_windows(data, history=10, rng=np.random.default_rng(4), chunks=3)
+    new, seen = windows.new, windows.inputs(2)
+    look = windows.audio.shape[1] - 10 - 3 * new
+    for chunk in range(3):
+        told = windows.inputs(chunk)
+        assert told.audio.shape[1] == 10 + new + look
+        assert torch.equal(told.audio, windows.audio[:, chunk * new :][:, : 10 + new + look])
+        first = 10 + chunk * new
+        assert torch.equal(windows.target(chunk), windows.motion[:, first : first + new])
+    assert torch.equal(seen.history_known, windows.known[:, 2 * new : 2 * new + 10])
 
 
 def test_losses_are_finite_and_zero_for_the_truth() -> None:
     data = encode_streams(small_encoder(), [stream(0)], scale=scale(), history=10)
-    batch = draw_batch(data, history=10, rng=np.random.default_rng(1))
-    loss = MotionLoss(scale())
-    assert float(loss(batch.x0, batch.x0, batch.inputs.history[:, -2:]).abs().max()) == 0
+    windows = draw_windows(data, history=10, rng=np.random.default_rng(1), chunks=2)
+    loss, truth = MotionLoss(scale()), windows.target()
+    before = windows.inputs().history[:, -2:]
+    assert float(loss(truth, truth, before, windows.mask).abs().max()) == 0
     network = small_denoiser()
-    for value in (flow_loss(network, batch, loss), endpoint_loss(network, network, batch, loss)):
-        assert torch.isfinite(value) and value > 0
+    values = [flow_loss(network, windows, loss)]
+    for steps, step, guidance in ((1, 0, 0.0), (2, 1, 0.0), (4, 1, 0.5)):
+        values.append(
+            endpoint_loss(
+                network, network, windows, loss, steps=steps, step=step, guidance=guidance
+            )
+        )
+    assert all(torch.isfinite(value) and value > 0 for value in values)
+
+
+def test_masked_numbers_cost_nothing() -> None:
+    loss = MotionLoss(torch.ones(NETWORK_SIZE))
+    target, before = torch.zeros(1, 2, NETWORK_SIZE), torch.zeros(1, 2, NETWORK_SIZE)
+    wrong, mask = target.clone(), torch.ones(1, NETWORK_SIZE)
+    wrong[:, :, INDEX["headYaw"]] = wrong[:, :, MOTION_SIZE] = 1.0
+    assert float(loss(wrong, target, before, mask)) > 0
+    mask[:, INDEX["headYaw"]] = mask[:, MOTION_SIZE] = 0.0
+    assert float(loss(wrong, target, before, mask)) == 0
+
+
+def test_a_missed_contact_costs_more_than_a_false_one() -> None:
+    loss, mask = MotionLoss(torch.ones(NETWORK_SIZE)), torch.ones(1, NETWORK_SIZE)
+    before = torch.zeros(1, 2, NETWORK_SIZE)
+    met, open_lips = torch.zeros(1, 1, NETWORK_SIZE), torch.zeros(1, 1, NETWORK_SIZE)
+    met[:, :, MOTION_SIZE] = 1.0
+    assert float(loss(open_lips, met, before, mask)) > 1.5 * float(
+        loss(met, open_lips, before, mask)
+    )
 
 
 def test_training_lowers_the_loss_and_resumes(tmp_path: Path) -> None:
     data = encode_streams(small_encoder(), [stream(0)], scale=scale(), history=10)
     loss, network = MotionLoss(scale()), small_denoiser()
-    batch = draw_batch(data, history=10, rng=np.random.default_rng(2))
+    windows = draw_windows(data, history=10, rng=np.random.default_rng(2))
     torch.manual_seed(5)
-    before = flow_loss(network, batch, loss).item()
-    trained = train_flow(data, network, loss=loss, box=TimeBox(2.0, tmp_path / "flow.pt"), seed=0)
-    torch.manual_seed(5)
-    assert flow_loss(trained, batch, loss).item() < before
-    again = TimeBox(2.0, tmp_path / "flow.pt")
-    resumed = train_flow(data, small_denoiser(), loss=loss, box=again, seed=0)
+    before = flow_loss(network, windows, loss).item()
+    with TrainingLog(tmp_path / "log") as log:
+        box = TimeBox(2.0, tmp_path / "flow.pt")
+        trained = train_flow(data, network, loss=loss, box=box, seed=0, log=log)
+        torch.manual_seed(5)
+        assert flow_loss(trained, windows, loss).item() < before
+        again = TimeBox(2.0, tmp_path / "flow.pt")
+        resumed = train_flow(data, small_denoiser(), loss=loss, box=again, seed=0, log=log)
     assert again.fraction == 1
     for one, two in zip(trained.parameters(), resumed.parameters(), strict=True):
         torch.testing.assert_close(one, two)
 
 
+def test_every_stage_runs_on_spoken_and_captured_streams(tmp_path: Path) -> None:
+    streams = [stream(0), stream(1), stream(2, captured=True)]
+    loss = MotionLoss(scale())
+
+    def box(name: str) -> TimeBox:
+        return TimeBox(1.0, tmp_path / f"{name}.pt")
+
+    with TrainingLog(tmp_path / "log") as log:
+        task = train_encoder(
+            streams, small_encoder(), scale=scale(), box=box("encoder"), seed=0, log=log
+        )
+        data = encode_streams(task.encoder, streams, scale=scale(), history=10)
+        task, teacher = train_together(
+            data,
+            streams,
+            task,
+            small_denoiser(),
+            loss=loss,
+            box=box("together"),
+            seed=1,
+            log=log,
+        )
+        student = train_endpoints(data, teacher, loss=loss, box=box("endpoints"), seed=2, log=log)
+    for network in (task, teacher, student):
+        assert all(torch.isfinite(weight).all() for weight in network.parameters())
+    assert list((tmp_path / "log").iterdir())
+
+
+def test_captured_speech_is_drawn_seldom_and_always_labelled() -> None:
+    captured = stream(2, captured=True)
+    captured.style[:, STYLE_NAMES.index("captured")] = 1.0
+    data = encode_streams(small_encoder(), [stream(0), captured], scale=scale(), history=10)
+    assert data.chance[1] == pytest.approx(0.06)
+    windows = draw_windows(data, history=10, rng=np.random.default_rng(3), size=2_000)
+    label = windows.style[:, 0, STYLE_NAMES.index("captured")]
+    assert torch.equal(label > 0, windows.rows == 1)
+
+
 def test_phone_accuracy_is_a_share() -> None:
     task = EncoderTask(small_encoder(), scale=scale())
     accuracy = phone_accuracy(task, [stream(0)])
-    assert len(accuracy) == 3 and all(0 <= value < 0.2 for value in accuracy)
+    assert len(accuracy) == 4 and all(0 <= value < 0.2 for value in accuracy)
 
 
 @torch.no_grad()
@@ -151,13 +246,13 @@ def test_exports_equal_the_networks(tmp_path: Path) -> None:
     session = onnxruntime.InferenceSession(str(tmp_path / "denoiser.onnx"))
     for new, look in ((1, 0), (5, 3)):
         inputs = {
-            "x_t": torch.randn(3, new, MOTION_SIZE),
+            "x_t": torch.randn(3, new, NETWORK_SIZE),
             "t": torch.full((3,), 0.5),
             "step_size": torch.full((3,), 0.5),
-            "history": torch.randn(3, 10, MOTION_SIZE),
+            "history": torch.randn(3, 10, NETWORK_SIZE),
             "history_known": torch.ones(3, 10),
             "audio": torch.randn(3, 10 + new + look, 16),
-            "style": torch.randn(3, 4),
+            "style": torch.randn(3, len(STYLE_NAMES)),
             "activity": torch.zeros(3, dtype=torch.int64),
             "guidance": torch.full((3,), 0.4),
         }
@@ -173,14 +268,14 @@ def test_unknown_history_is_not_looked_at() -> None:
     for seed in (0, 1):
         torch.manual_seed(seed)
         inputs = DenoiserInputs(
-            history=torch.randn(1, 10, MOTION_SIZE),
+            history=torch.randn(1, 10, NETWORK_SIZE),
             history_known=torch.zeros(1, 10),
             audio=torch.ones(1, 12, 16),
-            style=torch.zeros(1, 4),
+            style=torch.zeros(1, len(STYLE_NAMES)),
             activity=torch.zeros(1, dtype=torch.int64),
             history_noise=none,
             step_size=none,
             guidance=none,
         )
-        results.append(network(torch.ones(1, 2, MOTION_SIZE), torch.ones(1), inputs))
+        results.append(network(torch.ones(1, 2, NETWORK_SIZE), torch.ones(1), inputs))
     torch.testing.assert_close(results[0], results[1])

@@ -263,7 +263,10 @@ def _train(
     seed: int,
     log: TrainingLog,
 ) -> list[Any]:
-    """Returns the averaged networks, of the same classes, after minimising `draw(rng)` until the box is used up."""
+    """Returns the averaged networks, of the same classes.
+
+    `draw(rng)` is the loss that is minimised until the box is used up.
+    """
     averages = [copy.deepcopy(network) for network in networks]
     optimiser = torch.optim.AdamW(
         [{"params": network.parameters()} for network in networks],
