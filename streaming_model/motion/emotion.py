@@ -24,7 +24,7 @@ _LEFT_SHARE: Final = 0.05
 # At weight 1. A name without a side stands for both; comments give the action units.
 _PROTOTYPES: Final[dict[str, dict[str, float]]] = {
     "happy": {  # 6 + 12 + 25
-        "mouthSmile": 0.62,
+        "mouthSmile": 0.72,
         "cheekSquint": 0.55,
         "eyeSquint": 0.25,
         "mouthDimple": 0.10,
@@ -78,10 +78,10 @@ _PROTOTYPES: Final[dict[str, dict[str, float]]] = {
         "headZ": -0.45,
     },
     "disgusted": {  # 9 + 10 + 15 + 17
-        "noseSneer": 0.75,
-        "mouthUpperUp": 0.30,
-        "browDown": 0.40,
-        "eyeSquint": 0.32,
+        "noseSneer": 0.62,
+        "mouthUpperUp": 0.24,
+        "browDown": 0.45,
+        "eyeSquint": 0.34,
         "cheekSquint": 0.25,
         "mouthFrown": 0.30,
         "mouthShrugLower": 0.22,
@@ -117,7 +117,7 @@ _CORNERS: Final = [
     for side in ("Left", "Right")
 ]
 _OPEN_RANGE: Final = (0.02, 0.14)  # of the lips' gap: where lips may begin to part, and may freely
-_ROUND_SHARE: Final = 0.6  # of the corners' offset that fully rounded lips give up
+_ROUND_SHARE: Final = 0.6  # of the lips' offsets that fully rounded lips give up
 
 
 class EmotionScales(NamedTuple):
@@ -157,7 +157,7 @@ def add_emotion(motion: Floats, weights: Floats, speaking: Floats) -> Floats:
     """Returns [frames, 58] motion of a neutral face with emotions put into it.
 
     Speech is scaled and the offsets added; what would part lips comes in the measure in which
-    speech parts them, and rounded lips keep their corners. The head's motion is not scaled here.
+    speech parts them, and rounded lips keep their shape. The head's motion is not scaled here.
 
     Args:
         motion: [frames, 58] neutral motion.
@@ -173,9 +173,9 @@ def add_emotion(motion: Floats, weights: Floats, speaking: Floats) -> Floats:
     # A jaw drops in astonishment while nothing is said; lips lift where they are open.
     offsets[:, _OPENERS] *= 1.0 - speaking[:, None]
     parted = _ramp(lip_gaps(motion), *_OPEN_RANGE)
-    offsets[:, _LIFTS] *= parted[:, None]
-    rounded = np.clip(motion[:, _ROUND_LIPS].sum(axis=1), 0.0, 1.0)
-    offsets[:, _CORNERS] *= 1.0 - _ROUND_SHARE * rounded[:, None]
+    unrounded = 1.0 - _ROUND_SHARE * np.clip(motion[:, _ROUND_LIPS].sum(axis=1), 0.0, 1.0)
+    offsets[:, _LIFTS] *= (parted * unrounded)[:, None]
+    offsets[:, _CORNERS] *= unrounded[:, None]
     emotional += offsets
     return emotional
 

@@ -17,14 +17,24 @@ from numpy.typing import NDArray
 from streaming_model.audio.features import FeatureState, frame_features, start_features
 from streaming_model.errors import AudioError
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk, MotionChunk
+from streaming_model.motion.additive import Additions, Gesture, blend
 from streaming_model.motion.contacts import press_lips
+from streaming_model.motion.emotion import add_emotion
 from streaming_model.motion.life import LifeState, limit_pose, live, start_life
-from streaming_model.motion.lips import hold_lips
+from streaming_model.motion.lips import hold_lips, speech_share
+from streaming_model.motion.manner import (
+    Manner,
+    MannerState,
+    change_manner,
+    next_manner,
+    start_manner,
+)
 from streaming_model.motion.networks import DEFAULT_FOLDER, Condition, MotionNetworks
 from streaming_model.motion.noise import Purpose, normals
+from streaming_model.motion.prosody import ProsodyState, hear, start_prosody
 from streaming_model.motion.sampler import sample
 from streaming_model.motion.smoothing import smooth, start_smoothing
-from streaming_model.motion.style import MotionStyle
+from streaming_model.motion.style import EMOTIONS, MotionStyle
 from streaming_model.motion_space import MOTION_SIZE
 
 _HISTORY_LIMIT = 6.0  # in units of the motion's own spread; no training frame lies beyond
@@ -36,7 +46,9 @@ class MotionState:
 
     Attributes:
         seed: decides head motion, blinks and gaze.
-        style: how the portrait moves.
+        manner: how the portrait moves, and is about to.
+        prosody: what was heard of the voice's melody.
+        additions: gestures and a live stream to be added.
         origin: media time of the stream's first sample, None before any audio.
         received: samples received.
         pending: [n] float32 samples that do not fill a frame yet.
@@ -53,7 +65,9 @@ class MotionState:
     """
 
     seed: int
-    style: MotionStyle
+    manner: MannerState
+    prosody: ProsodyState
+    additions: Additions
     origin: int | None
     received: int
     pending: NDArray[np.float32]
@@ -72,6 +86,11 @@ class MotionState:
     def end(self) -> int:
         """Media time at which the next audio chunk must start, once there was one."""
         return (self.origin or 0) + self.received
+
+    @property
+    def next(self) -> int:
+        """Media time of the next frame to be given: the earliest that can still be changed."""
+        return (self.origin or 0) + self.given * SAMPLES_PER_MOTION_FRAME
 
 
 class MotionGenerator:
@@ -109,6 +128,8 @@ class MotionGenerator:
             raise ValueError(f"steps must be at least 1, got {steps}")
         self._networks = networks
         self._settings = settings
+        # Emotions that the weights know: the network moves by them, the rules do not.
+        self._known = np.array([name in settings.style_names for name in EMOTIONS])
         self.steps = settings.steps if steps is None else steps
         self.chunk_frames = chunk_frames
         self.lookahead_frames = lookahead_frames
@@ -124,7 +145,9 @@ class MotionGenerator:
         settings = self._settings
         return MotionState(
             seed=seed,
-            style=chosen,
+            manner=start_manner(chosen),
+            prosody=start_prosody(),
+            additions=Additions(),
             origin=None,
             received=0,
             pending=np.zeros(0, np.float32),
@@ -139,6 +162,33 @@ class MotionGenerator:
             speaking=np.float32(0),
             life=start_life(seed, chosen),
         )
+
+    def restyle(
+        self, state: MotionState, style: MotionStyle, *, at: int | None = None
+    ) -> MotionState:
+        """Returns the state with another style from media time `at` on, or from its next frame.
+
+        The change is eased over half a second. What was to come at `at` or later is given up.
+
+        Raises:
+            ValueError: the frame at `at` was given already.
+        """
+        time = state.next if at is None else at
+        if time < state.next:
+            raise ValueError(
+                f"the motion at sample {time} was given already; it can change from {state.next} on"
+            )
+        frame = -(-(time - (state.origin or 0)) // SAMPLES_PER_MOTION_FRAME)
+        return replace(state, manner=change_manner(state.manner, style, frame=frame))
+
+    def add(self, state: MotionState, *gestures: Gesture) -> MotionState:
+        """Returns the state with gestures to be made; those that are over are forgotten."""
+        kept = state.additions.since(state.next)
+        return self.blend(state, replace(kept, gestures=(*kept.gestures, *gestures)))
+
+    def blend(self, state: MotionState, additions: Additions) -> MotionState:
+        """Returns the state with these gestures and this stream instead of those it had."""
+        return replace(state, additions=additions)
 
     def step(
         self, states: Sequence[MotionState], inputs: Sequence[AudioChunk]
@@ -198,6 +248,7 @@ class MotionGenerator:
         return [
             replace(
                 state,
+                prosody=hear(state.prosody, state.pending[:SAMPLES_PER_MOTION_FRAME]),
                 pending=state.pending[SAMPLES_PER_MOTION_FRAME:],
                 features=feature_state,
                 encoder=memory,
@@ -212,12 +263,14 @@ class MotionGenerator:
     def _generate(self, states: list[MotionState]) -> list[tuple[MotionState, MotionChunk]]:
         frames, history_frames = self.chunk_frames, self._settings.history_frames
         age = np.arange(history_frames, 0, -1)
+        manners = [_manners(state, frames) for state in states]
+        names, known = self._settings.style_names, self._known
         condition = Condition(
             history=np.stack([state.history for state in states]),
             history_known=np.stack([age <= state.given for state in states]).astype(np.float32),
             audio=np.stack([state.audio for state in states]),
-            style=np.stack([state.style.vector(self._settings.style_names) for state in states]),
-            activity=np.array([int(state.style.activity) for state in states], np.int64),
+            style=np.stack([_middle(told).vector(names, known=known) for _, told in manners]),
+            activity=np.array([int(_middle(told).style.activity) for _, told in manners], np.int64),
         )
         size = len(self._settings.scale)
         noise = np.stack([_noise(state, frames, size) for state in states])
@@ -227,9 +280,14 @@ class MotionGenerator:
             steps=self.steps,
         )
         x = np.clip(x, -_HISTORY_LIMIT, _HISTORY_LIMIT)
-        return [self._give(state, motion) for state, motion in zip(states, x, strict=True)]
+        return [
+            self._give(replace(state, manner=after), motion, manners=told)
+            for state, motion, (after, told) in zip(states, x, manners, strict=True)
+        ]
 
-    def _give(self, state: MotionState, x: NDArray[np.float32]) -> tuple[MotionState, MotionChunk]:
+    def _give(
+        self, state: MotionState, x: NDArray[np.float32], *, manners: list[Manner]
+    ) -> tuple[MotionState, MotionChunk]:
         """Returns the state after giving network frames `x`, and the chunk they become."""
         assert state.origin is not None
         given = self._settings.mean + self._settings.scale * x
@@ -238,8 +296,14 @@ class MotionGenerator:
             motion = press_lips(motion, contacts)
         smoothing, motion = smooth(state.smoothing, motion)
         speaking, motion = hold_lips(state.speaking, motion)
-        life, lively = live(state.life, motion, seed=state.seed, style=state.style)
+        shares = speech_share(state.speaking, motion)
         starts = (state.given + np.arange(len(x))) * SAMPLES_PER_MOTION_FRAME
+        felt = np.stack([manner.emotions for manner in manners]) * ~self._known
+        if felt.any():
+            motion = add_emotion(motion, felt, shares)
+        life, lively = _enliven(state, motion, manners)
+        times = (state.origin + starts).tolist()
+        lively = blend(state.additions, lively, times=times, speaking=shares)
         chunk = MotionChunk(
             start=state.origin + int(starts[0]),
             motion=limit_pose(lively),
@@ -297,6 +361,37 @@ def _receive(state: MotionState, chunk: AudioChunk) -> MotionState:
         pending=np.concatenate([state.pending, chunk.samples]),
         marks=marks,
     )
+
+
+def _manners(state: MotionState, frames: int) -> tuple[MannerState, list[Manner]]:
+    """Returns the manner of each of the next frames, and the state after them."""
+    after, manners = state.manner, []
+    for frame in range(state.given, state.given + frames):
+        after, manner = next_manner(
+            after, frame=frame, seed=state.seed, felt=state.prosody.emotions
+        )
+        manners.append(manner)
+    return after, manners
+
+
+def _middle(manners: list[Manner]) -> Manner:
+    return manners[len(manners) // 2]
+
+
+def _enliven(
+    state: MotionState, motion: NDArray[np.float32], manners: list[Manner]
+) -> tuple[LifeState, NDArray[np.float32]]:
+    life, rows = state.life, []
+    for row, manner in zip(motion, manners, strict=True):
+        life, lively = live(
+            life,
+            row[None],
+            seed=state.seed,
+            style=manner.life_style(),
+            tempo=manner.scales.tempo,
+        )
+        rows.append(lively)
+    return life, np.concatenate(rows)
 
 
 def _noise(state: MotionState, frames: int, size: int) -> NDArray[np.float32]:

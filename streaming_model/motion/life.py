@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming_model.media import MOTION_FPS
+from streaming_model.motion.gaze import GazeState, follow, start_gaze
 from streaming_model.motion.noise import Purpose, normals, smooth_noise, uniforms
 from streaming_model.motion.style import MotionStyle
 from streaming_model.motion_space import INDEX
@@ -54,6 +55,8 @@ _BREATH_PERIOD: Final = 4.3  # s
 _BREATH_LIFT: Final = 0.06  # cm
 _BREATH_PITCH: Final = 0.25 * _DEGREE
 
+_LONG_AGO: Final = -1000  # a frame
+
 _PITCH, _YAW, _ROLL = INDEX["headPitch"], INDEX["headYaw"], INDEX["headRoll"]
 
 
@@ -64,11 +67,12 @@ class LifeState:
     Attributes:
         frame: index of the next frame.
         blink: number of blinks begun.
-        blink_frame: frame at which the latest blink began, or the first will.
-        next_blink: frame at which the next one begins.
+        blink_frame: frame at which the latest blink began.
         glance: number of fixations begun.
-        next_glance: frame at which the eyes jump next.
-        eyes: [2] radians, where the eyes point to in the world: right, up.
+        glance_frame: frame at which the latest one began.
+        eyes: [2] radians, where the eyes point to, seen from their target: right, up.
+        gaze: where the gaze is held, and how far the head has turned along.
+        drift: seconds by which the head's wander is ahead of the clock.
         opening: mean opening of the mouth while it is open.
         beat: number of beats begun.
         beat_frame: frame at which the latest one began.
@@ -77,54 +81,62 @@ class LifeState:
     frame: int
     blink: int
     blink_frame: int
-    next_blink: int
     glance: int
-    next_glance: int
+    glance_frame: int
     eyes: tuple[float, float]
+    gaze: GazeState
+    drift: float
     opening: float
     beat: int
     beat_frame: int
 
 
 def start_life(seed: int, style: MotionStyle) -> LifeState:
-    """Returns the state before the first frame: looking at the viewer, no blink under way."""
-    first = _blink_wait(seed, style, 0)
-    fixation = _fixation(seed, style, 0)
-    return LifeState(0, 0, -1000, first, 0, fixation, (0.0, 0.0), 0.15, 0, -1000)
+    """Returns the state before the first frame: looking at its target, no blink under way."""
+    gaze = start_gaze(style.gaze_target, seed=seed)
+    return LifeState(0, 0, _LONG_AGO, 0, 0, (0.0, 0.0), gaze, 0.0, 0.15, 0, _LONG_AGO)
 
 
 def live(
-    state: LifeState, motion: NDArray[np.float32], *, seed: int, style: MotionStyle
+    state: LifeState,
+    motion: NDArray[np.float32],
+    *,
+    seed: int,
+    style: MotionStyle,
+    tempo: float = 1.0,
 ) -> tuple[LifeState, NDArray[np.float32]]:
-    """Returns the next state and [frames, 58] motion with life added."""
+    """Returns the next state and [frames, 58] motion with life added; `tempo` is the wander's."""
     lively = motion.copy()
     for row in lively:
         state = _advance(state, seed=seed, style=style)
         state = _hear_beat(state, row, seed=seed)
         _add_beat(row, state, seed=seed, style=style)
-        _add_sway(row, state.frame, seed=seed, style=style)
+        _add_sway(row, state, seed=seed, style=style)
         _add_gaze(row, state, seed=seed)
         _add_blink(row, state, seed=seed)
-        state = replace(state, frame=state.frame + 1)
+        drift = state.drift + (tempo - 1.0) / MOTION_FPS
+        state = replace(state, frame=state.frame + 1, drift=drift)
     return state, lively
 
 
 def _advance(state: LifeState, *, seed: int, style: MotionStyle) -> LifeState:
-    """Begins the blink and the glance that are due at this frame."""
-    if state.frame >= state.next_blink:
-        wait = _blink_wait(seed, style, state.blink + 1)
-        state = replace(
-            state, blink=state.blink + 1, blink_frame=state.frame, next_blink=state.frame + wait
-        )
-    if state.frame >= state.next_glance:
+    """Begins the blink and the glance that are due at this frame.
+
+    The waits are asked for anew at every frame, so that a changed rate acts at once.
+    """
+    gaze, leaps = follow(state.gaze, style.gaze_target, seed=seed)
+    waited = state.frame - max(0, state.blink_frame)
+    is_due = waited >= _blink_wait(seed, style, state.blink)
+    # Eyes that travel far close on the way (Evinger et al. 1994).
+    if is_due or (leaps and style.blink_rate > 0 and waited >= _BLINK_REFRACTORY * MOTION_FPS):
+        state = replace(state, blink=state.blink + 1, blink_frame=state.frame)
+    if style.gaze <= 0:
+        return replace(state, gaze=gaze, eyes=(0.0, 0.0))
+    if state.frame - state.glance_frame >= _fixation(seed, style, state.glance):
         number = state.glance + 1
-        state = replace(
-            state,
-            glance=number,
-            next_glance=state.frame + _fixation(seed, style, number),
-            eyes=_glance_target(seed, style, number),
-        )
-    return state
+        eyes = _glance_target(seed, style, number)
+        state = replace(state, glance=number, glance_frame=state.frame, eyes=eyes)
+    return replace(state, gaze=gaze)
 
 
 def _hear_beat(state: LifeState, row: NDArray[np.float32], *, seed: int) -> LifeState:
@@ -183,8 +195,6 @@ def _blink_wait(seed: int, style: MotionStyle, number: int) -> int:
 
 
 def _fixation(seed: int, style: MotionStyle, number: int) -> int:
-    if style.gaze <= 0:
-        return 1 << 40
     wait = 0.35 - 1.5 * np.log(1 - 0.98 * uniforms(seed, Purpose.GAZE, number, 6)[0])
     return max(6, int(wait / max(style.gaze, 0.2) * MOTION_FPS))
 
@@ -199,14 +209,15 @@ def _glance_target(seed: int, style: MotionStyle, number: int) -> tuple[float, f
     return 1.6 * _GLANCE[0] * sideways * reach, 1.3 * _GLANCE[1] * upward * reach
 
 
-def _add_sway(row: NDArray[np.float32], frame: int, *, seed: int, style: MotionStyle) -> None:
-    seconds = frame / MOTION_FPS
+def _add_sway(row: NDArray[np.float32], state: LifeState, *, seed: int, style: MotionStyle) -> None:
+    seconds = state.frame / MOTION_FPS
+    wander = seconds + state.drift
     size = style.head_motion * _DEGREE
     # Starts from the portrait's own pose and takes a second to get going.
     size *= min(1.0, seconds / 1.2)
     yaw = pitch = roll = 0.0
     for octave, (period, yaw_size, pitch_size, roll_size) in enumerate(_SWAY):
-        time, channel = seconds / period, 3 * octave
+        time, channel = wander / period, 3 * octave
         yaw += yaw_size * smooth_noise(seed, Purpose.HEAD, time=time, channel=channel)
         pitch += pitch_size * smooth_noise(seed, Purpose.HEAD, time=time, channel=channel + 1)
         roll += roll_size * smooth_noise(seed, Purpose.HEAD, time=time, channel=channel + 2)
@@ -226,8 +237,13 @@ def _add_sway(row: NDArray[np.float32], frame: int, *, seed: int, style: MotionS
 
 def _add_gaze(row: NDArray[np.float32], state: LifeState, *, seed: int) -> None:
     jitter = normals(seed, Purpose.GAZE, -1 - state.glance, 2) * _MICROSACCADE
+    (far_right, far_up), (turn_right, turn_up) = state.gaze.target, state.gaze.turn
     right = state.eyes[0] + float(jitter[0]) - _HELD_BY_EYES * float(row[_YAW])
     up = state.eyes[1] + float(jitter[1]) + _HELD_BY_EYES * float(row[_PITCH])
+    # What the head has turned towards the target, the eyes need not.
+    right, up = right + far_right - turn_right, up + far_up - turn_up
+    row[_YAW] += turn_right
+    row[_PITCH] -= turn_up
     # The face's left is the picture's right.
     for name, angle in (
         ("eyeLookOutLeft", right),

@@ -41,6 +41,18 @@ def hold_lips(envelope: np.float32, motion: Floats) -> tuple[np.float32, Floats]
     return envelope, held
 
 
+def speech_share(envelope: np.float32, motion: Floats) -> Floats:
+    """Returns [frames] 0..1 how sure it is that each of [frames, 58] belongs to speech.
+
+    `envelope` is that of the frame before them.
+    """
+    shares = np.zeros(len(motion), np.float32)
+    for index, row in enumerate(motion):
+        envelope = max(np.float32(np.abs(row[: len(_MOUTH)]) @ _MOUTH), DECAY * envelope)
+        shares[index] = _ramp(float(envelope), *SPEAKING)
+    return shares
+
+
 def lip_gap(row: Floats) -> float:
     """Returns how far a frame's [58] lips are apart, in units of jawOpen; 0 is touching."""
     lips, rolled = 0.2 * row[_LIPS].sum(), 0.2 * row[_ROLLED].sum()

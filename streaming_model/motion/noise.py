@@ -25,6 +25,8 @@ class Purpose(IntEnum):
     HEAD = 3
     BROW = 4
     BEAT = 5
+    EMOTION = 6
+    GESTURE = 7
 
 
 def _generator(seed: int, purpose: Purpose, index: int) -> np.random.Generator:

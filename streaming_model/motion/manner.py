@@ -1,0 +1,141 @@
+"""A style in time: what the settings are at one frame, eased where they change.
+
+Changes are asked for by frame number, so that no cut of the input can move them. A style that
+nobody changes passes through exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming_model.media import MOTION_FPS
+from streaming_model.motion.emotion import EmotionScales, emotion_scales
+from streaming_model.motion.noise import Purpose, smooth_noise
+from streaming_model.motion.style import AUTO, MotionStyle, style_vector
+
+Floats = NDArray[np.float32]
+
+_SECONDS: Final = 0.13  # of each of two low-passes: 90 % of a change within half a second
+_SHARE: Final = np.float32(1.0 - np.exp(-1.0 / (MOTION_FPS * _SECONDS)))
+_EASED: Final = ("articulation", "head_motion", "expressiveness", "whisper")
+_LIVELINESS: Final = 0.1  # of an emotion's weight, so that it is not a mask
+_LIVELY_SECONDS: Final = 2.3
+
+
+@dataclass(frozen=True, slots=True)
+class MannerState:
+    """How far the settings have come.
+
+    Attributes:
+        style: what is asked for now.
+        coming: (frame, style) of changes ahead, in order.
+        way: [10] state of the first low-pass: the eased numbers, then the emotions' weights.
+        reached: [10] state of the second.
+    """
+
+    style: MotionStyle
+    coming: tuple[tuple[int, MotionStyle], ...]
+    way: Floats
+    reached: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """The settings of one frame.
+
+    Attributes:
+        style: with its numbers eased; the emotion is in `emotions`.
+        emotions: [6] weights of the emotions.
+        scales: what they do to the motion.
+    """
+
+    style: MotionStyle
+    emotions: Floats
+    scales: EmotionScales
+
+    def vector(self, names: tuple[str, ...], *, known: NDArray[np.bool_]) -> Floats:
+        """Returns [len(names)] a network's style input.
+
+        Args:
+            names: the numbers that the network takes.
+            known: [6] which emotions are among them; of the others, the scales act here.
+        """
+        scales = emotion_scales(self.emotions * ~known)
+        return style_vector(
+            names,
+            articulation=self.style.articulation,
+            head_motion=self.style.head_motion * scales.head,
+            expressiveness=self.style.expressiveness * scales.brows,
+            emotions=self.emotions,
+            whisper=self.style.whisper,
+        )
+
+    def life_style(self) -> MotionStyle:
+        """Returns the style that the life layer moves by."""
+        if not self.emotions.any():
+            return self.style
+        style, scales = self.style, self.scales
+        return replace(
+            style,
+            head_motion=style.head_motion * scales.head,
+            expressiveness=style.expressiveness * scales.brows,
+            blink_rate=style.blink_rate * scales.blinks,
+        )
+
+
+def start_manner(style: MotionStyle) -> MannerState:
+    """Returns the state of a stream whose style is there from the first frame on."""
+    numbers = _numbers(style, style.emotion_weights())
+    return MannerState(style, (), numbers, numbers)
+
+
+def change_manner(state: MannerState, style: MotionStyle, *, frame: int) -> MannerState:
+    """Returns the state with another style from `frame` on, instead of what was to come then."""
+    kept = tuple(change for change in state.coming if change[0] < frame)
+    return replace(state, coming=(*kept, (frame, style)))
+
+
+def next_manner(
+    state: MannerState, *, frame: int, seed: int, felt: Floats
+) -> tuple[MannerState, Manner]:
+    """Returns the next state and the manner of `frame`.
+
+    Args:
+        state: the state before the frame.
+        frame: the frame's number; frames are asked for in order.
+        seed: decides how the emotion's strength wavers.
+        felt: [6] the emotions heard in the voice, for a style whose emotion is `auto`.
+    """
+    style, coming = state.style, state.coming
+    while coming and coming[0][0] <= frame:
+        style, coming = coming[0][1], coming[1:]
+    weights = style.emotion_weights()
+    if style.emotion == AUTO:
+        weights = felt * np.float32(style.intensity)
+    goal = _numbers(style, weights)
+    way = state.way + _SHARE * (goal - state.way)
+    reached = state.reached + _SHARE * (way - state.reached)
+    moved = MannerState(style, coming, way, reached)
+    return moved, _manner(style, reached, frame=frame, seed=seed)
+
+
+def _manner(style: MotionStyle, reached: Floats, *, frame: int, seed: int) -> Manner:
+    numbers, emotions = reached[: len(_EASED)], reached[len(_EASED) :]
+    exact = np.array([getattr(style, name) for name in _EASED], np.float32)
+    if not np.array_equal(numbers, exact):
+        eased = dict(zip(_EASED, map(float, numbers), strict=True))
+        style = replace(style, **eased)  # type: ignore[arg-type]
+    if emotions.any():
+        time = frame / MOTION_FPS / _LIVELY_SECONDS
+        wavering = smooth_noise(seed, Purpose.EMOTION, time=time, channel=0)
+        emotions = emotions * np.float32(1.0 + _LIVELINESS * wavering)
+    return Manner(style, emotions, emotion_scales(emotions))
+
+
+def _numbers(style: MotionStyle, emotions: Floats) -> Floats:
+    numbers = [getattr(style, name) for name in _EASED]
+    return np.concatenate([np.array(numbers, np.float32), emotions])

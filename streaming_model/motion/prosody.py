@@ -1,0 +1,185 @@
+"""The feeling in a voice, guessed from its melody and loudness alone.
+
+Pitch, its range, loudness, its liveliness and the share of voiced sound over the last second,
+each against this speaker's own running mean, give arousal and valence, and those the weights of
+the emotions. A heuristic: prosody tells aroused from calm speech well and glad from angry speech
+badly (Juslin and Laukka 2003), it follows changes and not words, and nothing here was fitted to
+rated speech. Fear and disgust have no safe acoustic sign and are never inferred.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming_model.media import MOTION_FPS, SAMPLE_RATE
+from streaming_model.motion.style import EMOTIONS
+
+Floats = NDArray[np.float32]
+
+_RATE: Final = SAMPLE_RATE // 2  # Hz, at which pitch is looked for
+_LOWEST, _HIGHEST = 65.0, 450.0  # Hz
+_LAGS: Final = np.arange(int(_RATE / _LOWEST) + 3)
+_SHORTEST: Final = int(_RATE / _HIGHEST)
+_TRANSFORM: Final = 512  # a frame of 320 and the longest lag without wrapping
+_VOICED: Final = 0.6  # of the normalised autocorrelation, from which a frame is voiced
+_FIRST_PEAK: Final = 0.88  # of the highest peak: the first that reaches it is the period
+_QUIET: Final = -55.0  # dB of full scale, below which nothing is speech
+_LOUDEST: Final = 12.0  # dB, above which it is no sound but a fault
+_PAUSE: Final = 22.0  # dB below the speaker's own level
+
+_NOW_SECONDS: Final = 1.2  # what is said now ...
+_OWN_SECONDS: Final = 25.0  # ... against what this speaker mostly does
+_WARM_SECONDS: Final = 3.0  # of speech until the difference is believed
+_PRIOR_SECONDS: Final = 4.0  # of speech that the typical speaker counts for
+_SETTLE_SECONDS: Final = 0.6
+_FADE_SECONDS: Final = 2.5  # in a pause
+
+# The numbers that are followed: pitch in semitones above 100 Hz, its spread in semitones, level
+# in dB, its change in dB a frame, share of voiced frames.
+_PITCH, _RANGE, _LEVEL, _LIVELY, _VOICING = range(5)
+_TYPICAL: Final = (0.0, 2.4, 0.0, 3.6, 0.65)  # pitch and level have no typical value
+_HAS_TYPICAL: Final = (False, True, False, True, True)
+_SPREADS: Final = (2.2, 1.3, 4.0, 1.0, 0.16)  # of a neutral speaker, over a second or two
+_AROUSAL: Final = np.array([0.55, 0.45, 0.5, 0.25, 0.05])
+_VALENCE: Final = np.array([0.45, 0.6, -0.75, 0.1, 0.15])
+_DEAD_ZONE: Final = 0.75  # of arousal: what neutral speech does, too
+_LIMIT: Final = 3.0  # of a deviation, in spreads
+
+
+@dataclass(frozen=True, slots=True)
+class ProsodyState:
+    """What was heard of a voice.
+
+    Attributes:
+        spoken: seconds of speech.
+        voiced: seconds of voiced speech.
+        level: dB, of the last frame.
+        square: running mean of the pitch's square.
+        now: the five numbers over the last second.
+        own: the same over the speaker's last half minute.
+        emotions: [6] weights of the emotions.
+    """
+
+    spoken: float
+    voiced: float
+    level: float
+    square: float
+    now: tuple[float, ...]
+    own: tuple[float, ...]
+    emotions: Floats
+
+
+def start_prosody() -> ProsodyState:
+    """Returns the state of a voice not heard yet."""
+    silent = np.zeros(len(EMOTIONS), np.float32)
+    return ProsodyState(0.0, 0.0, _QUIET, 0.0, _TYPICAL, _TYPICAL, silent)
+
+
+def hear(state: ProsodyState, samples: Floats) -> ProsodyState:
+    """Returns the state after a frame of [640] samples; its `emotions` are what it sounds like."""
+    level = 10 * math.log10(float(np.mean(np.square(samples, dtype=np.float64))) + 1e-12)
+    is_known = state.spoken > 0
+    if not _QUIET <= level <= _LOUDEST or (is_known and level < state.own[_LEVEL] - _PAUSE):
+        faded = state.emotions * np.float32(1.0 - _share(_FADE_SECONDS))
+        return ProsodyState(
+            state.spoken, state.voiced, state.level, state.square, state.now, state.own, faded
+        )
+    pitch = find_pitch(samples)
+    semitones = 12 * math.log2(pitch / 100) if pitch else 0.0
+    spoken, voiced = state.spoken + 1 / MOTION_FPS, state.voiced + (pitch > 0) / MOTION_FPS
+    square, now = _follow(state, level=level, semitones=semitones, is_voiced=pitch > 0)
+    own = _own(state, now, spoken=spoken, voiced=voiced)
+    trust = min(1.0, voiced / _WARM_SECONDS) ** 2
+    goal = np.float32(trust) * emotions_of(
+        [(value - mine) / spread for value, mine, spread in zip(now, own, _SPREADS, strict=True)]
+    )
+    emotions = state.emotions + np.float32(_share(_SETTLE_SECONDS)) * (goal - state.emotions)
+    return ProsodyState(spoken, voiced, level, square, now, own, emotions)
+
+
+def emotions_of(deviations: list[float]) -> Floats:
+    """Returns [6] weights for the deviations of the five numbers from the speaker's own.
+
+    Aroused speech is surprised where the pitch soars, glad where its range grows more than its
+    force, angry where force grows most; speech below the usual in everything is sad.
+    """
+    bounded = np.clip(deviations, -_LIMIT, _LIMIT)
+    arousal, valence = float(bounded @ _AROUSAL), float(bounded @ _VALENCE)
+    weights = np.zeros(len(EMOTIONS), np.float32)
+    if arousal < -_DEAD_ZONE:
+        weights[EMOTIONS.index("sad")] = 1 - math.exp(arousal + _DEAD_ZONE)
+        return weights
+    strength = 1 - math.exp(min(0.0, _DEAD_ZONE - arousal))
+    gladness = 1 / (1 + math.exp(-1.5 * valence))
+    surprise = 0.6 / (1 + math.exp(-2.5 * (bounded[_PITCH] - 2.0)))
+    weights[EMOTIONS.index("surprised")] = strength * surprise
+    weights[EMOTIONS.index("happy")] = strength * (1 - surprise) * gladness
+    weights[EMOTIONS.index("angry")] = strength * (1 - surprise) * (1 - gladness)
+    return weights
+
+
+def find_pitch(samples: Floats) -> float:
+    """Returns the fundamental of a frame of [640] samples in Hz, or 0 where none is heard.
+
+    The first high peak of the autocorrelation, normalised by the energy of the parts that it
+    compares (Boersma 1993; Talkin 1995), at 8 kHz.
+    """
+    halved = samples.reshape(-1, 2).sum(axis=1, dtype=np.float64)
+    halved -= halved.mean()
+    spectrum = np.fft.rfft(halved, _TRANSFORM)
+    products = np.fft.irfft(spectrum.real**2 + spectrum.imag**2)[: len(_LAGS)]
+    energy = np.zeros(len(halved) + 1)
+    np.cumsum(np.square(halved), out=energy[1:])
+    compared = energy[len(halved) - _LAGS] * (energy[-1] - energy[_LAGS])
+    normal = products / (np.sqrt(compared) + 1e-9)
+    middle = normal[1:-1]
+    peaks = np.flatnonzero((middle >= normal[:-2]) & (middle > normal[2:])) + 1
+    peaks = peaks[peaks >= _SHORTEST]
+    if not len(peaks) or (best := float(normal[peaks].max())) < _VOICED:
+        return 0.0
+    lag = int(peaks[np.argmax(normal[peaks] >= _FIRST_PEAK * best)])
+    left, top, right = normal[lag - 1 : lag + 2]
+    # The top of the parabola through the three values around the peak.
+    return float(_RATE / (lag + 0.5 * (left - right) / (left - 2 * top + right)))
+
+
+def _follow(
+    state: ProsodyState, *, level: float, semitones: float, is_voiced: bool
+) -> tuple[float, tuple[float, ...]]:
+    """Returns the mean square of the pitch and the five numbers, one frame on."""
+    share = _share(_NOW_SECONDS, after=state.spoken)
+    pitch, spread, square = state.now[_PITCH], state.now[_RANGE], state.square
+    if is_voiced:
+        part = _share(_NOW_SECONDS, after=state.voiced)
+        pitch += part * (semitones - pitch)
+        square += part * (semitones * semitones - square)
+        spread = math.sqrt(max(0.0, square - pitch * pitch))
+    change = min(abs(level - state.level), 12.0)
+    return square, (
+        pitch,
+        spread,
+        state.now[_LEVEL] + share * (level - state.now[_LEVEL]),
+        state.now[_LIVELY] + share * (change - state.now[_LIVELY]),
+        state.now[_VOICING] + share * (is_voiced - state.now[_VOICING]),
+    )
+
+
+def _own(
+    state: ProsodyState, now: tuple[float, ...], *, spoken: float, voiced: float
+) -> tuple[float, ...]:
+    own = []
+    for index, (mine, value) in enumerate(zip(state.own, now, strict=True)):
+        heard = voiced if index in (_PITCH, _RANGE) else spoken
+        before = heard + _PRIOR_SECONDS * _HAS_TYPICAL[index]
+        own.append(mine + _share(_OWN_SECONDS, after=before - 1 / MOTION_FPS) * (value - mine))
+    return tuple(own)
+
+
+def _share(seconds: float, *, after: float = np.inf) -> float:
+    """Returns the share per frame of a running mean; a plain mean until `seconds` were heard."""
+    return 1 / MOTION_FPS / min(seconds, max(after, 0.0) + 1 / MOTION_FPS)
