@@ -105,3 +105,59 @@ def test_nothing_moves_with_every_dial_at_zero() -> None:
 def test_a_negative_dial_is_refused() -> None:
     with pytest.raises(ValueError, match="blink_rate must be a number of at least 0, got -1"):
         MotionStyle(blink_rate=-1)
+
+
+def restyled(
+    first: MotionStyle, second: MotionStyle, *, frames: int = 1_500, seed: int = 0
+) -> NDArray[np.float32]:
+    """Motion that changes from one style to the other after `frames`."""
+    rest = np.zeros((frames, MOTION_SIZE), np.float32)
+    state, before = live(start_life(seed, first), rest, seed=seed, style=first)
+    _, after = live(state, rest, seed=seed, style=second)
+    return limit_pose(np.concatenate([before, after]))
+
+
+def test_the_blink_rate_changes_at_once_and_from_none() -> None:
+    motion = restyled(MotionStyle(blink_rate=0), MotionStyle(blink_rate=30))
+    starts = blink_starts(motion)
+    assert starts.min() > 1_500 and 20 <= len(starts) <= 38
+    stopped = blink_starts(restyled(MotionStyle(blink_rate=30), MotionStyle(blink_rate=0)))
+    assert stopped.max() < 1_505
+
+
+def gaze_angles(motion: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[frames, 2] degrees that head and eyes together look to the picture's right, and up."""
+    right = motion[:, INDEX["eyeLookOutLeft"]] - motion[:, INDEX["eyeLookInLeft"]]
+    up = motion[:, INDEX["eyeLookUpLeft"]] - motion[:, INDEX["eyeLookDownLeft"]]
+    head = np.degrees(motion[:, [INDEX["headYaw"], INDEX["headPitch"]]]) * [1, -1]
+    return np.asarray(head + 30 * np.stack([right, up], axis=1), np.float32)
+
+
+@pytest.mark.parametrize("target", [(12.0, 0.0), (-12.0, 5.0), (0.0, -10.0), (22.0, 0.0)])
+def test_eyes_and_head_together_look_at_the_point(target: tuple[float, float]) -> None:
+    style = MotionStyle(head_motion=0, gaze=0, blink_rate=0, gaze_target=target)
+    motion = lived(50, style=style)
+    np.testing.assert_allclose(gaze_angles(motion).mean(axis=0), target, atol=1.5)
+    assert np.abs(np.degrees(motion[:, POSE][:, :2])).max() > 0.2 * np.abs(target).max()
+
+
+def test_looking_away_is_away_and_the_side_is_the_seeds() -> None:
+    style = MotionStyle(gaze_target="away", gaze=0, head_motion=0, blink_rate=0)
+    sides = [gaze_angles(lived(50, seed=seed, style=style))[:, 0].mean() for seed in range(12)]
+    assert min(np.abs(sides)) > 8 and min(sides) < 0 < max(sides)
+
+
+def test_the_eyes_go_first_with_a_blink_and_the_head_follows() -> None:
+    still = MotionStyle(head_motion=0, gaze=0)
+    away = MotionStyle(head_motion=0, gaze=0, gaze_target=(15.0, 0.0))
+    motion = restyled(still, away, frames=100)
+    yaw = np.degrees(motion[:, INDEX["headYaw"]])
+    assert gaze_angles(motion)[100, 0] > 10 and yaw[100] < 1 and yaw[115] > 3.5
+    assert np.abs(np.diff(yaw)).max() < 1.0
+    assert motion[100:108, INDEX["eyeBlinkLeft"]].max() > 0.9
+
+
+def test_glances_go_on_around_a_target() -> None:
+    style = MotionStyle(gaze_target=(10.0, 0.0), blink_rate=0)
+    right = gaze_angles(lived(2_000, style=style))[:, 0]
+    assert right.std() > 1.0 and 7 < np.median(right) < 13

@@ -17,23 +17,20 @@ from numpy.typing import NDArray
 from streaming_model.audio.features import FeatureState, frame_features, start_features
 from streaming_model.errors import AudioError
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk, MotionChunk
-from streaming_model.motion.additive import Additions, Gesture, blend
+from streaming_model.motion.additive import Additions, Gesture
 from streaming_model.motion.contacts import press_lips
-from streaming_model.motion.emotion import add_emotion
-from streaming_model.motion.life import LifeState, limit_pose, live, start_life
-from streaming_model.motion.lips import hold_lips, speech_share
+from streaming_model.motion.face import FaceState, finish_face, start_face
 from streaming_model.motion.manner import (
     Manner,
     MannerState,
     change_manner,
-    next_manner,
+    manners_ahead,
     start_manner,
 )
 from streaming_model.motion.networks import DEFAULT_FOLDER, Condition, MotionNetworks
 from streaming_model.motion.noise import Purpose, normals
 from streaming_model.motion.prosody import ProsodyState, hear, start_prosody
 from streaming_model.motion.sampler import sample
-from streaming_model.motion.smoothing import smooth, start_smoothing
 from streaming_model.motion.style import EMOTIONS, MotionStyle
 from streaming_model.motion_space import MOTION_SIZE
 
@@ -59,9 +56,7 @@ class MotionState:
         audio: [K + encoded - given, audio_size] features of the history and after.
         given: frames of motion given.
         history: [K, size] the last frames given, in network units.
-        smoothing: state of the head's low-pass.
-        speaking: envelope of the mouth's activity.
-        life: state of blinks and gaze.
+        face: state of what is done to the network's frames.
     """
 
     seed: int
@@ -78,9 +73,7 @@ class MotionState:
     audio: NDArray[np.float32]
     given: int
     history: NDArray[np.float32]
-    smoothing: NDArray[np.float32]
-    speaking: np.float32
-    life: LifeState
+    face: FaceState
 
     @property
     def end(self) -> int:
@@ -158,9 +151,7 @@ class MotionGenerator:
             audio=np.zeros((settings.history_frames, settings.audio_size), np.float32),
             given=0,
             history=np.zeros((settings.history_frames, len(settings.scale)), np.float32),
-            smoothing=start_smoothing(),
-            speaking=np.float32(0),
-            life=start_life(seed, chosen),
+            face=start_face(seed, chosen),
         )
 
     def restyle(
@@ -178,8 +169,7 @@ class MotionGenerator:
             raise ValueError(
                 f"the motion at sample {time} was given already; it can change from {state.next} on"
             )
-        frame = -(-(time - (state.origin or 0)) // SAMPLES_PER_MOTION_FRAME)
-        return replace(state, manner=change_manner(state.manner, style, frame=frame))
+        return replace(state, manner=change_manner(state.manner, style, at=time))
 
     def add(self, state: MotionState, *gestures: Gesture) -> MotionState:
         """Returns the state with gestures to be made; those that are over are forgotten."""
@@ -263,14 +253,24 @@ class MotionGenerator:
     def _generate(self, states: list[MotionState]) -> list[tuple[MotionState, MotionChunk]]:
         frames, history_frames = self.chunk_frames, self._settings.history_frames
         age = np.arange(history_frames, 0, -1)
-        manners = [_manners(state, frames) for state in states]
+        manners = [
+            manners_ahead(
+                state.manner,
+                frames=range(state.given, state.given + frames),
+                origin=state.origin or 0,
+                seed=state.seed,
+                felt=state.prosody.emotions,
+            )
+            for state in states
+        ]
+        middle = [told[frames // 2] for _, told in manners]
         names, known = self._settings.style_names, self._known
         condition = Condition(
             history=np.stack([state.history for state in states]),
             history_known=np.stack([age <= state.given for state in states]).astype(np.float32),
             audio=np.stack([state.audio for state in states]),
-            style=np.stack([_middle(told).vector(names, known=known) for _, told in manners]),
-            activity=np.array([int(_middle(told).style.activity) for _, told in manners], np.int64),
+            style=np.stack([manner.vector(names, known=known) for manner in middle]),
+            activity=np.array([int(manner.style.activity) for manner in middle], np.int64),
         )
         size = len(self._settings.scale)
         noise = np.stack([_noise(state, frames, size) for state in states])
@@ -294,19 +294,19 @@ class MotionGenerator:
         motion, contacts = given[:, :MOTION_SIZE], given[:, MOTION_SIZE:]
         if contacts.shape[1]:
             motion = press_lips(motion, contacts)
-        smoothing, motion = smooth(state.smoothing, motion)
-        speaking, motion = hold_lips(state.speaking, motion)
-        shares = speech_share(state.speaking, motion)
         starts = (state.given + np.arange(len(x))) * SAMPLES_PER_MOTION_FRAME
-        felt = np.stack([manner.emotions for manner in manners]) * ~self._known
-        if felt.any():
-            motion = add_emotion(motion, felt, shares)
-        life, lively = _enliven(state, motion, manners)
-        times = (state.origin + starts).tolist()
-        lively = blend(state.additions, lively, times=times, speaking=shares)
+        face, motion = finish_face(
+            state.face,
+            motion,
+            manners=manners,
+            known=self._known,
+            additions=state.additions,
+            times=(state.origin + starts).tolist(),
+            seed=state.seed,
+        )
         chunk = MotionChunk(
             start=state.origin + int(starts[0]),
-            motion=limit_pose(lively),
+            motion=motion,
             utterance=_utterances(state.marks, starts),
         )
         count = state.given + len(x)
@@ -315,9 +315,7 @@ class MotionGenerator:
             audio=state.audio[len(x) :],
             given=count,
             history=np.concatenate([state.history, x])[len(x) :],
-            smoothing=smoothing,
-            speaking=speaking,
-            life=life,
+            face=face,
             marks=_needed(state.marks, count * SAMPLES_PER_MOTION_FRAME),
         )
         return moved, chunk
@@ -361,37 +359,6 @@ def _receive(state: MotionState, chunk: AudioChunk) -> MotionState:
         pending=np.concatenate([state.pending, chunk.samples]),
         marks=marks,
     )
-
-
-def _manners(state: MotionState, frames: int) -> tuple[MannerState, list[Manner]]:
-    """Returns the manner of each of the next frames, and the state after them."""
-    after, manners = state.manner, []
-    for frame in range(state.given, state.given + frames):
-        after, manner = next_manner(
-            after, frame=frame, seed=state.seed, felt=state.prosody.emotions
-        )
-        manners.append(manner)
-    return after, manners
-
-
-def _middle(manners: list[Manner]) -> Manner:
-    return manners[len(manners) // 2]
-
-
-def _enliven(
-    state: MotionState, motion: NDArray[np.float32], manners: list[Manner]
-) -> tuple[LifeState, NDArray[np.float32]]:
-    life, rows = state.life, []
-    for row, manner in zip(motion, manners, strict=True):
-        life, lively = live(
-            life,
-            row[None],
-            seed=state.seed,
-            style=manner.life_style(),
-            tempo=manner.scales.tempo,
-        )
-        rows.append(lively)
-    return life, np.concatenate(rows)
 
 
 def _noise(state: MotionState, frames: int, size: int) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
 """A style in time: what the settings are at one frame, eased where they change.
 
-Changes are asked for by frame number, so that no cut of the input can move them. A style that
+Changes are asked for by media time, so that no cut of the input can move them. A style that
 nobody changes passes through exactly.
 """
 
@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming_model.media import MOTION_FPS
+from streaming_model.media import MOTION_FPS, SAMPLES_PER_MOTION_FRAME
 from streaming_model.motion.emotion import EmotionScales, emotion_scales
 from streaming_model.motion.noise import Purpose, smooth_noise
 from streaming_model.motion.style import AUTO, MotionStyle, style_vector
@@ -32,7 +32,7 @@ class MannerState:
 
     Attributes:
         style: what is asked for now.
-        coming: (frame, style) of changes ahead, in order.
+        coming: (media time, style) of changes ahead, in order.
         way: [10] state of the first low-pass: the eased numbers, then the emotions' weights.
         reached: [10] state of the second.
     """
@@ -93,25 +93,26 @@ def start_manner(style: MotionStyle) -> MannerState:
     return MannerState(style, (), numbers, numbers)
 
 
-def change_manner(state: MannerState, style: MotionStyle, *, frame: int) -> MannerState:
-    """Returns the state with another style from `frame` on, instead of what was to come then."""
-    kept = tuple(change for change in state.coming if change[0] < frame)
-    return replace(state, coming=(*kept, (frame, style)))
+def change_manner(state: MannerState, style: MotionStyle, *, at: int) -> MannerState:
+    """Returns the state with another style from a media time on, instead of what was to come."""
+    kept = tuple(change for change in state.coming if change[0] < at)
+    return replace(state, coming=(*kept, (at, style)))
 
 
 def next_manner(
-    state: MannerState, *, frame: int, seed: int, felt: Floats
+    state: MannerState, *, frame: int, time: int, seed: int, felt: Floats
 ) -> tuple[MannerState, Manner]:
     """Returns the next state and the manner of `frame`.
 
     Args:
         state: the state before the frame.
-        frame: the frame's number; frames are asked for in order.
+        frame: the frame's number since the stream began; frames are asked for in order.
+        time: its media time.
         seed: decides how the emotion's strength wavers.
         felt: [6] the emotions heard in the voice, for a style whose emotion is `auto`.
     """
     style, coming = state.style, state.coming
-    while coming and coming[0][0] <= frame:
+    while coming and coming[0][0] <= time:
         style, coming = coming[0][1], coming[1:]
     weights = style.emotion_weights()
     if style.emotion == AUTO:
@@ -121,6 +122,18 @@ def next_manner(
     reached = state.reached + _SHARE * (way - state.reached)
     moved = MannerState(style, coming, way, reached)
     return moved, _manner(style, reached, frame=frame, seed=seed)
+
+
+def manners_ahead(
+    state: MannerState, *, frames: range, origin: int, seed: int, felt: Floats
+) -> tuple[MannerState, list[Manner]]:
+    """Returns the state after `frames`, counted from media time `origin`, and each one's manner."""
+    manners = []
+    for frame in frames:
+        time = origin + frame * SAMPLES_PER_MOTION_FRAME
+        state, manner = next_manner(state, frame=frame, time=time, seed=seed, felt=felt)
+        manners.append(manner)
+    return state, manners
 
 
 def _manner(style: MotionStyle, reached: Floats, *, frame: int, seed: int) -> Manner:
