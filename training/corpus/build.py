@@ -18,6 +18,8 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streaming_model.media import SAMPLE_RATE
+from training.corpus.espeak import espeak_utterances
+from training.corpus.festival import festival_utterances
 from training.corpus.flite import FLITE_TRAINING_VOICES, flite_utterances
 from training.corpus.texts import made_up_sentences, word_salads, written_texts
 from training.corpus.utterances import Utterance, load_utterances, save_utterances
@@ -105,10 +107,29 @@ def _kokoro(
     return mixed_utterances(english_texts(rng), styles, seconds=seconds, rng=rng)
 
 
+def _kokoro_world(
+    settings: CorpusSettings, seconds: float, rng: np.random.Generator
+) -> Iterator[Utterance]:
+    from training.corpus.kokoro_world import world_styles, world_utterances
+
+    return world_utterances(world_styles(settings.extra_styles), seconds=seconds, rng=rng)
+
+
+def _festival(_: CorpusSettings, seconds: float, rng: np.random.Generator) -> Iterator[Utterance]:
+    return festival_utterances(seconds, rng=rng)
+
+
+def _espeak(_: CorpusSettings, seconds: float, rng: np.random.Generator) -> Iterator[Utterance]:
+    return espeak_utterances(seconds, rng=rng)
+
+
 PARTS: Final = (
     Part("kokoro", 2700.0, _kokoro),
+    Part("kokoro-world", 1500.0, _kokoro_world),
     Part("piper", 1200.0, _piper),
     Part("flite", 7200.0, _flite),
+    Part("festival", 5400.0, _festival),
+    Part("espeak", 5400.0, _espeak),
 )
 
 

@@ -19,7 +19,10 @@ from streaming_model.media import SAMPLE_RATE
 from training.corpus.utterances import Utterance
 from training.phones import PHONE_INDEX, from_ipa
 
-KOKORO_HELD_OUT: tuple[str, ...] = ("bf_emma", "am_fenrir")
+KOKORO_HELD_OUT: tuple[str, ...] = (
+    *("bf_emma", "am_fenrir"),
+    *("zf_xiaoxiao", "if_sara", "ff_siwis"),
+)
 
 
 class MixedVoice(KokoroVoice):

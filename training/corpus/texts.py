@@ -17,7 +17,24 @@ TEXTS: Final = Path(__file__).parents[1] / "texts"
 
 def written_texts(*, held_out: bool = False) -> list[str]:
     """Returns the sentences in `training/texts`, one per line."""
-    names = ("held_out",) if held_out else ("verse", "prose", "talk")
+    return _lines(*(("held_out",) if held_out else ("verse", "prose", "talk")))
+
+
+def more_texts() -> list[str]:
+    """Returns English sentences, one per line: plays, novels, shouts, whispers, lists, numbers."""
+    return _lines("plays", "novels", "dialogue", "verse", "prose", "talk")
+
+
+def world_texts(language: str, *, held_out: bool = False) -> list[str]:
+    """Returns the sentences of a language such as "de"; Mandarin is in pinyin, Japanese in kana.
+
+    Raises:
+        FileNotFoundError: there is no such language, or it has no sentences held out.
+    """
+    return _lines(f"held_out_{language}" if held_out else language)
+
+
+def _lines(*names: str) -> list[str]:
     return [
         line
         for name in names
