@@ -25,6 +25,7 @@ from training.corpus.utterances import Utterance
 from training.feelings import draw_feelings, feel, speaking_share
 from training.gestures import gesture_motion
 from training.phones import PHONE_INDEX, SILENCE
+from training.singing import sing, whisper
 
 STREAM_SECONDS: Final = 24
 STREAM_FRAMES: Final = STREAM_SECONDS * SAMPLE_RATE // SAMPLES_PER_MOTION_FRAME
@@ -41,6 +42,8 @@ _ENGINE_SHARE: Final = {
     "festival": 1.5,
     "espeak": 1.0,
 }
+_SUNG_SHARE: Final = 0.04
+_WHISPERED_SHARE: Final = 0.04
 UNKNOWN_PHONE: Final = -1  # of captured speech, whose phones nobody knows
 
 
@@ -178,7 +181,13 @@ def _speech_stream(
     rng: np.random.Generator,
 ) -> Stream:
     factor = float(rng.uniform(0.86, 1.18))
-    spoken = _join([augment.change_speed(u, factor) for u in _fill(own, factor, rng=rng)], rng=rng)
+    utterances = [augment.change_speed(u, factor) for u in _fill(own, factor, rng=rng)]
+    manner = rng.random()
+    if manner < _SUNG_SHARE:
+        utterances = [sing(utterance, rng=rng) for utterance in utterances]
+    elif manner < _SUNG_SHARE + _WHISPERED_SHARE:
+        utterances = [whisper(utterance, rng=rng) for utterance in utterances]
+    spoken = _join(utterances, rng=rng)
     samples = augment.equalise(spoken.samples, rng=rng)
     if rng.random() < 0.45:
         samples = augment.add_room(samples, rng=rng)

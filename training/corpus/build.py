@@ -162,7 +162,8 @@ def make_corpus(settings: CorpusSettings, *, jobs: int = 1, parts: Sequence[Part
     context = multiprocessing.get_context("spawn")
     with (
         Progress(*columns, TimeRemainingColumn()) as progress,
-        ProcessPoolExecutor(jobs, mp_context=context) as pool,
+        # A new process for each shard: eSpeak NG and Kokoro keep state from text to text.
+        ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as pool,
     ):
         task = progress.add_task("corpus", total=len(wanted), completed=len(wanted) - len(missing))
         running = {pool.submit(make_shard, settings, shard, parts): shard for shard in missing}
