@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 from server.channel import Channel, Overflow
 from server.clock import Clock
+from server.direction import Direction
 from server.inference import AvatarPort, Inference, MotionState
 from server.pacing import Pace, pace, to_samples
 from server.speech import BLOCK, Block
@@ -44,6 +45,7 @@ class Animator:
         *,
         avatar: AvatarPort,
         seed: int,
+        direction: Direction,
         inference: Inference,
         clock: Clock,
         timeline: Timeline[VideoFrame],
@@ -55,6 +57,7 @@ class Animator:
         self.draw_cost = 0.0
         self.end = 0
         self._seed = seed
+        self._direction = direction
         self._inference = inference
         self._clock = clock
         self._timeline = timeline
@@ -68,6 +71,11 @@ class Animator:
         self._has_gap = False
         self._redrawn_from = 0
         self._take = 0  # raised by every rewind: work begun before it is void
+
+    @property
+    def next(self) -> int:
+        """Media time of the first audio not heard yet: from here on motion can be changed."""
+        return self._next
 
     def offer(self, block: Block) -> bool:
         """Queues the next block; returns False while two seconds wait already."""
@@ -111,8 +119,10 @@ class Animator:
         async for block in self._blocks:
             take, generator, before = self._take, self.avatar.motion, self._state.motion
             self._current = block
+            wanted, additions = self._direction.style_of(block), self._direction.additions
+            directed = generator.direct(before, wanted, additions, at=block.start)
             chunk = AudioChunk(block.start, block.speech, block.utterance)
-            state, motion = await self._inference.step(generator, before, chunk)
+            state, motion = await self._inference.step(generator, directed, chunk)
             if take != self._take:
                 continue  # rewound meanwhile: the block, or another in its place, waits again
             self._current = None

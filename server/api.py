@@ -22,14 +22,17 @@ from starlette.websockets import WebSocketDisconnect
 
 from server.backgrounds import Backgrounds
 from server.desk import Desk
+from server.direction import with_changes
 from server.portraits import MAX_UPLOAD, PortraitEntry, Portraits
-from server.protocol import ProtocolError, ServerEvent, error_body
+from server.protocol import Gesture, Mode, ProtocolError, ServerEvent, Style, error_body
 from server.reference import reference_page
 from server.refusals import refuse_properly, too_large
 from server.session import Session, SessionOptions
 from server.sessions import Sessions
 from server.voices import Voices
 from server.webrtc import IceServer
+from streaming_model.motion.gestures import GESTURES
+from streaming_model.motion.style import EMOTION_CHOICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,8 @@ class House:
     """What the routes serve from.
 
     Attributes:
-        make_session: builds a session; keywords `session_id`, `portrait`, `avatar`, `voice`
-            and `seed` (None for the server's own). The avatar brings its background.
+        make_session: builds a session; keywords `session_id`, `portrait`, `avatar`, `voice`,
+            `style` and `seed` (None for the server's own). The avatar brings its background.
         is_ready: whether portrait, voice and model are warm.
     """
 
@@ -58,6 +61,7 @@ class SessionRequest(BaseModel):
     portrait: str | None = None
     voice: str | None = None
     background: str | None = None
+    style: Style | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
 
 
@@ -68,6 +72,7 @@ class SessionPatch(BaseModel):
     portrait: str | None = None
     voice: str | None = None
     background: str | None = None
+    style: Style | None = None
 
 
 class Offer(BaseModel):
@@ -82,6 +87,16 @@ class SpeakBody(BaseModel):
 
     text: str
     voice: str | None = None
+    style: Style | None = None
+
+
+class GestureBody(BaseModel):
+    """A gesture to make."""
+
+    name: str
+    strength: float = 1.0
+    duration: float | None = None
+    mode: Mode = "add"
 
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -145,6 +160,8 @@ async def info(request: Request) -> dict[str, Any]:
         "default_voice": house.voices.default,
         "default_portrait": house.portraits.default,
         "default_background": house.backgrounds.default.name,
+        "emotions": list(EMOTION_CHOICES),
+        "gestures": list(GESTURES),
         "max_sessions": len(house.sessions) + house.sessions.room,
         "sessions": len(house.sessions),
         "ice_servers": _ice(house),
@@ -210,6 +227,9 @@ async def open_session(request: Request, wanted: SessionRequest | None = None) -
     voice = house.voices.check(wanted.voice)
     portrait = house.portraits.check(wanted.portrait)
     backdrop = await house.backgrounds.find(wanted.background)
+    style = house.options.style
+    if wanted.style is not None:
+        style = with_changes(style, wanted.style)
     avatar = await house.portraits.avatar(portrait.id, backdrop)
     session = house.sessions.open(
         lambda session_id: house.make_session(
@@ -218,6 +238,7 @@ async def open_session(request: Request, wanted: SessionRequest | None = None) -
             avatar=avatar,
             voice=voice,
             seed=wanted.seed,
+            style=style,
         )
     )
     return {
@@ -238,9 +259,14 @@ async def describe_session(request: Request, session_id: str) -> dict[str, Any]:
 
 @_ROUTES.patch("/v1/sessions/{session_id}")
 async def change_session(request: Request, session_id: str, patch: SessionPatch) -> dict[str, Any]:
-    """Changes the portrait, the voice or the background."""
+    """Changes the portrait, the voice, the background or the style."""
     session = _house(request).sessions.find(session_id)
-    await session.update(portrait=patch.portrait, voice=patch.voice, background=patch.background)
+    await session.update(
+        portrait=patch.portrait,
+        voice=patch.voice,
+        background=patch.background,
+        style=patch.style,
+    )
     return session.describe()
 
 
@@ -261,7 +287,14 @@ async def offer(request: Request, session_id: str, body: Offer) -> dict[str, str
 async def speak(request: Request, session_id: str, body: SpeakBody) -> dict[str, int]:
     """Says text after what is queued."""
     session = _house(request).sessions.find(session_id)
-    return {"utterance": session.speak(body.text, body.voice)}
+    return {"utterance": session.speak(body.text, body.voice, body.style)}
+
+
+@_ROUTES.post("/v1/sessions/{session_id}/gesture", status_code=202)
+async def gesture(request: Request, session_id: str, body: GestureBody) -> dict[str, int]:
+    """Makes a gesture now."""
+    session = _house(request).sessions.find(session_id)
+    return {"media_time": session.gesture(Gesture(**body.model_dump()))}
 
 
 @_ROUTES.post("/v1/sessions/{session_id}/interrupt", status_code=202)

@@ -39,6 +39,7 @@ from server.voice.base import Voice
 from server.voices import RemoteThreads, VoiceEntry, Voices
 from server.webrtc import IceServer
 from streaming_model.backdrop import Backdrop
+from streaming_model.motion.style import MotionStyle
 
 BUILTIN_PORTRAIT = "mona_lisa"
 _GRACE = 1  # seconds for open requests at shutdown
@@ -187,7 +188,14 @@ class Server:
             worker.shutdown(wait=False, cancel_futures=True)
 
     def _make_session(
-        self, *, session_id: str, portrait: str, avatar: AvatarPort, voice: str, seed: int | None
+        self,
+        *,
+        session_id: str,
+        portrait: str,
+        avatar: AvatarPort,
+        voice: str,
+        style: MotionStyle,
+        seed: int | None,
     ) -> Session:
         return Session(
             session_id=session_id,
@@ -195,6 +203,7 @@ class Server:
             avatar=avatar,
             voice=voice,
             seed=self._settings.seed if seed is None else seed,
+            style=style,
             options=self.house.options,
             engines=self._engines,
             portraits=self.house.portraits,
@@ -305,6 +314,7 @@ def _options(settings: Settings) -> SessionOptions:
         ),
         chunk_frames=settings.chunk_frames,
         lookahead_frames=settings.lookahead_frames,
+        style=settings.style(),
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from server.ingest import AlignedAudio
     from server.voice.base import Voice
     from streaming_model.avatar import Avatar
+    from streaming_model.motion import MotionStyle
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,6 +86,7 @@ def run_render(options: argparse.Namespace) -> int:
     codecs_for(out, is_transparent=backdrop.is_transparent)
     _require_folder(out)
     _check_sources(options)
+    _style(options)
     film = _film_from_motion if options.motion else _film_from_speech
     avatar = Avatar.from_image(
         options.portrait,
@@ -110,10 +112,13 @@ def run_motion(options: argparse.Namespace) -> int:
     if out.suffix.lower() not in {".csv", ".npz"}:
         raise VivantError(f"Motion is written as .csv or .npz; '{out.name}' is neither.")
     _require_folder(out)
+    style = _style(options)
     generator = load_motion_generator(steps=options.steps)
     blocks, seconds = _speech(options)
     with progress_bar("Listening", seconds) as progress:
-        frames = write_motion(generator, blocks, out, seed=options.seed, progress=progress)
+        frames = write_motion(
+            generator, blocks, out, seed=options.seed, style=style, progress=progress
+        )
     print(f"{out}: {frames} frames, 25 fps")
     return 0
 
@@ -199,6 +204,22 @@ def _add_speech(command: argparse.ArgumentParser) -> None:
     command.add_argument("--text", help="say this instead of AUDIO")
     command.add_argument("--voice", default="auto", help="for --text; see `vivant voices`")
     command.add_argument("--seed", type=_whole(0, 2**31 - 1), default=0, help="of head and blinks")
+    expression = command.add_argument_group("expression")
+    expression.add_argument(
+        "--emotion",
+        default="neutral",
+        help="neutral, happy, sad, angry, surprised, fearful, disgusted, or auto (by the voice)",
+    )
+    expression.add_argument("--intensity", type=_number, default=0.6, help="of the emotion, 0 to 1")
+    expression.add_argument("--articulation", type=_number, default=1.0, help="of jaw and lips")
+    expression.add_argument("--head-motion", type=_number, default=1.0, help="0 keeps it still")
+    expression.add_argument("--blink-rate", type=_number, default=15.0, help="blinks a minute")
+    expression.add_argument(
+        "--gaze",
+        type=_gaze,
+        default="viewer",
+        help="viewer, away or degrees to the right and up: --gaze=-10,5",
+    )
     command.add_argument("--steps", type=int, choices=(1, 2, 4), help="of the diffusion sampler")
 
 
@@ -228,6 +249,41 @@ def _whole(low: int, high: int, *, even: bool = False) -> Callable[[str], int]:
     return parse
 
 
+def _number(text: str) -> float:
+    """Reads a number; whether it is possible, the style says."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+
+
+def _gaze(text: str) -> str | tuple[float, float]:
+    """Reads `10,-5` as two numbers and leaves words alone."""
+    right, comma, up = text.partition(",")
+    return (_number(right), _number(up)) if comma else text
+
+
+def _style(options: argparse.Namespace) -> MotionStyle:
+    """Returns how the portrait is to move.
+
+    Raises:
+        VivantError: a value is impossible.
+    """
+    from streaming_model.motion.style import MotionStyle
+
+    try:
+        return MotionStyle(
+            emotion=options.emotion,
+            intensity=options.intensity,
+            articulation=options.articulation,
+            head_motion=options.head_motion,
+            blink_rate=options.blink_rate,
+            gaze_target=options.gaze,
+        )
+    except ValueError as error:
+        raise VivantError(f"Impossible expression: {error}.") from None
+
+
 def _check_sources(options: argparse.Namespace) -> None:
     given = [name for name in ("speech", "text", "motion") if getattr(options, name) is not None]
     if len(given) != 1:
@@ -241,7 +297,14 @@ def _film_from_speech(avatar: Avatar, options: argparse.Namespace) -> float:
 
     blocks, seconds = _speech(options)
     with progress_bar("Rendering", seconds) as progress:
-        return render_speech(avatar, blocks, options.output, seed=options.seed, progress=progress)
+        return render_speech(
+            avatar,
+            blocks,
+            options.output,
+            seed=options.seed,
+            style=_style(options),
+            progress=progress,
+        )
 
 
 def _film_from_motion(avatar: Avatar, options: argparse.Namespace) -> float:

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from server.voice.cache import cache_folder
 from streaming_model.errors import VivantError
+from streaming_model.motion.style import EMOTION_CHOICES, MotionStyle
 
 PREFIX = "VIVANT_"
 CODECS = ("auto", "vp8", "h264")
@@ -52,6 +53,25 @@ def _share(value: Any) -> float:  # noqa: ANN401
     if isinstance(value, bool) or not 0.1 <= number <= 1:
         raise ValueError
     return number
+
+
+def _number(low: float, high: float) -> Callable[[Any], float]:
+    def convert(value: Any) -> float:  # noqa: ANN401 - from TOML it may be anything
+        number = float(str(value))
+        if isinstance(value, bool) or not low <= number <= high:
+            raise ValueError
+        return number
+
+    convert.__doc__ = f"a number from {low:g} to {high:g}"
+    return convert
+
+
+def _gaze(value: Any) -> str | tuple[float, float]:  # noqa: ANN401
+    """viewer, away or degrees to the right and up, such as 10,-5"""
+    if value in ("viewer", "away"):
+        return str(value)
+    right, up = value.split(",") if isinstance(value, str) else value
+    return MotionStyle(gaze_target=(float(right), float(up))).gaze_target
 
 
 def _choice(*options: str) -> Callable[[Any], str]:
@@ -124,11 +144,32 @@ class Settings:
     ice_username: str | None = _setting(None, _text, "user name for the TURN servers")
     ice_credential: str | None = _setting(None, _text, "password for the TURN servers")
     codec: str = _setting("auto", _choice(*CODECS), "video codec to prefer")
+    emotion: str = _setting(
+        "neutral", _choice(*EMOTION_CHOICES), "emotion of the face; auto follows the voice"
+    )
+    intensity: float = _setting(0.6, _number(0, 1), "strength of the emotion")
+    articulation: float = _setting(1.0, _number(0, 3), "strength of jaw and lips")
+    head_motion: float = _setting(1.0, _number(0, 3), "strength of nods, turns and sway")
+    blink_rate: float = _setting(15.0, _number(0, 120), "blinks a minute")
+    gaze: str | tuple[float, float] = _setting(
+        "viewer", _gaze, "where to look: viewer, away or degrees to the right and up, as 10,-5"
+    )
     bitrate: int = _setting(1_500, _whole(100, 20_000), "video bit rate in kbit/s")
     cache_dir: Path = field(
         default_factory=cache_folder,
         metadata={"convert": Path, "help": "where uploads and fitted portraits are kept"},
     )
+
+    def style(self) -> MotionStyle:
+        """Returns the style of sessions that ask for none."""
+        return MotionStyle(
+            emotion=self.emotion,
+            intensity=self.intensity,
+            articulation=self.articulation,
+            head_motion=self.head_motion,
+            blink_rate=self.blink_rate,
+            gaze_target=self.gaze,
+        )
 
     @classmethod
     def load(cls, options: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Self:

@@ -50,23 +50,38 @@ class Desk:
     async def _obey(self, message: protocol.ClientMessage) -> list[ServerEvent]:
         session = self._session
         match message:
-            case protocol.Speak(text=text, voice=voice):
-                session.speak(text, voice)
+            case protocol.Speak(text=text, voice=voice, style=style):
+                session.speak(text, voice, style)
             case protocol.Interrupt():
                 session.interrupt()
             case protocol.Microphone(mode=mode):
                 session.switch_microphone(mode)
-            case protocol.AudioStart(sample_rate=sample_rate, channels=channels):
-                if not self._takes_pcm:
-                    raise ProtocolError("bad_request", "PCM is taken on the WebSocket only.")
-                self.leave()
-                self._audio = session.open_audio(sample_rate=sample_rate, channels=channels)
-            case protocol.AudioEnd():
-                if self._audio is None:
-                    raise ProtocolError("bad_request", "'audio.end' came before 'audio.start'.")
-                self.leave()
-            case protocol.SessionUpdate(portrait=portrait, voice=voice, background=background):
-                await session.update(portrait=portrait, voice=voice, background=background)
+            case protocol.AudioStart() | protocol.AudioEnd():
+                self._switch_audio(message)
+            case protocol.Gesture():
+                session.gesture(message)
+            case protocol.Motion():
+                session.follow(message)
+            case protocol.SessionUpdate():
+                await session.update(
+                    portrait=message.portrait,
+                    voice=message.voice,
+                    background=message.background,
+                    style=message.style,
+                )
             case protocol.Ping(t=t):
                 return [protocol.Pong(t)]
         return []
+
+    def _switch_audio(self, message: protocol.AudioStart | protocol.AudioEnd) -> None:
+        if isinstance(message, protocol.AudioEnd):
+            if self._audio is None:
+                raise ProtocolError("bad_request", "'audio.end' came before 'audio.start'.")
+            self.leave()
+            return
+        if not self._takes_pcm:
+            raise ProtocolError("bad_request", "PCM is taken on the WebSocket only.")
+        self.leave()
+        self._audio = self._session.open_audio(
+            sample_rate=message.sample_rate, channels=message.channels, style=message.style
+        )

@@ -16,6 +16,8 @@ from typing import Any, Protocol, Self, TypeAlias
 
 from streaming_model.backdrop import Backdrop
 from streaming_model.media import AudioChunk, MotionChunk, VideoFrame
+from streaming_model.motion.additive import Additions
+from streaming_model.motion.style import MotionStyle
 
 MotionState: TypeAlias = Any  # opaque: what a generator gave, it gets back
 AvatarState: TypeAlias = Any  # an immutable dataclass with a field `motion: MotionState`
@@ -23,6 +25,12 @@ AvatarState: TypeAlias = Any  # an immutable dataclass with a field `motion: Mot
 
 class MotionPort(Protocol):
     """Speech to motion, as `streaming_model.motion.MotionGenerator` does it."""
+
+    def direct(
+        self, state: MotionState, style: MotionStyle, additions: Additions, /, *, at: int
+    ) -> MotionState:
+        """Returns the state with this style from a media time on, and these additions."""
+        ...
 
     def step(
         self, states: Sequence[MotionState], inputs: Sequence[AudioChunk], /

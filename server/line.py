@@ -17,6 +17,7 @@ from server.animator import Animator
 from server.audience import Audience
 from server.channel import Channel, Overflow
 from server.clock import Clock
+from server.direction import Direction
 from server.inference import AvatarPort, Inference
 from server.microphone import MicrophoneLane
 from server.pacing import (
@@ -68,6 +69,7 @@ class LiveLine:
         *,
         avatar: AvatarPort,
         seed: int,
+        direction: Direction,
         chunk_frames: int,
         lookahead_frames: int,
         engines: Engines,
@@ -81,6 +83,7 @@ class LiveLine:
         self.animator = Animator(
             avatar=avatar,
             seed=seed,
+            direction=direction,
             inference=engines.inference,
             clock=engines.clock,
             timeline=self.timeline,

@@ -19,7 +19,7 @@ from server.voice.base import Voice
 from streaming_model.avatar import Avatar
 from streaming_model.errors import AudioError, MotionFileError
 from streaming_model.media import MOTION_FPS, SAMPLE_RATE, AudioChunk
-from streaming_model.motion import MotionGenerator
+from streaming_model.motion import MotionGenerator, MotionState, MotionStyle
 from streaming_model.motion_files import as_chunks, write_live_link_csv, write_npz
 
 Progress = Callable[[float], None]
@@ -61,10 +61,11 @@ def render_speech(
     out: Path,
     *,
     seed: int = 0,
+    style: MotionStyle | None = None,
     progress: Progress,
 ) -> float:
     """Writes the film of a portrait saying `blocks`; returns its length in seconds."""
-    state = avatar.start(seed=seed)
+    state = avatar.start(seed=seed, style=style)
     heard = 0
     with _film(avatar, out) as film:
         for block in blocks:
@@ -124,10 +125,12 @@ def write_motion(
     out: Path,
     *,
     seed: int = 0,
+    style: MotionStyle | None = None,
     progress: Progress,
 ) -> int:
     """Writes the motion of speech as `.csv` or `.npz`; returns the number of frames."""
-    rows = _motion_rows(generator, blocks, seed=seed, progress=progress)
+    state = generator.start(seed=seed, style=style)
+    rows = _motion_rows(generator, state, blocks, progress=progress)
     if out.suffix.lower() == ".csv":
         with _part_of(out) as part, part.open("w", newline="", encoding="utf-8") as file:
             return write_live_link_csv(file, rows)
@@ -155,9 +158,12 @@ def _part_of(out: Path) -> Iterator[Path]:
 
 
 def _motion_rows(
-    generator: MotionGenerator, blocks: Iterable[AlignedAudio], *, seed: int, progress: Progress
+    generator: MotionGenerator,
+    state: MotionState,
+    blocks: Iterable[AlignedAudio],
+    *,
+    progress: Progress,
 ) -> Iterator[NDArray[np.float32]]:
-    state = generator.start(seed=seed)
     heard = 0
     for block in blocks:
         if not len(block.speech):

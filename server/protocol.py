@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from streaming_model.errors import VivantError
 
@@ -30,12 +31,28 @@ class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class Style(BaseModel):
+    """The part of a style that a message names; what it leaves out stays as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    emotion: str | None = None
+    intensity: float | None = None
+    articulation: float | None = None
+    head_motion: float | None = None
+    expressiveness: float | None = None
+    blink_rate: float | None = None
+    gaze: str | tuple[float, float] | None = None
+    glances: float | None = None
+    whisper: float | None = None
+
+
 class Speak(_Message):
-    """Say `text` after what is already queued."""
+    """Say `text` after what is already queued; a style is this utterance's alone."""
 
     type: Literal["speak"] = "speak"
     text: str
     voice: str | None = None
+    style: Style | None = None
 
 
 class Interrupt(_Message):
@@ -57,6 +74,7 @@ class AudioStart(_Message):
     type: Literal["audio.start"] = "audio.start"
     sample_rate: int
     channels: int = 1
+    style: Style | None = None
 
 
 class AudioEnd(_Message):
@@ -66,12 +84,35 @@ class AudioEnd(_Message):
 
 
 class SessionUpdate(_Message):
-    """Change the portrait, the voice or the background while running."""
+    """Change the portrait, the voice, the background or the style while running."""
 
     type: Literal["session.update"] = "session.update"
     portrait: str | None = None
     voice: str | None = None
     background: str | None = None
+    style: Style | None = None
+
+
+Mode = Literal["add", "replace"]
+
+
+class Gesture(_Message):
+    """Make a gesture now, over whatever else is done."""
+
+    type: Literal["gesture"] = "gesture"
+    name: str
+    strength: float = 1.0
+    duration: float | None = None
+    mode: Mode = "add"
+
+
+class Motion(_Message):
+    """One frame of live motion, blended with what speech generates."""
+
+    type: Literal["motion"] = "motion"
+    coefficients: dict[str, float]
+    weight: float = 1.0
+    mode: Mode = "add"
 
 
 class Ping(_Message):
@@ -81,7 +122,9 @@ class Ping(_Message):
     t: Annotated[float, Field(allow_inf_nan=False)] | int | str  # JSON has no NaN to answer with
 
 
-ClientMessage = Speak | Interrupt | Microphone | AudioStart | AudioEnd | SessionUpdate | Ping
+ClientMessage = (
+    Speak | Interrupt | Microphone | AudioStart | AudioEnd | SessionUpdate | Gesture | Motion | Ping
+)
 _PARSER: TypeAdapter[ClientMessage] = TypeAdapter(
     Annotated[ClientMessage, Field(discriminator="type")]
 )
@@ -131,9 +174,15 @@ def _as_protocol_error(kind: object, error: ValidationError) -> ProtocolError:
     if first["type"].startswith("union_tag"):
         shown = str(kind)[:60]
         return ProtocolError("unknown_message", f"There is no message of type {shown!r}.")
-    field_name = str(first["loc"][1])  # after the message's type
-    reason = first["msg"]
-    return ProtocolError("bad_request", f"In {str(kind)!r}, field {field_name!r}: {reason}.")
+    field_name = ".".join(str(part)[:40] for part in first["loc"][1:3])  # after the message's type
+    return ProtocolError("bad_request", f"In {str(kind)!r}, field {field_name!r}: {fault(first)}.")
+
+
+def fault(error: ErrorDetails) -> str:
+    """Returns what is wrong with a field, with the value if it is short."""
+    value = error["input"]
+    is_short = isinstance(value, (str, int, float, bool)) and len(str(value)) <= 40
+    return f"{error['msg']}, not {value!r}" if is_short else str(error["msg"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +211,7 @@ class SessionReady(ServerEvent):
     voice: str
     background: str
     layout: Layout
+    style: dict[str, Any]
 
 
 State = Literal["idle", "listening", "speaking"]

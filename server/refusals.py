@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.portraits import MAX_UPLOAD
-from server.protocol import error_body
+from server.protocol import error_body, fault
 from server.sessions import RETRY_AFTER
 from streaming_model.errors import ImageTooLargeError, VivantError
 
@@ -86,7 +86,7 @@ async def _refuse_body(_: Request, error: Exception) -> Response:
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        sentence = f"In {where}: {first['msg']}."
+        sentence = f"In {where}: {fault(first)}."
     return JSONResponse(error_body("bad_request", sentence), 400)
 
 

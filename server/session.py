@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from server import protocol
 from server.audience import Audience
 from server.backgrounds import Backgrounds
 from server.desk import Desk
+from server.direction import Direction, describe_style, with_changes
 from server.encoder import VideoCodec
 from server.events import EventHub
 from server.hearing import Hearing, cut
@@ -25,7 +26,7 @@ from server.line import Engines, LiveLine
 from server.microphone import Mode
 from server.pacing import MILLISECOND
 from server.portraits import Portraits
-from server.protocol import CloseReason, Layout, ProtocolError, ServerEvent
+from server.protocol import CloseReason, Layout, ProtocolError, ServerEvent, Style
 from server.sender_reports import NtpClock
 from server.speaker import Speaker, SpeakRequest
 from server.timeline import Mark
@@ -33,7 +34,8 @@ from server.turns import Heard, Turns
 from server.voices import Voices
 from server.webrtc import IceServer, Peer, microphone_frame
 from streaming_model.backdrop import Backdrop
-from streaming_model.media import SAMPLE_RATE
+from streaming_model.media import SAMPLE_RATE, SAMPLES_PER_MOTION_FRAME
+from streaming_model.motion.style import MotionStyle
 
 _LOG = logging.getLogger(__name__)
 _SECOND = 1_000_000_000  # ns
@@ -55,6 +57,7 @@ class SessionOptions:
     ice_servers: tuple[IceServer, ...]
     chunk_frames: int
     lookahead_frames: int
+    style: MotionStyle = field(default_factory=MotionStyle)
 
 
 @dataclass(slots=True)
@@ -84,6 +87,7 @@ class Session:
         avatar: AvatarPort,
         voice: str,
         seed: int,
+        style: MotionStyle | None = None,
         options: SessionOptions,
         engines: Engines,
         portraits: Portraits,
@@ -110,9 +114,13 @@ class Session:
             picture_worker=engines.picture_worker,
             sound_worker=engines.sound_worker,
         )
+        self._seed = seed
+        self._gestures = 0
+        self.direction = Direction(style or options.style)
         self.line = LiveLine(
             avatar=avatar,
             seed=seed,
+            direction=self.direction,
             chunk_frames=options.chunk_frames,
             lookahead_frames=options.lookahead_frames,
             engines=engines,
@@ -202,6 +210,7 @@ class Session:
             voice=self.voice,
             background=self.background.name,
             layout=self.layout,
+            style=describe_style(self.direction.style),
         )
 
     def describe(self) -> dict[str, Any]:
@@ -213,25 +222,29 @@ class Session:
             "voice": self.voice,
             "background": self.background.name,
             "layout": self.layout,
+            "style": describe_style(self.direction.style),
             "utterance": self._turns.utterance,
             "media_time": self.line.timeline.position,
             "viewers": len(self._audience),
             "metrics": asdict(self.metrics),
         }
 
-    def speak(self, text: str, voice: str | None = None) -> int:
-        """Queues text; returns its utterance.
+    def speak(self, text: str, voice: str | None = None, style: Style | None = None) -> int:
+        """Queues text; returns its utterance. A style is this utterance's alone.
 
         Raises:
-            ProtocolError: the text is empty or too long, there is no such voice, or too much
-                waits already.
+            ProtocolError: the text is empty or too long, there is no such voice, the style is
+                impossible, or too much waits already.
         """
         protocol.check_text(text)
         name = self.voice if voice is None else self._voices.check(voice)
+        own = None if style is None else with_changes(self.direction.style, style)
         self.touch()
         self.line.begin()
         number = self._turns.open()
         self.line.queue.open(number)
+        if own is not None:
+            self.direction.give(number, own)
         self._speaker.request(SpeakRequest(number, text, name))
         return number
 
@@ -248,19 +261,25 @@ class Session:
         portrait: str | None = None,
         voice: str | None = None,
         background: str | None = None,
+        style: Style | None = None,
     ) -> None:
-        """Changes the portrait, the voice or the background while running.
+        """Changes the portrait, the voice, the background or the style while running.
 
         Raises:
-            ProtocolError: `not_found` or `unknown_voice`; then nothing changes.
+            ProtocolError: `not_found`, `unknown_voice` or an impossible style; then nothing
+                changes.
             BackdropError: there is no such background; then nothing changes.
             PortraitError: the picture cannot be used.
         """
         self.touch()
         async with self._changing:
             name = self.voice if voice is None else self._voices.check(voice)
+            if style is not None:
+                with_changes(self.direction.style, style)  # refused before anything changes
             if portrait is not None or background is not None:
                 await self._change_avatar(portrait or self.portrait, background)
+            if style is not None:
+                self.direction.change(style)
             self.voice = name
             self._publish([self.ready()])
 
@@ -271,23 +290,69 @@ class Session:
         self.line.animator.change_avatar(await self._portraits.avatar(portrait, backdrop))
         self.portrait = portrait
 
+    def gesture(self, gesture: protocol.Gesture) -> int:
+        """Makes a gesture as soon as it can be seen; returns the media time of its beginning.
+
+        Raises:
+            ProtocolError: `bad_request`, there is none of that name or a number is impossible;
+                `capacity`, twenty are under way.
+        """
+        self.touch()
+        self.line.begin()
+        self._gestures += 1
+        at = self._earliest_motion()
+        self.direction.gesture(
+            gesture.name,
+            at=at,
+            strength=gesture.strength,
+            duration=gesture.duration,
+            mode=gesture.mode,
+            seed=self._seed + self._gestures,
+        )
+        return at
+
+    def follow(self, motion: protocol.Motion) -> None:
+        """Adds one frame of live motion, from a webcam for example.
+
+        Raises:
+            ProtocolError: `bad_request`, a name is unknown or a number impossible.
+        """
+        self.touch()
+        self.direction.follow(
+            motion.coefficients,
+            at=self._earliest_motion(),
+            weight=motion.weight,
+            mode=motion.mode,
+        )
+
+    def _earliest_motion(self) -> int:
+        """Returns the media time of the first motion that is certainly not made yet."""
+        ahead = self._options.lookahead_frames * SAMPLES_PER_MOTION_FRAME
+        return max(0, self.line.animator.next - ahead)
+
     def switch_microphone(self, mode: Mode) -> None:
         """Chooses what the viewers' audio is for."""
         self.touch()
         if self.line.microphone.switch(mode):
             self._publish(self._turns.heard(Heard.STOPPED, self.line.timeline.position))
 
-    def open_audio(self, *, sample_rate: int, channels: int) -> PushedAudio:
-        """Begins an utterance whose PCM the client sends.
+    def open_audio(
+        self, *, sample_rate: int, channels: int, style: Style | None = None
+    ) -> PushedAudio:
+        """Begins an utterance whose PCM the client sends. A style is this utterance's alone.
 
         Raises:
             AudioError: the rate or the channels are out of range.
+            ProtocolError: the style is impossible.
         """
+        own = None if style is None else with_changes(self.direction.style, style)
         ingest = Ingest(sample_rate=sample_rate, channels=channels)
         self.touch()
         self.line.begin()
         number = self._turns.open()
         self.line.queue.open(number)
+        if own is not None:
+            self.direction.give(number, own)
         return PushedAudio(number, ingest)
 
     async def push_audio(self, audio: PushedAudio, pcm: bytes) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from streaming_model.backdrop import KEEP, Backdrop
 from streaming_model.cadence import Cadence, CadenceState, Pose
 from streaming_model.media import MOTION_FPS, AudioChunk, MotionChunk, VideoFrame
-from streaming_model.motion import MotionGenerator, MotionState, load_motion_generator
+from streaming_model.motion import (
+    Gesture,
+    MotionGenerator,
+    MotionState,
+    MotionStyle,
+    load_motion_generator,
+)
 from streaming_model.portrait import Portrait, make_portrait
 from streaming_model.renderer import Renderer
 
@@ -109,9 +115,23 @@ class Avatar:
         other._renderer = self._renderer.with_backdrop(backdrop)
         return other
 
-    def start(self, *, seed: int = 0) -> AvatarState:
+    def start(self, *, seed: int = 0, style: MotionStyle | None = None) -> AvatarState:
         """Returns a fresh session's state; `seed` decides head motion, blinks and gaze."""
-        return AvatarState(self.motion.start(seed=seed), self._cadence.start())
+        return AvatarState(self.motion.start(seed=seed, style=style), self._cadence.start())
+
+    def restyle(
+        self, state: AvatarState, style: MotionStyle, *, at: int | None = None
+    ) -> AvatarState:
+        """Returns the state with another style from media time `at` on, or as soon as possible.
+
+        Raises:
+            ValueError: the motion at `at` was given already.
+        """
+        return replace(state, motion=self.motion.restyle(state.motion, style, at=at))
+
+    def add(self, state: AvatarState, *gestures: Gesture) -> AvatarState:
+        """Returns the state with gestures to be made."""
+        return replace(state, motion=self.motion.add(state.motion, *gestures))
 
     def step(
         self, states: Sequence[AvatarState], chunks: Sequence[AudioChunk]
@@ -142,9 +162,11 @@ class Avatar:
         state, frames = self.render(state, self.motion.finish(state.motion))
         return frames + [self._draw(pose) for pose in self._cadence.finish(state.cadence)]
 
-    def stream(self, chunks: Iterable[AudioChunk], *, seed: int = 0) -> Iterator[VideoFrame]:
+    def stream(
+        self, chunks: Iterable[AudioChunk], *, seed: int = 0, style: MotionStyle | None = None
+    ) -> Iterator[VideoFrame]:
         """Yields the pictures of a stream of audio, each as soon as it is known."""
-        state = self.start(seed=seed)
+        state = self.start(seed=seed, style=style)
         for chunk in chunks:
             (state,), (frames,) = self.step([state], [chunk])
             yield from frames

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,8 @@ from streaming_model.media import (
     MotionChunk,
     VideoFrame,
 )
+from streaming_model.motion.additive import Additions
+from streaming_model.motion.style import MotionStyle
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 
 VOICE_RATE = 24_000  # Hz
@@ -36,6 +38,7 @@ class FakeMotionState:
     waiting: NDArray[np.float32]
     start: int | None = None
     utterances: tuple[tuple[int, int], ...] = ()
+    style: MotionStyle = field(default_factory=MotionStyle)
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,20 @@ class FakeMotion:
     def __init__(self, *, chunk: int = 2, lookahead: int = 2) -> None:
         self.chunk, self.lookahead = chunk, lookahead
         self.batches: list[int] = []
+        self.styles: dict[int, MotionStyle] = {}  # by the media time from which they act
+        self.additions = Additions()
 
     def start(self) -> FakeMotionState:
         return FakeMotionState(np.zeros(0, np.float32))
+
+    def direct(
+        self, state: FakeMotionState, style: MotionStyle, additions: Additions, /, *, at: int
+    ) -> FakeMotionState:
+        self.additions = additions
+        if style == state.style:
+            return state
+        self.styles[at] = style
+        return replace(state, style=style)
 
     def step(
         self, states: Sequence[FakeMotionState], inputs: Sequence[AudioChunk], /
@@ -78,7 +92,7 @@ class FakeMotion:
             heard = heard[self.chunk * size :]
             start += self.chunk * size
         kept = tuple(mark for mark in marks if mark[0] >= start) or marks[-1:]
-        return FakeMotionState(heard, start, kept), chunks
+        return FakeMotionState(heard, start, kept, state.style), chunks
 
 
 def _number_at(marks: Sequence[tuple[int, int]], media_time: int) -> int:

@@ -172,6 +172,11 @@ def test_portrait_check_reports_for_people_and_programs(
         (["render", "{portrait}", "--text", "a", "--voice", "bob", "-o", "{tmp}/a.mp4"], "bob"),
         (["render", "{portrait}", "--motion", "{text}", "-o", "{tmp}/a.mp4"], "letter.txt"),
         (["motion", "{speech}", "-o", "{tmp}/a.bvh"], "a.bvh"),
+        (["motion", "{speech}", "--emotion", "bored", "-o", "{tmp}/a.csv"], "got 'bored'"),
+        (["motion", "{speech}", "--intensity", "2", "-o", "{tmp}/a.csv"], "got 2.0"),
+        (["motion", "{speech}", "--gaze", "90,0", "-o", "{tmp}/a.csv"], "got (90.0, 0.0)"),
+        (["serve", "--gaze", "up", "--port", "0"], "--gaze must be viewer, away or"),
+        (["serve", "--emotion", "bored", "--port", "0"], "not 'bored'"),
         (["serve", "--portrait", "{blank}", "--port", "0"], "face"),
         (["serve", "--background", "puce", "--port", "0"], "background 'puce'"),
         (["serve", "--background", "{text}", "--port", "0"], "letter.txt"),
@@ -195,6 +200,23 @@ def test_bad_input_exits_2_with_one_sentence_and_no_file(
     assert error.startswith("vivant: ")
     assert "Traceback" not in error
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_emotion_and_a_gaze_are_seen_in_the_motion(tmp_path: Path, speech: Path) -> None:
+    rows = {}
+    for name, words in {
+        "plain": [],
+        "happy": ["--emotion", "happy", "--intensity", "1", "--gaze=12,0", "--blink-rate", "0"],
+    }.items():
+        out = tmp_path / f"{name}.npz"
+        assert main(["motion", str(speech), "-o", str(out), *words]) == 0
+        rows[name] = read_motion(out)
+    smile, gaze, lid = (
+        INDEX[name] for name in ("mouthSmileLeft", "eyeLookOutLeft", "eyeBlinkLeft")
+    )
+    assert rows["happy"][:, smile].mean() > rows["plain"][:, smile].mean() + 0.3
+    assert rows["happy"][:, gaze].mean() > rows["plain"][:, gaze].mean() + 0.1
+    assert rows["happy"][:, lid].max() < 0.3
 
 
 def test_motion_that_fails_halfway_leaves_nothing_behind(

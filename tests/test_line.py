@@ -12,12 +12,14 @@ import pytest
 from numpy.typing import NDArray
 
 from server.audience import Audience
+from server.direction import Direction
 from server.inference import AvatarPort, AvatarState, Inference
 from server.ingest import AlignedAudio
 from server.line import Engines, LiveLine
 from server.pacing import TICK
 from server.timeline import Mark
 from streaming_model.media import MotionChunk, VideoFrame
+from streaming_model.motion.style import MotionStyle
 from tests.live_fakes import FakeAvatar, FakeMotion
 from tests.virtual_time import InlineExecutor, VirtualClock
 
@@ -68,6 +70,7 @@ class Rig:
     line: LiveLine
     audience: RecordingAudience
     inference: SlowInference
+    direction: Direction
     marks: list[tuple[int, Mark]] = field(default_factory=list)
 
     async def run(self, seconds: float) -> None:
@@ -99,9 +102,11 @@ async def running(*, draw_cost: float = 0.0) -> AsyncIterator[Rig]:
     worker = InlineExecutor()
     audience = RecordingAudience(clock)
     marks: list[tuple[int, Mark]] = []
+    direction = Direction(MotionStyle())
     line = LiveLine(
         avatar=FakeAvatar(size=64, motion=FakeMotion()),
         seed=0,
+        direction=direction,
         chunk_frames=2,
         lookahead_frames=2,
         engines=Engines(inference, worker, worker, clock),
@@ -111,7 +116,7 @@ async def running(*, draw_cost: float = 0.0) -> AsyncIterator[Rig]:
     async with asyncio.TaskGroup() as group:
         task = group.create_task(line.run())
         line.begin()
-        yield Rig(clock, line, audience, inference, marks)
+        yield Rig(clock, line, audience, inference, direction, marks)
         task.cancel()
 
 

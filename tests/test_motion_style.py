@@ -28,7 +28,7 @@ from streaming_model.motion.style import (
         ({"intensity": float("nan")}, "intensity must be a number from 0 to 1, got nan"),
         ({"whisper": -0.1}, "whisper must be a number from 0 to 1, got -0.1"),
         ({"emotion": "bored"}, "emotion must be one of neutral, happy, .* auto, got 'bored'"),
-        ({"gaze_target": "left"}, "gaze_target must be viewer, away or a point .* got 'left'"),
+        ({"gaze_target": "left"}, "the gaze target must be viewer, away or a point .* got 'left'"),
         ({"gaze_target": (31.0, 0.0)}, r"within 30 degrees .*, got \(31.0, 0.0\)"),
         ({"gaze_target": (0.0, float("nan"))}, r"got \(0.0, nan\)"),
         ({"gaze_target": (1.0,)}, r"got \(1.0,\)"),

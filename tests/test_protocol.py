@@ -35,6 +35,19 @@ PAGE = Path(__file__).parent.parent / "docs" / "protocol.md"
             protocol.SessionUpdate(background="green"),
         ),
         ('{"type":"ping","t":1.5}', protocol.Ping(t=1.5)),
+        (
+            '{"type":"speak","text":"Hi","style":{"emotion":"sad"}}',
+            protocol.Speak(text="Hi", style=protocol.Style(emotion="sad")),
+        ),
+        (
+            '{"type":"session.update","style":{"gaze":[5,0]}}',
+            protocol.SessionUpdate(style=protocol.Style(gaze=(5, 0))),
+        ),
+        ('{"type":"gesture","name":"nod"}', protocol.Gesture(name="nod")),
+        (
+            '{"type":"motion","coefficients":{"jawOpen":0.5},"mode":"replace"}',
+            protocol.Motion(coefficients={"jawOpen": 0.5}, mode="replace"),
+        ),
         ('{"type":"interrupt","future":"field"}', protocol.Interrupt()),
     ],
 )
@@ -60,6 +73,9 @@ def test_messages_are_understood(text: str, expected: protocol.ClientMessage) ->
         ('{"type":"microphone","mode":"loud"}', "bad_request"),
         ('{"type":"audio.start","sample_rate":"fast"}', "bad_request"),
         ('{"type":"ping"}', "bad_request"),
+        ('{"type":"gesture"}', "bad_request"),
+        ('{"type":"motion","coefficients":{"jawOpen":"wide"}}', "bad_request"),
+        ('{"type":"session.update","style":{"mood":"fine"}}', "bad_request"),
         ('{"type":"ping","t":NaN}', "bad_request"),
         ('{"type":"ping","t":1e999}', "bad_request"),
         (json.dumps({"type": "speak", "text": "x" * 10_001}), "text_too_long"),
@@ -74,6 +90,11 @@ def test_nonsense_is_refused_with_a_code_and_one_sentence(text: str, code: str) 
     assert sentence.endswith(".")
     assert "\n" not in sentence
     assert len(sentence) < 200
+
+
+def test_a_refused_value_is_quoted() -> None:
+    with pytest.raises(ProtocolError, match=r"field 'style\.intensity': .*, not 'much'\."):
+        parse_message('{"type":"session.update","style":{"intensity":"much"}}')
 
 
 @given(st.text() | st.recursive(st.none() | st.text(), st.lists, max_leaves=5).map(json.dumps))

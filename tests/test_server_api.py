@@ -71,6 +71,8 @@ async def test_the_server_describes_itself(client: httpx.AsyncClient) -> None:
     await open_session(client)
     info = (await client.get("/v1/info")).json()
     assert info.pop("version")
+    assert info.pop("emotions")[:2] == ["neutral", "happy"]
+    assert "nod" in info.pop("gestures")
     assert info == {
         "fps": 25,
         "size": 256,
@@ -195,6 +197,56 @@ def png(colour: tuple[int, int, int]) -> bytes:
     return buffer.getvalue()
 
 
+async def test_a_style_is_chosen_changed_in_part_and_told(client: httpx.AsyncClient) -> None:
+    wanted = {"emotion": "happy", "intensity": 0.8, "gaze": [10, -5]}
+    path = f"/v1/sessions/{await open_session(client, style=wanted)}"
+    style = (await client.get(path)).json()["style"]
+    assert (style["emotion"], style["intensity"], style["gaze"]) == ("happy", 0.8, [10, -5])
+    assert (style["articulation"], style["glances"], style["blink_rate"]) == (1, 1, 15)
+    changed = await client.patch(path, json={"style": {"gaze": "away", "glances": 0.5}})
+    style = changed.json()["style"]
+    assert (style["emotion"], style["gaze"], style["glances"]) == ("happy", "away", 0.5)
+    other = f"/v1/sessions/{await open_session(client)}"
+    assert (await client.get(other)).json()["style"]["emotion"] == "neutral"
+
+
+@pytest.mark.parametrize(
+    ("style", "told"),
+    [
+        ({"intensity": 1.5}, "intensity must be a number from 0 to 1, got 1.5"),
+        ({"emotion": "bored"}, "got 'bored'"),
+        ({"gaze": "left"}, "got 'left'"),
+        ({"gaze": [60, 0]}, "got (60.0, 0.0)"),
+        ({"glances": -1}, "glances must be a number of at least 0, got -1"),
+        ({"intensity": "much"}, "not 'much'"),
+    ],
+)
+async def test_an_impossible_style_is_refused_with_its_value_and_changes_nothing(
+    client: httpx.AsyncClient, style: dict[str, object], told: str
+) -> None:
+    path = f"/v1/sessions/{await open_session(client)}"
+    before = (await client.get(path)).json()["style"]
+    answer = await client.patch(path, json={"style": style, "voice": "buzz"})
+    assert (answer.status_code, refusal(answer)) == (400, "bad_request")
+    assert told in answer.json()["error"]["message"]
+    session = (await client.get(path)).json()
+    assert (session["style"], session["voice"]) == (before, "hum")
+
+
+async def test_a_gesture_says_when_it_begins_or_why_not(client: httpx.AsyncClient) -> None:
+    path = f"/v1/sessions/{await open_session(client)}/gesture"
+    answer = await client.post(path, json={"name": "nod", "strength": 0.5})
+    assert answer.status_code == 202 and answer.json()["media_time"] >= 0
+    for body, told in [
+        ({"name": "dance"}, "There is no gesture 'dance'"),
+        ({"name": "nod", "strength": 9}, "got 9"),
+        ({"name": "nod", "mode": "mix"}, "not 'mix'"),
+    ]:
+        refused = await client.post(path, json=body)
+        assert (refused.status_code, refusal(refused)) == (400, "bad_request")
+        assert told in refused.json()["error"]["message"]
+
+
 async def test_utterances_are_numbered(client: httpx.AsyncClient) -> None:
     path = f"/v1/sessions/{await open_session(client)}"
     assert (await client.post(f"{path}/speak", json={"text": "One."})).json() == {"utterance": 1}
@@ -211,6 +263,7 @@ async def test_utterances_are_numbered(client: httpx.AsyncClient) -> None:
         ({}, 400, "bad_request"),
         ({"text": ["a"]}, 400, "bad_request"),
         ({"text": "Hi", "voice": "nobody"}, 422, "unknown_voice"),
+        ({"text": "Hi", "style": {"emotion": "bored"}}, 400, "bad_request"),
     ],
 )
 async def test_text_that_cannot_be_spoken_is_refused(
@@ -231,6 +284,8 @@ async def test_text_that_cannot_be_spoken_is_refused(
         ({"background": "/etc/hostname"}, 422, "unknown_background"),
         ({"background": "image-0123456789abcdef"}, 404, "not_found"),
         ({"colour": "red"}, 400, "bad_request"),
+        ({"style": {"intensity": 2}}, 400, "bad_request"),
+        ({"style": {"mood": "fine"}}, 400, "bad_request"),
     ],
 )
 async def test_a_session_that_cannot_be_is_refused(

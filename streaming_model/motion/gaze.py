@@ -61,8 +61,8 @@ def target_angles(target: GazeTarget, *, seed: int) -> Angles:
     if target == "away":
         side = 1.0 if uniforms(seed, Purpose.GAZE, -(1 << 20), 1)[0] < 0.5 else -1.0
         return side * _AWAY[0], _AWAY[1]
-    right, up = target
-    return float(right) * _DEGREE, float(up) * _DEGREE
+    right, up = map(float, target)
+    return right * _DEGREE, up * _DEGREE
 
 
 def _towards(angles: Angles, goal: Angles) -> Angles:

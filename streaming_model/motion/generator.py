@@ -81,6 +81,12 @@ class MotionState:
         return (self.origin or 0) + self.received
 
     @property
+    def asked(self) -> MotionStyle:
+        """The style that was asked for last."""
+        coming = self.manner.coming
+        return coming[-1][1] if coming else self.manner.style
+
+    @property
     def next(self) -> int:
         """Media time of the next frame to be given: the earliest that can still be changed."""
         return (self.origin or 0) + self.given * SAMPLES_PER_MOTION_FRAME
@@ -179,6 +185,20 @@ class MotionGenerator:
     def blend(self, state: MotionState, additions: Additions) -> MotionState:
         """Returns the state with these gestures and this stream instead of those it had."""
         return replace(state, additions=additions)
+
+    def direct(
+        self, state: MotionState, style: MotionStyle, additions: Additions, *, at: int
+    ) -> MotionState:
+        """Returns the state with this style from media time `at` on, and these additions.
+
+        A style that was asked for last already changes nothing.
+
+        Raises:
+            ValueError: the frame at `at` was given already and the style is another.
+        """
+        if style != state.asked:
+            state = self.restyle(state, style, at=at)
+        return self.blend(state, additions)
 
     def step(
         self, states: Sequence[MotionState], inputs: Sequence[AudioChunk]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 EMOTIONS: Final = ("happy", "sad", "angry", "surprised", "fearful", "disgusted")
 NEUTRAL: Final = "neutral"
 AUTO: Final = "auto"  # the emotion is inferred from the voice
+EMOTION_CHOICES: Final = (NEUTRAL, *EMOTIONS, AUTO)
 FIRST_STYLE_NAMES: Final = ("jaw", "lips", "head", "brows")  # of weights that name none
 # The first four are offsets from 1. The six emotions are weights whose sum is at most 1, and
 # `whisper` is 0..1. `captured` labels training data recorded from people: 0 when serving.
@@ -27,7 +28,7 @@ _REGRESSION: Final = 1.15
 _TRAINED_RANGE: Final = {"jaw": 0.3, "lips": 0.3, "head": 0.7, "brows": 0.7}  # each side of 1
 
 GAZE_RANGE: Final = (30.0, 20.0)  # degrees, sideways and up or down
-GazeTarget = Literal["viewer", "away"] | tuple[float, float]
+GazeTarget = str | tuple[float, float]
 
 
 class Activity(IntEnum):
@@ -73,14 +74,14 @@ class MotionStyle:
         for name in ("head_motion", "expressiveness", "articulation", "blink_rate", "gaze"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value >= 0):
-                raise ValueError(f"MotionStyle.{name} must be a number of at least 0, got {value}")
+                raise ValueError(f"{name} must be a number of at least 0, got {value}")
         for name in ("intensity", "whisper"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
-                raise ValueError(f"MotionStyle.{name} must be a number from 0 to 1, got {value}")
-        if self.emotion not in (NEUTRAL, AUTO, *EMOTIONS):
-            known = ", ".join((NEUTRAL, *EMOTIONS, AUTO))
-            raise ValueError(f"MotionStyle.emotion must be one of {known}, got {self.emotion!r}")
+                raise ValueError(f"{name} must be a number from 0 to 1, got {value}")
+        if self.emotion not in EMOTION_CHOICES:
+            known = ", ".join(EMOTION_CHOICES)
+            raise ValueError(f"emotion must be one of {known}, got {self.emotion!r}")
         _check_target(self.gaze_target)
 
     def emotion_weights(self) -> NDArray[np.float32]:
@@ -146,6 +147,6 @@ def _check_target(target: GazeTarget) -> None:
         for angle, limit in zip(target, GAZE_RANGE, strict=True)
     ):
         raise ValueError(
-            "MotionStyle.gaze_target must be viewer, away or a point within "
+            "the gaze target must be viewer, away or a point within "
             f"{GAZE_RANGE[0]:g} degrees sideways and {GAZE_RANGE[1]:g} up or down, got {target!r}"
         )

@@ -1,0 +1,111 @@
+"""How a session's portrait is told to move: its style, each utterance's own, and what is added.
+
+Pure: no clock and no event loop. It reads the style of a message, remembers who asked for
+what, and tells for each block of audio which style it wants.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from server.protocol import ProtocolError, Style
+from server.speech import Block
+from streaming_model.motion.additive import Additions, Gesture, LiveFrames, Mode
+from streaming_model.motion.style import MotionStyle
+
+_MOST_STYLES = 200  # utterances whose own style is remembered
+_MOST_GESTURES = 20  # at once
+
+
+# What the protocol calls otherwise than the model does.
+_FIELDS = {"gaze": "gaze_target", "glances": "gaze"}
+
+
+def with_changes(style: MotionStyle, change: Style) -> MotionStyle:
+    """Returns a style with what a message changes.
+
+    Raises:
+        ProtocolError: `bad_request`, a value is impossible.
+    """
+    given = change.model_dump(exclude_none=True)
+    try:
+        return dataclasses.replace(
+            style, **{_FIELDS.get(name, name): value for name, value in given.items()}
+        )
+    except ValueError as error:
+        # "gaze" is what the model calls the glances.
+        reason = str(error).replace("gaze must", "glances must")
+        raise ProtocolError("bad_request", f"In the style, {reason}.") from None
+
+
+def describe_style(style: MotionStyle) -> dict[str, Any]:
+    """Returns the style as the protocol tells it."""
+    return {name: getattr(style, _FIELDS.get(name, name)) for name in Style.model_fields}
+
+
+class Direction:
+    """What one session's portrait was told.
+
+    Attributes:
+        style: the session's style.
+        additions: gestures under way and to come, and a live stream.
+    """
+
+    def __init__(self, style: MotionStyle) -> None:
+        self.style = style
+        self.additions = Additions()
+        self._own: dict[int, MotionStyle] = {}
+
+    def change(self, change: Style) -> None:
+        """Changes the session's style from the next block on.
+
+        Raises:
+            ProtocolError: `bad_request`, a value is impossible.
+        """
+        self.style = with_changes(self.style, change)
+
+    def give(self, utterance: int, style: MotionStyle) -> None:
+        """Lets one utterance be said in a style of its own."""
+        self._own[utterance] = style
+        while len(self._own) > _MOST_STYLES:
+            del self._own[next(iter(self._own))]
+
+    def style_of(self, block: Block) -> MotionStyle:
+        """Returns the style of a block: its utterance's own while that is spoken."""
+        return self._own.get(block.utterance, self.style) if block.is_speech else self.style
+
+    def gesture(self, name: str, *, at: int, **options: Any) -> Gesture:  # noqa: ANN401
+        """Adds a gesture at a media time; the options are those of `Gesture`.
+
+        Raises:
+            ProtocolError: `bad_request`, there is none of that name or a number is impossible;
+                `capacity`, twenty are under way.
+        """
+        try:
+            gesture = Gesture(name, at, **options)
+        except ValueError as error:
+            raise ProtocolError("bad_request", _sentence(error)) from None
+        under_way = self.additions.since(at).gestures
+        if len(under_way) >= _MOST_GESTURES:
+            raise ProtocolError("capacity", f"{_MOST_GESTURES} gestures are under way already.")
+        self.additions = dataclasses.replace(self.additions, gestures=(*under_way, gesture))
+        return gesture
+
+    def follow(self, coefficients: dict[str, float], *, at: int, weight: float, mode: Mode) -> None:
+        """Adds one frame of a live stream at a media time.
+
+        Raises:
+            ProtocolError: `bad_request`, a name is unknown or a number impossible.
+        """
+        try:
+            live = self.additions.live or LiveFrames()
+            live = dataclasses.replace(live, weight=weight, mode=mode).heard(at, coefficients)
+        except ValueError as error:
+            raise ProtocolError("bad_request", _sentence(error)) from None
+        self.additions = dataclasses.replace(self.additions, live=live)
+
+
+def _sentence(error: ValueError) -> str:
+    text = str(error)
+    return f"{text[0].upper()}{text[1:]}."
