@@ -5,7 +5,7 @@ Counts for each phone of a clip, so that misses can be looked up by phone and by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,9 +77,37 @@ def contacts(clip: Clip, motion: Motion) -> list[Contact]:
     gap = lip_gap(motion)
     gap = gap / max(float(np.percentile(gap, 95)), 1e-6)
     bites = bitten(motion)
-    middles = clip.middles
-    found = []
     names = ("sil", *clip.phones, "sil")
+    found = []
+    for index, near in _looked_at(clip):
+        least = float(gap[near].min())
+        found.append(
+            Contact(
+                voice=clip.voice,
+                phone=clip.phones[index],
+                before=names[index],
+                after=names[index + 2],
+                seconds=float(clip.bounds[index + 1] - clip.bounds[index]) / SAMPLE_RATE,
+                gap=least,
+                is_closed=least < _CLOSED,
+                is_bitten=bool(bites[near].any()),
+            )
+        )
+    return found
+
+
+def phones_closed(clip: Clip, gap: NDArray[np.float64], phones: Sequence[str]) -> list[bool]:
+    """Returns for each of these phones whether a gap [frames], as a share of its range, is shut."""
+    return [
+        bool((gap[near] < _CLOSED).any())
+        for index, near in _looked_at(clip)
+        if clip.phones[index] in phones
+    ]
+
+
+def _looked_at(clip: Clip) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Yields the index of each phone that counts, and the frames [frames] in which it does."""
+    middles = clip.middles
     spans = zip(clip.phones, clip.bounds[:-1], clip.bounds[1:], strict=True)
     for index, (phone, start, end) in enumerate(spans):
         if phone == "sil" or (phone == "AH" and end - start < SHORTEST_AH):
@@ -87,26 +115,19 @@ def contacts(clip: Clip, motion: Motion) -> list[Contact]:
         slack = NEAR if phone in (*BILABIALS, *LABIODENTALS) else -0.25 * (end - start)
         near = (middles > start - slack) & (middles < end + slack)
         if near.any():
-            least = float(gap[near].min())
-            found.append(
-                Contact(
-                    clip.voice, phone, names[index], names[index + 2],
-                    float(end - start) / SAMPLE_RATE, least, least < _CLOSED,
-                    bool(bites[near].any()),
-                )
-            )  # fmt: skip
-    return found
+            yield index, near
 
 
 def share_closed(found: Sequence[Contact], phones: Sequence[str]) -> float:
     """Returns at which share of these phones the lips met; not-a-number if there are none."""
-    return _share([each.is_closed for each in found if each.phone in phones])
+    return share([each.is_closed for each in found if each.phone in phones])
 
 
 def share_bitten(found: Sequence[Contact], phones: Sequence[str]) -> float:
     """Returns at which share of these phones the lip was at the teeth."""
-    return _share([each.is_bitten for each in found if each.phone in phones])
+    return share([each.is_bitten for each in found if each.phone in phones])
 
 
-def _share(seen: Sequence[bool]) -> float:
+def share(seen: Sequence[bool]) -> float:
+    """Returns which share of these is true; not-a-number if there are none."""
     return float(np.mean(seen)) if seen else float("nan")

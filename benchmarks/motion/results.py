@@ -60,12 +60,14 @@ class Results:
         figures: those that have a limit, by the limit's names.
         oracle: the same of the oracle.
         notes: sentences about what was not measured, and why.
+        pictures: plots and sheets as PNG, by title.
     """
 
     tables: list[Table] = field(default_factory=list)
     figures: Figures = field(default_factory=dict)
     oracle: Figures = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    pictures: dict[str, bytes] = field(default_factory=dict)
 
     def verdicts(self) -> list[Verdict]:
         """Returns each limit of which something was measured."""

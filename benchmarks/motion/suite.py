@@ -12,7 +12,9 @@ from benchmarks.motion.clips import Clip, Motion, energy_mouth
 from benchmarks.motion.cost import frame_cost
 from benchmarks.motion.generation import Setting, generate
 from benchmarks.motion.life import life_figures, seam, seed_figures
-from benchmarks.motion.lips import lip_figures
+from benchmarks.motion.lips import all_contacts, lip_figures
+from benchmarks.motion.misses import miss_tables
+from benchmarks.motion.plots import head_plot, opening_plot, phone_plot
 from benchmarks.motion.recorded import VOICE as RECORDED
 from benchmarks.motion.results import Figures, Results, Table
 from benchmarks.motion.shifts import shift_figures
@@ -29,6 +31,12 @@ LIP_NOTE: Final = (
     "closure: P B M whose lips meet (gap under a tenth of the clip's 95th percentile) within "
     "40 ms; bite: F V with the lower lip at the teeth; false closure: the same in the middle half "
     "of AA AE AO AY AW EH, and of AH from 80 ms on; all else against the oracle"
+)
+
+
+SEED_NOTE: Final = (
+    "seeds head: mean distance of the two heads over their spread, 1.13 for independent ones; "
+    "seeds lips: correlation of the lips' gap"
 )
 
 
@@ -102,7 +110,8 @@ def measure_default(
     """Measures one setting of the model against the baselines; yields what it is doing."""
     yield "lips"
     ours = motions_of(setting, speech)
-    tables = lip_tables(speech, {**baselines(speech), setting.name: ours})
+    moved = {**baselines(speech), setting.name: ours}
+    tables = lip_tables(speech, moved)
     results.tables += tables
     judge_lips(results, tables, setting.name)
     clips = [clip for each in speech.values() for clip in each]
@@ -110,27 +119,51 @@ def measure_default(
     yield "life"
     results.tables.append(life_table(results, setting, clips, motions))
     yield "two seeds"
-    seeds = seed_figures(
-        motions, [m for each in motions_of(setting, speech, seed=1).values() for m in each]
-    )
-    results.figures |= seeds
-    results.tables.append(Table("Two seeds", {setting.name: seeds}))
+    others = [motion for each in motions_of(setting, speech, seed=1).values() for motion in each]
+    seeds_table(results, setting, clips, (motions, others))
     yield "shifted audio"
     some = [clip for each in speech.values() for clip in each[: extent.shifted]]
     shifts = shift_figures(setting, some)
     results.figures["shift miss"] = shifts["shift miss"]
-    results.tables.append(
-        Table("Shifted audio: how much later the mouth moves, ms", {setting.name: shifts})
-    )
+    title = "Shifted audio: how much later the mouth moves, ms"
+    results.tables.append(Table(title, {setting.name: shifts}))
     yield "sounds without speech"
     results.tables.append(stillness_table(results, setting, some, motions, extent))
     yield "cost"
-    costs = {
-        f"{n} sessions": {"cost ms of a core a frame": frame_cost(setting.generator(), sessions=n)}
-        for n in (1, 8)
-    }
-    results.figures["cost"] = costs["1 sessions"]["cost ms of a core a frame"]
-    results.tables.append(Table("Cost", costs))
+    results.tables.append(cost_table(results, setting))
+    yield "misses"
+    found = all_contacts(clips, motions)
+    results.tables += miss_tables(found)
+    oracle = [clip.oracle for clip in clips]
+    results.pictures["Where the lips meet"] = phone_plot(found, all_contacts(clips, oracle))
+    for name, spoken in speech.items():
+        shown = {way: motion[name][0] for way, motion in moved.items() if way != "rest"}
+        results.pictures[f"Opening, {name}"] = opening_plot(spoken[0], shown)
+
+
+def seeds_table(
+    results: Results,
+    setting: Setting,
+    clips: Sequence[Clip],
+    motions: tuple[list[Motion], list[Motion]],
+) -> None:
+    """Measures how two seeds differ: in the head, and hardly in the lips."""
+    figures = seed_figures(*motions)
+    results.figures |= figures
+    rows = {setting.name: figures}
+    for seed, moved in enumerate(motions):
+        lips = lip_figures(clips, moved)
+        rows[f"seed {seed}"] = {name: lips[name] for name in ("closure", "bite", "error")}
+    results.tables.append(Table("Two seeds", rows, SEED_NOTE))
+    results.pictures["Two seeds' heads"] = head_plot([each[0] for each in motions])
+
+
+def cost_table(results: Results, setting: Setting) -> Table:
+    """Measures the model's processor time."""
+    costs = {n: frame_cost(setting.generator(), sessions=n) for n in (1, 8)}
+    results.figures["cost"] = costs[1]
+    rows = {f"{n} at once": {"cost per frame, ms of a core": spent} for n, spent in costs.items()}
+    return Table("Cost", rows)
 
 
 def life_table(
@@ -140,7 +173,10 @@ def life_table(
     figures: Figures = life_figures(motions, [clip.samples for clip in clips])
     figures |= seam(motions, setting.chunk)
     results.figures |= {name: figures[name] for name in ("blinks", "head seam", "mouth seam")}
-    note = "degrees; speed in degrees a second; beats: alignment of head stops with the voice's"
+    note = (
+        "degrees; speed in degrees a second; upper face: FDD's part, mm; beats: how well the "
+        "head's stops fall on the voice's beats"
+    )
     return Table("Life", {setting.name: figures}, note)
 
 

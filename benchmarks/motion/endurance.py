@@ -1,0 +1,80 @@
+"""An hour without a pause: whether the last minute moves as the first did.
+
+One minute of speech is said sixty times, by several seeds at once: a single minute has some
+fifteen blinks and a few sways of the head, far too few to find 15 % in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.motion.clips import Clip, Motion, Samples
+from benchmarks.motion.curves import MOUTH
+from benchmarks.motion.generation import Setting
+from benchmarks.motion.life import blinks_per_minute, degrees
+from benchmarks.motion.plots import minutes_plot
+from benchmarks.motion.results import Figures, Results, Table
+from streaming_model.media import SAMPLE_RATE, AudioChunk
+
+MINUTE = 60 * SAMPLE_RATE
+MEASURES = ("pose spread", "mouth amplitude", "blinks")
+NOTE = (
+    "last over first: the ratio over all seeds, and its standard error; "
+    "trend: change over the hour by a straight line through all minutes, in percent of the mean"
+)
+
+
+def measure_endurance(
+    results: Results, setting: Setting, clips: Sequence[Clip], *, minutes: int = 60, seeds: int = 8
+) -> Iterator[str]:
+    """Measures every minute of every seed; yields what it is doing."""
+    speech = one_minute(clips)
+    generator = setting.generator()
+    states = [generator.start(seed=seed) for seed in range(seeds)]
+    table = np.zeros((minutes, seeds, len(MEASURES)))
+    for minute in range(minutes):
+        yield f"minute {minute + 1} of {minutes}"
+        chunk = AudioChunk(minute * MINUTE, speech)
+        states, given = generator.step(states, [chunk] * seeds)
+        for seed, chunks in enumerate(given):
+            motion = np.concatenate([each.motion for each in chunks])
+            table[minute, seed] = minute_figures(motion)
+    rows = {name: drift(table[:, :, index]) for index, name in enumerate(MEASURES)}
+    results.tables.append(Table(f"{minutes} minutes, {seeds} seeds", rows, NOTE))
+    results.pictures["The hour"] = minutes_plot(table, MEASURES)
+    results.figures["drift %"] = max(100 * abs(row["last over first"] - 1) for row in rows.values())
+
+
+def one_minute(clips: Sequence[Clip]) -> Samples:
+    """Returns a minute of speech, the clips in a row and over again."""
+    return np.resize(np.concatenate([clip.samples for clip in clips]), MINUTE)
+
+
+def minute_figures(motion: Motion) -> NDArray[np.float64]:
+    """Returns the spread of the head in degrees, that of the mouth, and blinks a minute."""
+    pose = np.sqrt(degrees(motion).var(axis=0).sum())
+    mouth = np.sqrt(motion[:, MOUTH].var(axis=0).sum())
+    return np.array([pose, mouth, blinks_per_minute(motion)])
+
+
+def drift(values: NDArray[np.float64]) -> Figures:
+    """Returns how [minutes, seeds] of a measure change over the time."""
+    first, last = values[0], values[-1]
+    ratio = last.mean() / first.mean()
+    error = (
+        ratio
+        * np.hypot(first.std(ddof=1) / first.mean(), last.std(ddof=1) / last.mean())
+        / np.sqrt(values.shape[1])
+    )
+    times = np.arange(len(values)) / max(len(values) - 1, 1)
+    slope = np.polyfit(times, values.mean(axis=1), 1)[0]
+    return {
+        "first minute": float(first.mean()),
+        "last minute": float(last.mean()),
+        "last over first": float(ratio),
+        "standard error": float(error),
+        "trend %": float(100 * slope / values.mean()),
+    }
