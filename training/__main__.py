@@ -8,6 +8,7 @@ from pathlib import Path
 
 from training.captured import load_captured
 from training.corpus.build import CorpusSettings, make_corpus
+from training.facegood import load_facegood
 from training.motion_run import RunSettings, run
 
 
@@ -35,6 +36,7 @@ def main() -> None:
         default=[],
         help="folder of captured speech (training.extract); may be given again",
     )
+    motion.add_argument("--facegood", type=Path, help="folder of FACEGOOD's published takes")
     motion.add_argument("--streams", type=int, default=600, help="augmented streams of 24 s")
     arguments = parser.parse_args()
     settings = CorpusSettings(
@@ -42,11 +44,13 @@ def main() -> None:
     )
     make_corpus(settings, jobs=arguments.jobs)
     if arguments.command == "motion":
-        captured = tuple(item for folder in arguments.captured for item in load_captured(folder))
+        captured = [item for folder in arguments.captured for item in load_captured(folder)]
+        if arguments.facegood:
+            captured += load_facegood(arguments.facegood)
         run(
             RunSettings(
                 corpus=settings,
-                captured=captured,
+                captured=tuple(captured),
                 work=arguments.work,
                 output=arguments.output,
                 seconds=arguments.max_seconds,
