@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
+from ctypes.util import find_library
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
-from benchmarks.motion import endurance, plots, rendered, report, sweeps
-from benchmarks.motion.captured_error import energy_mouth, mean_face, mouth_figures
+from benchmarks.motion import endurance, filmed, plots, rendered, report, sweeps
+from benchmarks.motion.captured_error import energy_mouth, lips_apart, mean_face, mouth_figures
 from benchmarks.motion.clips import Clip
 from benchmarks.motion.contacts import Contact, contacts
 from benchmarks.motion.generation import Setting
 from benchmarks.motion.misses import miss_tables
 from benchmarks.motion.results import Results, Table
+from streaming_model.motion import MotionStyle
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from training.captured import Captured
 from training.coarticulation import lip_gap
+from training.corpus import speak_with_flite
 
 PNG = b"\x89PNG"
 PHONES = ("sil", "M", "AA", "M", "AE", "P", "EH", "sil")
@@ -156,3 +161,45 @@ def test_the_report_holds_everything_and_marks_what_is_missed(tmp_path: Path) ->
     assert figures["tables"]["Lips <all>"]["model"] == {"closure": 0.5, "lag": None}
     assert [limit["kept"] for limit in figures["limits"]] == [False, True]
     assert "Lips <all>,model,closure,0.5" in (tmp_path / "out" / "tables.csv").read_text()
+
+
+def test_a_jaw_that_means_the_lips_distance_is_compared_with_ours() -> None:
+    motion = np.zeros((2, MOTION_SIZE), np.float32)
+    motion[:, INDEX["jawOpen"]] = 0.3
+    motion[1, INDEX["mouthClose"]] = 0.3
+    seen = np.zeros(MOTION_SIZE, bool)
+    converted = lips_apart(motion, seen)
+    assert converted[:, INDEX["jawOpen"]].tolist() == pytest.approx([0.3, 0.0])
+    seen[INDEX["mouthClose"]] = True
+    assert lips_apart(motion, seen) is motion
+
+
+@pytest.mark.model
+def test_clips_are_films_with_a_sheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIVANT_CACHE", str(tmp_path / "cache"))
+    sound = np.zeros(16_000, np.float32)
+    scene = filmed.Scene("happy", sound, MotionStyle(emotion="happy"))
+    monkeypatch.setattr(filmed, "scenes", lambda spoken: iter([scene]))
+    results = Results()
+    doing = list(filmed.film_scenes(results, Setting("model"), [], tmp_path / "clips"))
+    assert doing == ["clip, happy"]
+    assert results.pictures["Clip, happy"].startswith(PNG)
+    with av.open(str(tmp_path / "clips" / "happy.mp4")) as film:
+        assert len(list(film.decode(video=0))) == 25
+
+
+@pytest.mark.skipif(
+    shutil.which("flite") is None or find_library("espeak-ng") is None,
+    reason="needs Flite and eSpeak NG",
+)
+def test_every_scene_has_its_sound_and_its_style() -> None:
+    spoken = [speak_with_flite("Good morning, my friend.", voice="slt")]
+    made = {scene.name: scene for scene in filmed.scenes(spoken)}
+    assert list(made) == [
+        "neutral", "happy", "sad", "angry", "surprised", "whispering", "fast", "German",
+        "Mandarin", "singing",
+    ]  # fmt: skip
+    assert made["angry"].style.emotion == "angry"
+    assert made["whispering"].style.whisper == 1
+    assert all(np.abs(scene.samples).max() > 0.01 for scene in made.values())
+    assert len(made["singing"].samples) > len(made["neutral"].samples)

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streaming_model.motion_space import INDEX
-from training.facegood import load_facegood
+from training.facegood import HELD_OUT_TAKE, load_facegood
 
 TAKES = Path(os.environ.get("FACEGOOD", "facegood"))
 needs_takes = pytest.mark.skipif(
@@ -20,13 +20,15 @@ needs_takes = pytest.mark.skipif(
 )
 
 
-def write_take(folder: Path, weights: NDArray[np.float32], rate: int = 16_000) -> None:
+def write_take(
+    folder: Path, weights: NDArray[np.float32], rate: int = 16_000, name: str = "take"
+) -> None:
     names = ["first", "mouth_stretch_c", "left", "right"]
     (folder / "bsname.txt").write_text("\n".join(["4", *names]))
     table = {"jawOpen": "mouth_stretch_c", "mouthPucker": "max(left,right)", "mouthClose": "first"}
     (folder / "arkit_from_facegood.json").write_text(json.dumps(table))
-    np.savez(folder / "take.npz", weights=weights.astype(np.float16))
-    with av.open(str(folder / "take.flac"), "w") as container:
+    np.savez(folder / f"{name}.npz", weights=weights.astype(np.float16))
+    with av.open(str(folder / f"{name}.flac"), "w") as container:
         stream = container.add_stream("flac", rate=rate, layout="mono")
         sound = np.zeros((1, rate * len(weights) // 30), np.int16)
         frame = av.AudioFrame.from_ndarray(sound, format="s16", layout="mono")
@@ -50,6 +52,13 @@ def test_a_column_is_one_after_its_name_and_time_is_kept(tmp_path: Path) -> None
     assert seen == {"jawOpen", "mouthPucker"}
 
 
+def test_one_take_is_held_out(tmp_path: Path) -> None:
+    write_take(tmp_path, np.zeros((30, 5), np.float32), name="1114_2_01")
+    write_take(tmp_path, np.zeros((60, 5), np.float32), name=HELD_OUT_TAKE)
+    assert [len(take.motion) for take in load_facegood(tmp_path)] == [25]
+    assert [len(take.motion) for take in load_facegood(tmp_path, held_out=True)] == [50]
+
+
 def test_wrong_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="There are no FACEGOOD takes"):
         load_facegood(tmp_path)
@@ -60,7 +69,7 @@ def test_wrong_folders_are_named(tmp_path: Path) -> None:
 
 @needs_takes
 def test_the_jaw_follows_the_sound() -> None:
-    takes = load_facegood(TAKES)
+    takes = [*load_facegood(TAKES), *load_facegood(TAKES, held_out=True)]
     assert len(takes) == 5
     for take in takes:
         assert int(take.mask.sum()) == 26

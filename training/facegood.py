@@ -24,23 +24,27 @@ from streaming_model.motion_space import INDEX, MOTION_SIZE
 from training.captured import Captured
 
 CAPTURE_FPS: Final = 30.0
+HELD_OUT_TAKE: Final = "1114_3_15"
 _FIRST_COLUMN: Final = 1  # the names are off by one against the columns
 _UNSEEN: Final = ("mouthClose",)
 
 
-def load_facegood(folder: Path) -> list[Captured]:
-    """Returns every take of a folder, in the order of their names.
+def load_facegood(folder: Path, *, held_out: bool = False) -> list[Captured]:
+    """Returns the takes to train on, in the order of their names, or the one held out.
 
     Args:
         folder: holds pairs `NAME.flac` (16 kHz, mono) and `NAME.npz` (`weights`, [frames, 116],
             30 fps), `bsname.txt` (a count, then the names) and `arkit_from_facegood.json` (the
             expression for each ARKit name, where `max(a,b)` is the larger).
+        held_out: whether to return `HELD_OUT_TAKE`, on which models are judged, and no other.
 
     Raises:
         FileNotFoundError: there are no takes, or a file is missing.
         ValueError: a take is not sampled at 16 kHz, or a name is unknown.
     """
-    paths = sorted(folder.glob("*.npz"))
+    paths = [
+        path for path in sorted(folder.glob("*.npz")) if (path.stem == HELD_OUT_TAKE) == held_out
+    ]
     if not paths:
         raise FileNotFoundError(f"There are no FACEGOOD takes (.npz) in '{folder}'.")
     names = (folder / "bsname.txt").read_text(encoding="utf-8").split()[1:]

@@ -19,6 +19,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from benchmarks.motion.captured_error import measure_captured
 from benchmarks.motion.clips import Clip, make_clips
 from benchmarks.motion.endurance import measure_endurance
+from benchmarks.motion.filmed import film_scenes
 from benchmarks.motion.generation import Setting
 from benchmarks.motion.held_out import load_held_out, make_held_out
 from benchmarks.motion.printing import print_table, print_verdicts
@@ -32,10 +33,13 @@ from benchmarks.renderer.environment import is_ready
 from benchmarks.renderer.measuring import RulerError
 from streaming_model.errors import VivantError
 from streaming_model.motion.networks import DEFAULT_FOLDER
-from training.captured import load_captured
+from training.corpus import Utterance
+from training.facegood import load_facegood
 
 QUICK_CLIPS = 5  # of each voice, a minute of speech: for quick runs and other settings
 RENDERED_CLIPS = 1  # of each voice
+FILMED_VOICE = "kokoro-bf_emma"
+FILMED_CLAUSES = 4
 
 
 def main() -> int:
@@ -84,11 +88,14 @@ def measure(results: Results, options: argparse.Namespace) -> Iterator[str]:
     if options.teacher:
         teacher = replace(setting, weights=options.teacher, steps=options.teacher_steps)
         yield from measure_teacher(results, setting, teacher, some)
-    if options.captured:
-        yield "captured speech"
-        measure_captured(results, setting, load_captured(options.captured))
+    if options.facegood:
+        yield "a real mouth"
+        measure_captured(results, setting, load_facegood(options.facegood, held_out=True))
     if options.long:
         yield from measure_endurance(results, setting, next(iter(some.values())))
+    if options.clips:
+        spoken = spoken_by(options.voices, FILMED_VOICE)[:FILMED_CLAUSES]
+        yield from film_scenes(results, setting, spoken, options.clips)
 
 
 def measure_lips_in_frames(results: Results, setting: Setting, speech: Speech) -> Iterator[str]:
@@ -142,15 +149,32 @@ def read_options() -> argparse.Namespace:
     add("--steps", type=int, help="sampler steps; the model's own number if not given")
     add("--chunk", type=int, default=2, help="frames made at once")
     add("--lookahead", type=int, default=2, help="frames of audio heard ahead")
-    add("--captured", type=Path, help="folder of captured speech that was held out")
+    add("--facegood", type=Path, help="folder of FACEGOOD's takes, one of which is held out")
     add("--quick", action="store_true", help="a minute of each voice, one setting")
     add("--long", action="store_true", help="an hour by several seeds, besides")
+    add("--clips", type=Path, help="folder for clips of feelings, whisper, languages, song")
     add("--out", type=Path, help="folder for the report")
     return parser.parse_args()
 
 
 def read_speech(places: Sequence[Path]) -> dict[str, list[Clip]]:
     """Returns the clips of each voice.
+
+    Raises:
+        FileNotFoundError: a place is not there, or a folder holds no utterances.
+    """
+    return {name: make_clips(spoken) for name, spoken in load_held_out(files_in(places)).items()}
+
+
+def spoken_by(places: Sequence[Path], voice: str) -> list[Utterance]:
+    """Returns the utterances of one voice, or of the first if it is not among them."""
+    paths = files_in(places)
+    named = [path for path in paths if path.stem == voice] or paths[:1]
+    return next(iter(load_held_out(named).values()))
+
+
+def files_in(places: Sequence[Path]) -> list[Path]:
+    """Returns the files named, and those in the folders named.
 
     Raises:
         FileNotFoundError: a place is not there, or a folder holds no utterances.
@@ -163,7 +187,7 @@ def read_speech(places: Sequence[Path]) -> dict[str, list[Clip]]:
                 f"There is no held-out speech at {place}: make it with --make FOLDER."
             )
         paths += inside
-    return {name: make_clips(spoken) for name, spoken in load_held_out(paths).items()}
+    return paths
 
 
 def progress_bar() -> Progress:

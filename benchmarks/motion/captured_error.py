@@ -1,5 +1,8 @@
 """The mouth against a real one: captured speech that was held out of training.
 
+A take whose `mouthClose` was not seen means by `jawOpen` how far the lips are apart, as
+FACEGOOD's do; there our jaw counts less our `mouthClose`.
+
 Errors are sums over the mouth's captured coefficients of the mean squared difference, over the
 same sum for a face that keeps the recording's own mean shape, which therefore has error 1.
 """
@@ -9,15 +12,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.motion.clips import Motion
 from benchmarks.motion.curves import MOUTH, correlation_and_lag
 from benchmarks.motion.generation import Setting, generate
 from benchmarks.motion.results import Figures, Results, Table
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME
+from streaming_model.motion_space import INDEX
 from training.captured import Captured
 from training.coarticulation import lip_gap
 
+_JAW, _CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
 NOTE = (
     "error: over that of a face in the recording's own mean shape; "
     "energy is given that mean shape and the recording's own range of loudness"
@@ -45,7 +51,8 @@ def mouth_figures(items: Sequence[Captured], motions: Sequence[Motion]) -> Figur
     follows = []
     for item, motion in zip(items, motions, strict=True):
         seen = MOUTH[item.mask[MOUTH]]
-        theirs, ours = item.motion[:, seen], motion[: len(item.motion), seen]
+        compared = lips_apart(motion, item.mask)[: len(item.motion)]
+        theirs, ours = item.motion[:, seen], compared[:, seen]
         error += float(np.square(ours - theirs).mean(axis=0).sum()) * len(theirs)
         total += float(theirs.var(axis=0).sum()) * len(theirs)
         spread += float(ours.var(axis=0).sum()) * len(theirs)
@@ -60,6 +67,16 @@ def mouth_figures(items: Sequence[Captured], motions: Sequence[Motion]) -> Figur
         "lag": float(np.median(lags)),
         "spread": float(np.sqrt(spread / total)),
     }
+
+
+def lips_apart(motion: Motion, mask: NDArray[np.bool_]) -> Motion:
+    """Returns motion whose `jawOpen` is the lips' distance, if `mouthClose` was not captured."""
+    if mask[_CLOSE]:
+        return motion
+    converted = motion.copy()
+    converted[:, _JAW] = np.maximum(0.0, motion[:, _JAW] - motion[:, _CLOSE])
+    converted[:, _CLOSE] = 0.0
+    return converted
 
 
 def mean_face(item: Captured) -> Motion:
