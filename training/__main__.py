@@ -1,4 +1,7 @@
-"""The commands `python -m training corpus` and `motion`: make the speech-to-motion model again."""
+"""The commands `python -m training corpus` and `motion`: make the speech-to-motion model again.
+
+`extract` turns films of people into captured speech to train on.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from pathlib import Path
 
 from training.captured import load_captured
 from training.corpus.build import CorpusSettings, make_corpus
+from training.extract import command as extract
 from training.facegood import load_facegood
-from training.motion_run import RunSettings, run
 
 
 def main() -> None:
@@ -38,12 +41,17 @@ def main() -> None:
     )
     motion.add_argument("--facegood", type=Path, help="folder of FACEGOOD's published takes")
     motion.add_argument("--streams", type=int, default=600, help="augmented streams of 24 s")
+    extract.add_arguments(commands.add_parser("extract", help="films of people to train on"))
     arguments = parser.parse_args()
+    if arguments.command == "extract":
+        raise SystemExit(extract.run(arguments))
     settings = CorpusSettings(
         arguments.corpus, arguments.seed, arguments.scale, arguments.extra_styles
     )
     make_corpus(settings, jobs=arguments.jobs)
     if arguments.command == "motion":
+        from training.motion_run import RunSettings, run  # torch, which the others do not need
+
         captured = [item for folder in arguments.captured for item in load_captured(folder)]
         if arguments.facegood:
             captured += load_facegood(arguments.facegood)
