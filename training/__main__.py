@@ -31,7 +31,7 @@ def main() -> None:
         )
     motion.add_argument("--work", type=Path, default=Path("build/motion"))
     motion.add_argument("--output", type=Path, default=Path("streaming_model/weights/motion"))
-    motion.add_argument("--max-seconds", type=float, default=2400.0, help="training time")
+    motion.add_argument("--max-seconds", type=float, default=3900.0, help="training time")
     motion.add_argument(
         "--captured",
         type=Path,
@@ -40,7 +40,7 @@ def main() -> None:
         help="folder of captured speech (training.extract); may be given again",
     )
     motion.add_argument("--facegood", type=Path, help="folder of FACEGOOD's published takes")
-    motion.add_argument("--streams", type=int, default=600, help="augmented streams of 24 s")
+    motion.add_argument("--streams", type=int, default=1600, help="augmented streams of 24 s")
     extract.add_arguments(commands.add_parser("extract", help="films of people to train on"))
     arguments = parser.parse_args()
     if arguments.command == "extract":
@@ -50,7 +50,9 @@ def main() -> None:
     )
     make_corpus(settings, jobs=arguments.jobs)
     if arguments.command == "motion":
-        from training.motion_run import RunSettings, run  # torch, which the others do not need
+        # torch, which the others do not need
+        from training.motion_run import RunSettings, run
+        from training.timebox import best_device
 
         captured = [item for folder in arguments.captured for item in load_captured(folder)]
         if arguments.facegood:
@@ -65,6 +67,7 @@ def main() -> None:
                 streams=arguments.streams,
                 seed=arguments.seed,
                 jobs=arguments.jobs,
+                device=best_device(),
             )
         )
 

@@ -27,6 +27,7 @@ from training.logs import TrainingLog
 from training.phones import PHONES
 from training.timebox import TimeBox, average_into, reduced_precision
 
+CPU: Final = torch.device("cpu")
 DELAYS: Final = 4  # frames: now, and one, two and three frames ago
 _WINDOW: Final = 100  # frames
 _WARM: Final = 25  # frames at the window's start that are not scored
@@ -84,13 +85,13 @@ class EncoderTask(nn.Module):
 
     def loss(self, window: Window) -> Tensor:
         """Returns the training loss of a batch of windows."""
-        with reduced_precision():
+        with reduced_precision(window.mel.device):
             features = self.encoder.encode(window.mel)
         return self.loss_of(features, window)
 
     def loss_of(self, features: Tensor, window: Window) -> Tensor:
         """Returns the loss where the windows' features are known already."""
-        with reduced_precision():
+        with reduced_precision(features.device):
             scores, contacts, mouth = (each.float() for each in self.heads(features))
         frames = window.phones.shape[1]
         target = window.motion[:, :, self.heard] / self.scale
@@ -128,6 +129,10 @@ class Window:
     motion: Tensor
     known: Tensor
 
+    def to(self, device: torch.device) -> Window:
+        """Returns the same batch on a device."""
+        return Window(**{name: each.to(device) for name, each in vars(self).items()})
+
 
 def train_encoder(
     streams: Sequence[Stream],
@@ -137,11 +142,12 @@ def train_encoder(
     box: TimeBox,
     seed: int,
     log: TrainingLog,
+    device: torch.device = CPU,
 ) -> EncoderTask:
-    """Returns the task trained until the box is used up, with averaged weights."""
+    """Returns the task trained on `device` until the box is used up, with averaged weights."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    task = EncoderTask(encoder, scale=scale)
+    task = EncoderTask(encoder, scale=scale).to(device)
     average = copy.deepcopy(task)
     optimiser = torch.optim.AdamW(task.parameters(), betas=(0.9, 0.98), weight_decay=0.02)
     if (saved := box.restore()) is not None:
@@ -155,7 +161,7 @@ def train_encoder(
     while box.fraction < 1:
         for group in optimiser.param_groups:
             group["lr"] = box.learning_rate(_PEAK_RATE)
-        loss = task.loss(_draw(speech, rng=rng))
+        loss = task.loss(_draw(speech, rng=rng).to(device))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(task.parameters(), 1.0)
@@ -197,17 +203,23 @@ def _draw(streams: Sequence[Stream], *, rng: np.random.Generator) -> Window:
 
 
 def _colour(mel: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Returns the features with a random smooth equaliser, and sometimes a band missing."""
+    """Returns the features of another vocal tract and microphone, some bands and times missing.
+
+    The last is SpecAugment (Park et al. 2019).
+    """
     bins = np.linspace(0, 1, mel.shape[1])
     curve = rng.normal(0, 0.06) + rng.normal(0, 0.12) * (bins - 0.5)
     curve = curve + rng.normal(0, 0.06) * np.sin(
         2 * np.pi * (rng.uniform(0.5, 2) * bins + rng.random())
     )
-    mel = warp_mel(mel, float(rng.uniform(0.93, 1.07)))
+    mel = warp_mel(mel, float(rng.uniform(0.88, 1.14)))
     coloured = np.maximum(mel + curve.astype(np.float32), -2.0)
-    if rng.random() < 0.3:
+    for _ in range(int(rng.integers(3))):
         low = int(rng.integers(mel.shape[1] - 10))
-        coloured[:, low : low + int(rng.integers(3, 12))] = coloured.mean()
+        coloured[:, low : low + int(rng.integers(2, 14))] = coloured.mean()
+    if rng.random() < 0.3:
+        first = int(rng.integers(len(mel)))
+        coloured[first : first + int(rng.integers(2, 7))] = coloured.mean()
     return coloured
 
 

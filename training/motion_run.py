@@ -59,6 +59,7 @@ class RunSettings:
         streams: number of augmented streams of 24 s.
         seed: of every random choice.
         jobs: processes that make streams, and threads that train.
+        device: what trains.
     """
 
     corpus: CorpusSettings
@@ -69,6 +70,7 @@ class RunSettings:
     streams: int
     seed: int
     jobs: int
+    device: torch.device
 
 
 def run(settings: RunSettings) -> None:
@@ -105,7 +107,7 @@ def train_and_export(
     settings: RunSettings, streams: Sequence[Stream], *, scale: Tensor, log: TrainingLog
 ) -> None:
     """Trains the four stages within the time; writes the teacher and the student."""
-    seed, loss = settings.seed, MotionLoss(scale)
+    seed, loss = settings.seed, MotionLoss(scale).to(settings.device)
     task = train_encoder(
         streams,
         AudioEncoder(**_ENCODER),
@@ -113,6 +115,7 @@ def train_and_export(
         box=_box(settings, "encoder"),
         seed=seed,
         log=log,
+        device=settings.device,
     )
     network = MotionDenoiser(
         **_DENOISER,
@@ -120,7 +123,7 @@ def train_and_export(
         style_names=STYLE_NAMES,
         mean=(0.0,) * NETWORK_SIZE,
         scale=tuple(scale.tolist()),
-    )
+    ).to(settings.device)
     history = network.config["history_frames"]
     data = encode_streams(task.encoder, streams, scale=scale, history=history)
     box = _box(settings, "flow")
@@ -132,8 +135,8 @@ def train_and_export(
     encoder = _finished(task)
     data = encode_streams(encoder, streams, scale=scale, history=history)
     write_model(encoder, teacher, settings.work / "teacher", steps=_TEACHER_STEPS)
-    teacher.float()  # type: ignore[no-untyped-call]
-    encoder.float()  # type: ignore[no-untyped-call]
+    for part in (encoder, teacher):
+        part.float().to(settings.device)  # type: ignore[no-untyped-call]
     box = _box(settings, "endpoints")
     student = train_endpoints(data, teacher, loss=loss, box=box, seed=seed + 3, log=log)
     write_model(encoder, student, settings.output, steps=_STEPS_SERVED)
@@ -149,6 +152,8 @@ def write_model(
     encoder: AudioEncoder, denoiser: MotionDenoiser, folder: Path, *, steps: int
 ) -> None:
     """Writes pipeline, graphs and settings; the networks are left in half precision."""
+    for part in (encoder, denoiser):
+        part.cpu()
     round_to_half(denoiser)
     folder.mkdir(parents=True, exist_ok=True)
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0)

@@ -42,7 +42,7 @@ _LIMIT: Final = 6.0  # as when serving
 
 def denoise(network: MotionDenoiser, x_t: Tensor, t: Tensor, inputs: DenoiserInputs) -> Tensor:
     """Returns the network's x0 in single precision."""
-    with reduced_precision():
+    with reduced_precision(x_t.device):
         x0: Tensor = network(x_t, t, inputs)
     return x0.float()
 
@@ -57,9 +57,9 @@ def flow_loss(
     target, inputs, size = windows.target(), windows.inputs(), len(windows.rows)
     if audio is not None:
         inputs = replace(inputs, audio=audio)
-    t = torch.sigmoid(0.4 + 1.2 * torch.randn(size))
-    t = torch.where(torch.rand(size) < 0.15, torch.ones(size), t)
-    x_t = (1 - t[:, None, None]) * target + t[:, None, None] * torch.randn(target.shape)
+    t = torch.sigmoid(0.4 + 1.2 * torch.randn(size, device=target.device))
+    t = torch.where(torch.rand_like(t) < 0.15, torch.ones_like(t), t)
+    x_t = (1 - t[:, None, None]) * target + t[:, None, None] * torch.randn_like(target)
     x0 = denoise(network, x_t, t, inputs)
     losses = loss(x0, target, inputs.history[:, -2:], windows.mask)
     weight = torch.clamp(1 / t.square(), max=20.0)
@@ -90,13 +90,13 @@ def endpoint_loss(
     """
     past = _roll(student, windows)
     inputs, truth = windows.inputs(windows.chunks - 1, past), windows.target(windows.chunks - 1)
-    noise, size = torch.randn(truth.shape), len(truth)
+    noise = torch.randn_like(truth)
     path = _teacher_path(teacher, noise, inputs, guidance=guidance)
     t, length = 1 - step / steps, 1 / steps
     told = replace(
         inputs,
-        step_size=torch.full((size,), length),
-        guidance=torch.full((size,), guidance),
+        step_size=_filled(truth, length),
+        guidance=_filled(truth, guidance),
     )
     x_t, target = path[step * _TEACHER_STEPS // steps], path[-1]
     if 0 < step == steps - 1:
@@ -106,9 +106,14 @@ def endpoint_loss(
         target = x_t + (t / length) * (x_s - x_t)
     if not guidance:
         target = torch.where(loss.mouth, truth, target)
-    x0 = denoise(student, x_t, torch.full((size,), t), told)
+    x0 = denoise(student, x_t, _filled(truth, t), told)
     mean: Tensor = loss(x0, target, past[:, -2:], windows.mask).mean()
     return mean
+
+
+def _filled(like: Tensor, value: float) -> Tensor:
+    """Returns [batch] of one value, on the device of a batch."""
+    return like.new_full((len(like),), value)
 
 
 @torch.no_grad()
@@ -117,9 +122,9 @@ def _roll(student: MotionDenoiser, windows: Windows) -> Tensor:
     past = windows.past
     for chunk in range(windows.chunks - 1):
         inputs = windows.inputs(chunk, past)
-        inputs = replace(inputs, step_size=torch.ones(len(past)))
-        noise = torch.randn(windows.target().shape)
-        made = denoise(student, noise, torch.ones(len(past)), inputs).clamp(-_LIMIT, _LIMIT)
+        inputs = replace(inputs, step_size=_filled(past, 1.0))
+        noise = torch.randn_like(windows.target())
+        made = denoise(student, noise, _filled(past, 1.0), inputs).clamp(-_LIMIT, _LIMIT)
         past = torch.cat([past, made], dim=1)[:, windows.new :]
     return past
 
@@ -132,7 +137,7 @@ def _teacher_path(
     deaf = replace(inputs, audio=torch.zeros_like(inputs.audio))
     path = [noise]
     for step in range(_TEACHER_STEPS):
-        t = torch.full((len(noise),), 1 - step / _TEACHER_STEPS)
+        t = _filled(noise, 1 - step / _TEACHER_STEPS)
         x0 = denoise(teacher, path[-1], t, inputs)
         if guidance:
             x0 = x0 + guidance * (x0 - denoise(teacher, path[-1], t, deaf))
@@ -149,7 +154,7 @@ def _own_path(
     x, length = noise, float(inputs.step_size[0])
     for step in range(until):
         t = 1 - step * length
-        x0 = denoise(student, x, torch.full((len(x),), t), inputs)
+        x0 = denoise(student, x, _filled(x, t), inputs)
         x = x + length / t * (x0 - x)
     return x
 
@@ -192,8 +197,8 @@ def train_together(
         windows = draw_windows(
             data, history=history, rng=rng, size=_TOGETHER_BATCH, earliest=_WARM + history
         )
-        heard = _heard_window(streams, windows, history=history)
-        with reduced_precision():
+        heard = _heard_window(streams, windows, history=history).to(windows.audio.device)
+        with reduced_precision(heard.mel.device):
             features = task.encoder.encode(heard.mel)
         flow = flow_loss(network, windows, loss, audio=features[:, _WARM:].float())
         return flow + _HEARD_WEIGHT * task.loss_of(features, heard)

@@ -53,7 +53,7 @@ class TimeBox:
         """Returns what the last checkpoint held, and takes up its count; None without one."""
         if not self.path.exists():
             return None
-        saved: dict[str, Any] = torch.load(self.path, weights_only=True)
+        saved: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
         self.spent, self.step = saved["spent"], saved["step"]
         self._began = time.monotonic()
         return saved
@@ -70,13 +70,21 @@ class TimeBox:
         partial.replace(self.path)
 
 
-def reduced_precision() -> torch.autocast:
-    """Returns a context in which products are taken in bfloat16 where the processor has it.
+def best_device() -> torch.device:
+    """Returns the first GPU, or the processor where there is none."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def reduced_precision(device: torch.device) -> torch.autocast:
+    """Returns a context in which products are taken in bfloat16 where `device` is quick at it.
 
     Nearly twice as fast on processors with AVX-512 BF16 or AMX; weights and sums stay float32.
     """
-    able = bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-    return torch.autocast("cpu", torch.bfloat16, enabled=able)
+    if device.type == "cuda":
+        able = torch.cuda.is_bf16_supported()
+    else:
+        able = bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return torch.autocast(device.type, torch.bfloat16, enabled=able)
 
 
 def average_into(average: torch.nn.Module, network: torch.nn.Module, *, decay: float) -> None:

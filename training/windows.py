@@ -49,6 +49,12 @@ class MotionData:
     active: Tensor
     chance: np.ndarray
 
+    def to(self, device: torch.device) -> MotionData:
+        """Returns the same streams on a device."""
+        tensors = {name: each for name, each in vars(self).items() if name != "chance"}
+        moved = {name: each.to(device) for name, each in tensors.items()}
+        return MotionData(**moved, chance=self.chance)
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -91,7 +97,7 @@ class Windows:
         """Returns what the network is told of a chunk; `past` is the history if not the true."""
         skipped, history = chunk * self.new, self.past.shape[1]
         end = self.audio.shape[1] - (self.chunks - 1 - chunk) * self.new
-        zeros = torch.zeros(len(self.rows))
+        zeros = self.audio.new_zeros(len(self.rows))
         return DenoiserInputs(
             history=self.past if past is None else past,
             history_known=self.known[:, skipped : skipped + history],
@@ -111,14 +117,15 @@ def encode_streams(
     """Returns the streams as the denoiser sees them."""
     count, length = len(streams), history + STREAM_FRAMES
     divisor = torch.where(scale > 0, scale, torch.ones_like(scale))
+    device = encoder.out.weight.device
     size = int(encoder.config["feature_size"])
     features = torch.zeros(count, length, size, dtype=torch.float16)
     motion = torch.zeros(count, length, NETWORK_SIZE, dtype=torch.float16)
     style = torch.zeros(count, length, streams[0].style.shape[1])
     for index, stream in enumerate(streams):
-        mel = torch.from_numpy(stream.mel.astype(np.float32))[None]
-        with reduced_precision():
-            features[index, history:] = encoder.encode(mel)[0].half()
+        mel = torch.from_numpy(stream.mel.astype(np.float32))[None].to(device)
+        with reduced_precision(device):
+            features[index, history:] = encoder.encode(mel)[0].half().cpu()
         moved = torch.from_numpy(stream.motion.astype(np.float32)) / divisor * (scale > 0)
         motion[index, history:] = moved.half()
         style[index, history:] = torch.from_numpy(stream.style.astype(np.float32))
@@ -134,7 +141,7 @@ def encode_streams(
         activity=torch.tensor([int(stream.activity) for stream in streams]),
         active=(scale > 0).float(),
         chance=chance / chance.sum(),
-    )
+    ).to(device)
 
 
 def draw_windows(
@@ -156,38 +163,41 @@ def draw_windows(
         size: of the batch.
         earliest: first frame at which a history may begin.
     """
+    device = data.motion.device
+
+    def drawn(values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values).to(device)
+
     new, look = int(rng.choice(_NEW_FRAMES)), int(rng.choice(_LOOKAHEAD))
-    rows = torch.from_numpy(rng.choice(len(data.motion), size=size, p=data.chance))
+    rows = drawn(rng.choice(len(data.motion), size=size, p=data.chance))
     last_start = STREAM_FRAMES - chunks * new - look
     starts = rng.integers(earliest, last_start + 1, size=size)
     if not earliest:  # one window in twenty begins with the stream
         starts *= rng.random(size) > 0.05
-    frames = torch.from_numpy(starts)[:, None] + torch.arange(history + chunks * new + look)
+    frames = drawn(starts)[:, None] + torch.arange(history + chunks * new + look, device=device)
     moving = frames[:, : history + chunks * new]
     motion = data.motion[rows[:, None], moving].float()
     known = (moving >= history).float()
-    dropped = torch.from_numpy(rng.random((size, 1)) < _NO_HISTORY_SHARE)
-    known[:, :history] *= (~dropped).float()
+    known[:, :history] *= drawn(rng.random((size, 1)) >= _NO_HISTORY_SHARE).float()
     noisy = rng.random(size) < _NOISY_SHARE
-    noise = torch.from_numpy(rng.uniform(0, _MOST_HISTORY_NOISE, size) * noisy).float()
+    noise = drawn(rng.uniform(0, _MOST_HISTORY_NOISE, size) * noisy).float()
     past = motion[:, :history]
-    past = past + noise[:, None, None] * torch.randn(past.shape) * data.active
+    past = past + noise[:, None, None] * torch.randn_like(past) * data.active
     mask = data.mask[rows]
-    style = data.style[rows[:, None], frames[:, history : history + chunks * new : new]]
-    plain = torch.from_numpy(rng.random((size, 1, 1)) < _NO_STYLE_SHARE)
     # Captured speech without its label would teach its own convention as everybody's.
-    style = style * torch.where(plain & (mask.min(dim=1).values[:, None, None] > 0), 0.0, 1.0)
-    heard = torch.from_numpy(rng.random((size, 1, 1)) >= _NO_AUDIO_SHARE).float()
+    styled = drawn(rng.random(size) >= _NO_STYLE_SHARE) | (mask.min(dim=1).values == 0)
+    style = data.style[rows[:, None], frames[:, history : history + chunks * new : new]]
+    heard = drawn(rng.random((size, 1, 1)) >= _NO_AUDIO_SHARE).float()
     return Windows(
         rows=rows,
-        starts=torch.from_numpy(starts),
+        starts=frames[:, 0],
         new=new,
         chunks=chunks,
         audio=data.features[rows[:, None], frames].float() * heard,
         motion=motion,
         past=past,
         known=known,
-        style=style,
+        style=style * styled[:, None, None],
         mask=mask,
         activity=data.activity[rows],
         noise=noise,
