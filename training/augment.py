@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, sosfilt
 
 from streaming_model.media import SAMPLE_RATE
+from training.band import LOUD_SOUNDS
 from training.corpus.utterances import Utterance
 from training.sounds import SOUNDS
 
 Samples = NDArray[np.float32]
-NOISES: Final = ("white", "pink", "brown", "hum", "tones", "clicks", *SOUNDS)
+_MADE: Final = {**SOUNDS, **LOUD_SOUNDS}
+NOISES: Final = ("white", "pink", "brown", "hum", "tones", "clicks", *_MADE)
 
 
 def change_speed(utterance: Utterance, factor: float) -> Utterance:
@@ -58,8 +60,8 @@ def make_noise(kind: str, length: int, *, rng: np.random.Generator) -> Samples:
     exponents = {"white": 0.0, "pink": 0.5, "brown": 1.0}
     if kind in exponents:
         noise = _coloured(length, exponents[kind], rng=rng)
-    elif kind in SOUNDS:
-        noise = SOUNDS[kind](length, rng)
+    elif kind in _MADE:
+        noise = _MADE[kind](length, rng)
     else:
         noise = makers[kind](length, rng=rng)
     return np.asarray(noise / (np.sqrt(np.mean(np.square(noise))) + 1e-9), dtype=np.float32)

@@ -7,7 +7,7 @@ Built once, held in memory as half precision.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -42,8 +42,8 @@ _ENGINE_SHARE: Final = {
     "festival": 1.5,
     "espeak": 1.0,
 }
-_SUNG_SHARE: Final = 0.04
-_WHISPERED_SHARE: Final = 0.04
+_SUNG_SHARE: Final = 0.04  # of the speech
+_WHISPERED_SHARE: Final = 0.06
 UNKNOWN_PHONE: Final = -1  # of captured speech, whose phones nobody knows
 
 
@@ -95,12 +95,12 @@ def make_streams(
 ) -> Iterator[Stream]:
     """Yields the streams of these numbers, each the same whatever others are made.
 
-    One in nine has no speech, one in fifteen only listens.
+    One in six has no speech, one in fifteen only listens.
     """
     voices = Voices(utterances)
     for number in numbers:
         rng = np.random.default_rng([seed, number])
-        if number % 9 == 8:
+        if number % 6 == 5:
             yield _wordless_stream(voices.everyone, rng=rng)
             continue
         activity = Activity.LISTEN if number % 15 == 7 else Activity.SPEAK
@@ -183,9 +183,10 @@ def _speech_stream(
     factor = float(rng.uniform(0.86, 1.18))
     utterances = [augment.change_speed(u, factor) for u in _fill(own, factor, rng=rng)]
     manner = rng.random()
+    whispered = _SUNG_SHARE <= manner < _SUNG_SHARE + _WHISPERED_SHARE
     if manner < _SUNG_SHARE:
         utterances = [sing(utterance, rng=rng) for utterance in utterances]
-    elif manner < _SUNG_SHARE + _WHISPERED_SHARE:
+    elif whispered:
         utterances = [whisper(utterance, rng=rng) for utterance in utterances]
     spoken = _join(utterances, rng=rng)
     samples = augment.equalise(spoken.samples, rng=rng)
@@ -196,7 +197,7 @@ def _speech_stream(
         snr = rng.uniform(6, 35)
         noise = _any_noise(everyone, quiet_babble=snr < 14, rng=rng)
         samples = samples + noise * np.float32(_speech_level(samples) * 10 ** (-snr / 20))
-    return _to_stream(samples, spoken, activity=activity, rng=rng)
+    return _to_stream(samples, spoken, activity=activity, rng=rng, whispered=whispered)
 
 
 def _fill(
@@ -230,15 +231,16 @@ def _join(utterances: Sequence[Utterance], *, rng: np.random.Generator) -> Utter
 
 
 def _wordless_stream(everyone: Sequence[Utterance], *, rng: np.random.Generator) -> Stream:
-    """Returns silence, noise, hum, tones, knocks or a crowd: the mouth stays shut."""
-    level = 10 ** (rng.uniform(-75, -14) / 20)
+    """Returns silence, noise, music, animals or a crowd: the mouth stays shut."""
     samples = np.zeros(_LENGTH, np.float32)
-    if rng.random() > 0.12:
-        samples = (_any_noise(everyone, quiet_babble=False, rng=rng) * level).astype(np.float32)
-    # The sound comes and goes, so that its onset is not taken for a voice.
     times = np.arange(_LENGTH) / SAMPLE_RATE
-    if rng.random() < 0.5:
-        samples *= np.sin(2 * np.pi * rng.uniform(0.1, 0.8) * times + rng.uniform(0, 6)) > -0.3
+    for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.08, 0.5, 0.28, 0.14]))):
+        level = np.float32(10 ** (rng.uniform(-65, -12) / 20))
+        sound = _any_noise(everyone, quiet_babble=False, rng=rng) * level
+        # The sound comes and goes, so that its onset is not taken for a voice.
+        if rng.random() < 0.5:
+            sound *= np.sin(2 * np.pi * rng.uniform(0.05, 0.8) * times + rng.uniform(0, 6)) > -0.3
+        samples += sound
     silence = Utterance(samples, np.array([_SIL]), np.array([0, _LENGTH]), "none", "")
     activity = Activity.SPEAK if rng.random() < 0.7 else Activity.IDLE
     return _to_stream(samples, silence, activity=activity, rng=rng)
@@ -247,7 +249,7 @@ def _wordless_stream(everyone: Sequence[Utterance], *, rng: np.random.Generator)
 def _any_noise(
     everyone: Sequence[Utterance], *, quiet_babble: bool, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    if rng.random() < 0.2 and not quiet_babble:
+    if rng.random() < 0.12 and not quiet_babble:
         voices = [everyone[int(rng.integers(len(everyone)))].samples for _ in range(8)]
         return augment.make_babble(voices, _LENGTH, rng=rng)
     return augment.make_noise(str(rng.choice(augment.NOISES)), _LENGTH, rng=rng)
@@ -265,24 +267,31 @@ def _to_stream(
     *,
     activity: Activity,
     rng: np.random.Generator,
+    whispered: bool = False,
 ) -> Stream:
     speaker = draw_style(rng)
     feelings = draw_feelings(STREAM_FRAMES, rng=rng)
     head, brows = (float(np.clip(rng.lognormal(-0.05, 0.35), 0.3, 2.0)) for _ in range(2))
+    # A whisper that nobody asked for gets ordinary lips; one that was asked for, a whisperer's.
+    labelled = whispered and rng.random() < 0.7
+    if labelled:
+        shown = replace(speaker, jaw=0.85 * speaker.jaw, lips=1.05 * speaker.lips)
+    else:
+        shown = speaker
     effort = phone_effort(spoken)
     motion = gesture_motion(
         spoken.phones,
         spoken.bounds,
         frames=STREAM_FRAMES,
         effort=effort,
-        energies=(head, brows),
+        energies=(0.6 * head if labelled else head, brows),
         rng=rng,
     )
     contacts = np.zeros((STREAM_FRAMES, len(CONTACT_NAMES)), np.float32)
     speaking = np.zeros(STREAM_FRAMES, np.float32)
     if activity is Activity.SPEAK:
         motion += mouth_motion(
-            spoken.phones, spoken.bounds, frames=STREAM_FRAMES, style=speaker, effort=effort
+            spoken.phones, spoken.bounds, frames=STREAM_FRAMES, style=shown, effort=effort
         )
         contacts = mouth_contacts(spoken.phones, spoken.bounds, frames=STREAM_FRAMES)
         speaking = speaking_share(spoken.phones, spoken.bounds, frames=STREAM_FRAMES)
@@ -293,6 +302,7 @@ def _to_stream(
     style = np.zeros((STREAM_FRAMES, len(STYLE_NAMES)), np.float16)
     for name, value in values.items():
         style[:, STYLE_NAMES.index(name)] = value - 1.0
+    style[:, STYLE_NAMES.index("whisper")] = float(labelled)
     first = STYLE_NAMES.index(EMOTIONS[0])
     style[:, first : first + len(EMOTIONS)] = feelings
     mel = stream_features(samples)
