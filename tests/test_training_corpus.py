@@ -81,7 +81,7 @@ def test_a_clause_keeps_its_times_at_another_rate() -> None:
 
 def test_a_whisper_keeps_its_times_and_loses_its_pitch() -> None:
     times = np.arange(16_000) / 16_000
-    buzz = sum(np.sin(2 * np.pi * 120 * k * times) / k for k in range(1, 30))
+    buzz = np.sum([np.sin(2 * np.pi * 120 * k * times) / k for k in range(1, 30)], axis=0)
     voiced = replace(utterance(), samples=(0.1 * buzz).astype(np.float32))
     whispered = whisper(voiced, rng=np.random.default_rng(0))
     assert len(whispered.samples) == 16_000
