@@ -91,6 +91,7 @@ class Viewer:
         client: httpx.AsyncClient,
         session_id: str,
         *,
+        token: str | None = None,
         microphone: MediaStreamTrack | None = None,
         codec: str | None = None,
         keeps_pictures: bool = True,
@@ -100,6 +101,7 @@ class Viewer:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._client = client
         self._session_id = session_id
+        self._token = token
         self._microphone = microphone
         self._codec = codec
         self._keeps_pictures = keeps_pictures
@@ -118,7 +120,11 @@ class Viewer:
         await connection.setLocalDescription(await connection.createOffer())
         answer = await self._client.post(
             f"/v1/sessions/{self._session_id}/offer",
-            json={"type": "offer", "sdp": connection.localDescription.sdp},
+            json={
+                "type": "offer",
+                "sdp": connection.localDescription.sdp,
+                "token": self._token,
+            },
         )
         answer.raise_for_status()
         await connection.setRemoteDescription(RTCSessionDescription(**answer.json()))

@@ -35,6 +35,9 @@ export class NetworkError extends Error {
 /** How long a request may take, in milliseconds. Reading a portrait takes a few seconds. */
 const PATIENCE = 30_000;
 
+/** How long a request may take that is repeated at once, in milliseconds. */
+const SHORT_PATIENCE = 3_000;
+
 /**
  * The address of a resource, relative to the page, so that the page also works below a prefix.
  * @param {string} path such as "v1/info"
@@ -89,6 +92,15 @@ export function uploadBackground(image) {
 export const createSession = (choice) => request("POST", "v1/sessions", JSON.stringify(choice));
 
 /**
+ * Comes back to a session after the connection was lost.
+ * @param {string} id
+ * @param {string} token
+ * @returns {Promise<Session>}
+ */
+export const resumeSession = (id, token) =>
+  request("POST", `v1/sessions/${id}/resume`, JSON.stringify({ token }), SHORT_PATIENCE);
+
+/**
  * @param {string} id
  * @param {Choice} choice
  * @returns {Promise<unknown>}
@@ -97,12 +109,12 @@ export const updateSession = (id, choice) =>
   request("PATCH", `v1/sessions/${id}`, JSON.stringify(choice));
 
 /**
- * @param {string} id
+ * @param {Session} session
  * @param {string} sdp
  * @returns {Promise<RTCSessionDescriptionInit>}
  */
-export const sendOffer = (id, sdp) =>
-  request("POST", `v1/sessions/${id}/offer`, JSON.stringify({ type: "offer", sdp }));
+export const sendOffer = ({ session_id: id, token }, sdp) =>
+  request("POST", `v1/sessions/${id}/offer`, JSON.stringify({ type: "offer", sdp, token }));
 
 /**
  * Gives the session's place back. Works while the page is being closed; one that is already
@@ -121,11 +133,12 @@ export async function deleteSession(id) {
  * @param {"GET" | "POST" | "PATCH"} method
  * @param {string} path
  * @param {string | FormData} [body] a string is JSON
+ * @param {number} [patience] milliseconds
  * @returns {Promise<any>}
  */
-async function request(method, path, body) {
+async function request(method, path, body, patience = PATIENCE) {
   /** @type {RequestInit} */
-  const options = { method, signal: AbortSignal.timeout(PATIENCE), cache: "no-store" };
+  const options = { method, signal: AbortSignal.timeout(patience), cache: "no-store" };
   if (body !== undefined) options.body = body;
   if (typeof body === "string") options.headers = { "Content-Type": "application/json" };
   /** @type {Response} */

@@ -23,7 +23,7 @@ import { Speech } from "./speech.js";
 import { Stage } from "./stage.js";
 import { Status } from "./status.js";
 import { Voices } from "./voices.js";
-import { explain } from "./words.js";
+import { explain, explainEnd, explainWait } from "./words.js";
 
 /** @import { Phase } from "./connection.js" */
 /** @import { Choice, Portrait, ServerMessage } from "./protocol.js" */
@@ -42,6 +42,9 @@ const status = new Status(connection);
 /** Whether portraits and voices must be asked for again before the next session. */
 let isStale = true;
 
+/** Whether the session ends unless somebody shows that they are there. */
+let isExpiring = false;
+
 stage.onRetry = () => connection.retry();
 stage.onUnable = () => notify("This browser has no WebGL, so the background cannot be transparent.");
 microphone.onTrack = useMicrophone;
@@ -54,6 +57,12 @@ backgrounds.mark(recall("background"));
 speech.onSpeak = speak;
 speech.onInterrupt = () => connection.send({ type: "interrupt" });
 
+for (const act of ["pointerdown", "keydown"]) {
+  addEventListener(act, () => {
+    if (isExpiring) connection.send({ type: "session.keep_alive" });
+    isExpiring = false;
+  });
+}
 addEventListener("online", () => connection.retry());
 addEventListener("pagehide", () => connection.stop());
 addEventListener("pageshow", (event) => {
@@ -98,6 +107,11 @@ function onPhase(phase) {
   stage.clear();
   captions.clear();
   speech.setState("idle");
+  if (phase.name === "queued") {
+    const words = explainWait(phase.position, phase.seconds);
+    stage.showVeil(words);
+    announce(`${words.title}. ${words.message}`);
+  }
   if (phase.name === "waiting") {
     // a refused portrait or voice is gone from the server: ask what there is
     isStale = !isFull;
@@ -140,6 +154,10 @@ function onMessage(message) {
       break;
     case "warning":
       notify(message.message);
+      break;
+    case "session.expiring":
+      isExpiring = message.seconds !== null && message.reason === "idle";
+      if (message.seconds !== null) notify(explainEnd(message.reason, message.seconds));
       break;
     case "error":
       speech.giveUp();

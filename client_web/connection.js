@@ -1,18 +1,27 @@
 /**
- * The life of the connection: open a session, keep it, and open another when it breaks, with
- * longer and longer pauses. Knows REST, events and peer; knows no element.
+ * The life of the connection: open a session, come back to it when the network breaks, and open
+ * another when it has gone, with longer and longer pauses. Knows REST, events and peer; knows no
+ * element.
  */
 
-import { ApiError, createSession, deleteSession, sendOffer, updateSession } from "./api.js";
+import {
+  ApiError,
+  createSession,
+  deleteSession,
+  resumeSession,
+  sendOffer,
+  updateSession,
+} from "./api.js";
 import { Events } from "./events.js";
 import { Peer } from "./peer.js";
 import { retryDelay, wait } from "./retry.js";
 import { explain } from "./words.js";
 
-/** @import { Choice, ClientMessage, CloseReason, ServerMessage } from "./protocol.js" */
+/** @import { Choice, ClientMessage, CloseReason, ServerMessage, Session } from "./protocol.js" */
 
 /**
  * @typedef {{name: "connecting"}
+ *   | {name: "queued", position: number, seconds: number | null}
  *   | {name: "live", stream: MediaStream}
  *   | {name: "waiting", message: string, code: string | null, seconds: number}
  *   | {name: "closed", message: string}} Phase
@@ -32,6 +41,8 @@ const OPENING = 15_000;
 const GOODBYE = {
   client: "The session was ended.",
   idle: "The portrait went to rest after a while without anyone speaking.",
+  time: "The longest time for one visit is over.",
+  lost: "The connection was lost for too long.",
   shutdown: "The server is restarting.",
   failed: "The session broke off on the server.",
 };
@@ -40,6 +51,8 @@ export class Connection {
   #listener;
   /** @type {string | null} */
   #sessionId = null;
+  /** The session that a lost connection may come back to. @type {Session | null} */
+  #lost = null;
   /** @type {Events | null} */
   #events = null;
   /** @type {Peer | null} */
@@ -76,6 +89,8 @@ export class Connection {
   stop() {
     this.#isRunning = false;
     this.#wake();
+    this.#sessionId ??= this.#lost?.session_id ?? null;
+    this.#lost = null;
     void this.#tearDown();
   }
 
@@ -132,34 +147,85 @@ export class Connection {
    */
   async #session(isLive) {
     const choice = await this.#listener.prepare();
-    const session = await createSession(choice);
+    const session = await this.#enter(choice);
     this.#sessionId = session.session_id;
     if (!this.#isRunning) return pauseFor("client", "");
-    const events = new Events(session.session_id, this.#listener.onMessage);
-    const peer = new Peer(session.ice_servers);
+    /** @type {() => void} */
+    let enter = () => {};
+    /** @type {Promise<void>} */
+    const entered = new Promise((resolve) => (enter = resolve));
+    const events = new Events(session.session_id, (message) => {
+      if (message.type === "session.ready") enter();
+      if (message.type === "session.queued") this.#wait(message.position, message.wait_s);
+      this.#listener.onMessage(message);
+    });
     this.#events = events;
+    if (session.position !== undefined) {
+      this.#wait(session.position, session.wait_s ?? null);
+      const isIn = await Promise.race([entered.then(() => true), events.ended.then(() => false)]);
+      if (!isIn) return this.#leave(session, await events.ended);
+      this.#listener.onPhase({ name: "connecting" });
+    }
+    const peer = new Peer(session.ice_servers);
     this.#peer = peer;
     const ended = Promise.race([events.ended, peer.ended.then(() => null)]);
-    const opened = this.#open(events, peer, session.session_id).then(() => true);
+    const opened = this.#open(events, peer, session).then(() => true);
     const isOpen = await Promise.race([opened, ended.then(() => false), wait(OPENING).then(() => false)]);
     if (isOpen) {
       isLive();
       this.#listener.onPhase({ name: "live", stream: peer.stream });
-      const reason = await ended;
-      // what the server itself has ended needs no giving back
-      if (reason !== null) this.#sessionId = null;
-      return pauseFor(reason, "The connection was lost.");
+      return this.#leave(session, await ended);
     }
     return pauseFor(null, "The picture did not arrive. A firewall may be in the way.");
   }
 
   /**
+   * Comes back to the session that was lost, or opens one.
+   * @param {Choice} choice
+   * @returns {Promise<Session>}
+   */
+  async #enter(choice) {
+    const lost = this.#lost;
+    if (lost !== null) {
+      try {
+        return await resumeSession(lost.session_id, lost.token);
+      } catch (error) {
+        // while the server cannot be reached, the session may still be there
+        if (!(error instanceof ApiError)) throw error;
+        this.#lost = null;
+      }
+    }
+    return createSession(choice);
+  }
+
+  /**
+   * Notes that a session is left, and how: what the server has ended needs no giving back, and
+   * what was lost may be found again.
+   * @param {Session} session
+   * @param {CloseReason | null} reason
+   * @returns {Pause}
+   */
+  #leave(session, reason) {
+    this.#sessionId = null;
+    this.#lost = reason === null ? session : null;
+    return pauseFor(reason, "The connection was lost.");
+  }
+
+  /**
+   * @param {number} position
+   * @param {number | null} seconds
+   */
+  #wait(position, seconds) {
+    if (position > 0) this.#listener.onPhase({ name: "queued", position, seconds });
+  }
+
+  /**
    * @param {Events} events
    * @param {Peer} peer
-   * @param {string} sessionId
+   * @param {Session} session
    */
-  async #open(events, peer, sessionId) {
-    await Promise.all([events.opened, peer.open((sdp) => sendOffer(sessionId, sdp))]);
+  async #open(events, peer, session) {
+    await Promise.all([events.opened, peer.open((sdp) => sendOffer(session, sdp))]);
     if (this.#microphone !== null) await this.setMicrophone(this.#microphone);
   }
 
@@ -209,7 +275,7 @@ export class Connection {
  */
 function pauseFor(reason, otherwise) {
   const message = reason === null ? otherwise : GOODBYE[reason];
-  const untilAsked = reason === "idle" || reason === "client";
+  const untilAsked = reason === "idle" || reason === "client" || reason === "time";
   return { message, code: reason, retryAfter: null, untilAsked };
 }
 

@@ -22,13 +22,16 @@
 
 /** How the video carries the picture. @typedef {"plain" | "packed"} Layout */
 
-/** @typedef {{session_id: string, ice_servers: RTCIceServer[], fps: number, size: number, background: string, layout: Layout}} Session */
+/**
+ * A new session; with `position` (and `wait_s`, if known) it waits in line for its place.
+ * @typedef {{session_id: string, token: string, ice_servers: RTCIceServer[], fps: number, size: number, background: string, layout: Layout, position?: number, wait_s?: number | null}} Session
+ */
 
 /** @typedef {{portrait?: string, voice?: string, background?: string}} Choice */
 
 /** @typedef {"idle" | "listening" | "speaking"} SpeechState */
 
-/** @typedef {"client" | "idle" | "shutdown" | "failed"} CloseReason */
+/** @typedef {"client" | "idle" | "time" | "lost" | "shutdown" | "failed"} CloseReason */
 
 /**
  * @typedef {object} Metrics
@@ -41,7 +44,8 @@
  */
 
 /**
- * @typedef {{type: "session.ready", session_id: string, fps: number, size: number, portrait: string, voice: string, background: string, layout: Layout}
+ * @typedef {{type: "session.queued", position: number, wait_s: number | null}
+ *   | {type: "session.ready", session_id: string, fps: number, size: number, portrait: string, voice: string, background: string, layout: Layout}
  *   | {type: "session.state_updated", state: SpeechState, media_time: number}
  *   | {type: "agent.speak_started", utterance: number, media_time: number}
  *   | {type: "agent.speak_ended", utterance: number, media_time: number, interrupted: boolean}
@@ -50,6 +54,7 @@
  *   | {type: "user.speech_stopped", media_time: number}
  *   | {type: "warning", code: string, message: string}
  *   | {type: "error", code: string, message: string}
+ *   | {type: "session.expiring", reason: CloseReason, seconds: number | null}
  *   | Metrics
  *   | {type: "pong", t: number}
  *   | {type: "session.closed", reason: CloseReason}} ServerMessage
@@ -59,6 +64,7 @@
  * @typedef {{type: "speak", text: string, voice?: string}
  *   | {type: "interrupt"}
  *   | {type: "microphone", mode: "puppet" | "off"}
+ *   | {type: "session.keep_alive"}
  *   | {type: "ping", t: number}} ClientMessage
  */
 

@@ -83,13 +83,15 @@ export class Stage {
    * @param {object} words
    * @param {string} words.title
    * @param {string} words.message
-   * @param {string} words.action
+   * @param {string} [words.action] what the button does; without it there is none
    * @param {number} [words.seconds] until the next attempt
    */
   showVeil({ title, message, action, seconds }) {
     clearInterval(this.#countdown);
     setText(byId("veil-title", HTMLElement), title);
-    setText(byId("veil-retry", HTMLElement), action);
+    const button = byId("veil-retry", HTMLElement);
+    button.hidden = action === undefined;
+    if (action !== undefined) setText(button, action);
     const text = byId("veil-text", HTMLElement);
     setText(text, message);
     if (seconds !== undefined) {

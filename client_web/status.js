@@ -8,10 +8,10 @@ import { figures } from "./stats.js";
 /** @import { Figures } from "./stats.js" */
 /** @import { Metrics } from "./protocol.js" */
 
-/** @typedef {"connecting" | "live" | "waiting" | "closed"} PhaseName */
+/** @typedef {"connecting" | "queued" | "live" | "waiting" | "closed"} PhaseName */
 
 /** @type {Record<PhaseName, string>} */
-const WORDS = { connecting: "Connecting", live: "Live", waiting: "Reconnecting", closed: "At rest" };
+const WORDS = { connecting: "Connecting", queued: "Waiting for a place", live: "Live", waiting: "Reconnecting", closed: "At rest" };
 
 const PERIOD = 1_000;
 

@@ -4,6 +4,8 @@
 
 import { ApiError, NetworkError } from "./api.js";
 
+/** @import { CloseReason } from "./protocol.js" */
+
 /** @type {Record<string, string>} */
 const ADVICE = {
   no_face: "Choose a picture in which the whole face can be seen.",
@@ -28,6 +30,40 @@ export function explain(error) {
     return navigator.onLine ? "The server cannot be reached." : "This device is offline.";
   }
   return "Something unexpected went wrong. Reloading the page may help.";
+}
+
+/**
+ * Says where somebody stands in line.
+ * @param {number} position 1 for who is next
+ * @param {number | null} seconds estimated
+ * @returns {{title: string, message: string}}
+ */
+export function explainWait(position, seconds) {
+  const title = position === 1 ? "You are next" : `Number ${position} in line`;
+  const others = "Others are with the portrait just now.";
+  return { title, message: seconds === null ? others : `${others} Your turn comes in ${roughly(seconds)}.` };
+}
+
+/**
+ * Says that the session will end soon, and what helps.
+ * @param {CloseReason} reason
+ * @param {number} seconds
+ * @returns {string}
+ */
+export function explainEnd(reason, seconds) {
+  return reason === "time"
+    ? `Your time with the portrait ends in ${seconds} seconds.`
+    : `Are you still there? The portrait goes to rest in ${seconds} seconds unless you say or touch something.`;
+}
+
+/**
+ * @param {number} seconds
+ * @returns {string}
+ */
+function roughly(seconds) {
+  if (seconds < 45) return `about ${seconds} seconds`;
+  const minutes = Math.round(seconds / 60);
+  return minutes === 1 ? "about a minute" : `about ${minutes} minutes`;
 }
 
 /** @typedef {"microphone" | "camera"} Device */

@@ -5,7 +5,6 @@ Every route checks, calls and answers; what happens is decided elsewhere.
 
 from __future__ import annotations
 
-import asyncio
 import importlib.metadata
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -18,18 +17,18 @@ from fastapi import APIRouter, FastAPI, File, Request, Response, UploadFile, Web
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.websockets import WebSocketDisconnect
 
 from server.backgrounds import Backgrounds
-from server.desk import Desk
 from server.direction import with_changes
+from server.event_socket import serve_events
 from server.portraits import MAX_UPLOAD, PortraitEntry, Portraits
-from server.protocol import Gesture, Mode, ProtocolError, ServerEvent, Style, error_body
+from server.protocol import Gesture, Mode, Style, error_body
 from server.reference import reference_page
 from server.refusals import refuse_properly, too_large
 from server.session import Session, SessionOptions
 from server.sessions import Sessions
 from server.voices import Voices
+from server.waiting import Waiting
 from server.webrtc import IceServer
 from streaming_model.motion.gestures import GESTURES
 from streaming_model.motion.style import EMOTION_CHOICES
@@ -80,6 +79,13 @@ class Offer(BaseModel):
 
     type: Literal["offer"]
     sdp: str
+    token: str | None = None
+
+
+class Resume(BaseModel):
+    """A client that comes back to its session."""
+
+    token: str
 
 
 class SpeakBody(BaseModel):
@@ -172,7 +178,7 @@ async def info(request: Request) -> dict[str, Any]:
 async def capacity(request: Request) -> dict[str, Any]:
     """How many more sessions this machine can hold, and why."""
     sessions = _house(request).sessions
-    return sessions.capacity.describe(len(sessions))
+    return {**sessions.capacity.describe(len(sessions)), "waiting": sessions.waiting}
 
 
 @_ROUTES.get("/v1/voices")
@@ -219,42 +225,60 @@ async def add_background(request: Request, image: Annotated[UploadFile, File()])
 
 
 @_ROUTES.post("/v1/sessions", status_code=201)
-async def open_session(request: Request, wanted: SessionRequest | None = None) -> dict[str, Any]:
-    """Opens a session."""
+async def open_session(
+    request: Request, response: Response, wanted: SessionRequest | None = None
+) -> dict[str, Any]:
+    """Opens a session; 202 and a position in the line while all places are taken."""
     house = _house(request)
     wanted = wanted or SessionRequest()
-    house.sessions.check_room()
     voice = house.voices.check(wanted.voice)
     portrait = house.portraits.check(wanted.portrait)
     backdrop = await house.backgrounds.find(wanted.background)
     style = house.options.style
     if wanted.style is not None:
         style = with_changes(style, wanted.style)
-    avatar = await house.portraits.avatar(portrait.id, backdrop)
-    session = house.sessions.open(
-        lambda session_id: house.make_session(
+
+    async def make(session_id: str) -> Session:
+        return house.make_session(
             session_id=session_id,
             portrait=portrait.id,
-            avatar=avatar,
+            avatar=await house.portraits.avatar(portrait.id, backdrop),
             voice=voice,
             seed=wanted.seed,
             style=style,
         )
-    )
-    return {
-        "session_id": session.id,
-        "ice_servers": _ice(house),
-        "fps": house.options.fps,
-        "size": house.options.size,
-        "background": session.background.name,
-        "layout": session.layout,
+
+    entered = await house.sessions.enter(make)
+    return _entered(house, entered, response) | {
+        "background": backdrop.name,
+        "layout": "packed" if backdrop.is_transparent else "plain",
     }
+
+
+@_ROUTES.post("/v1/sessions/{session_id}/resume")
+async def resume_session(
+    request: Request, response: Response, session_id: str, body: Resume
+) -> dict[str, Any]:
+    """Comes back to a session after the connection was lost."""
+    house = _house(request)
+    entered = house.sessions.resume(session_id, body.token)
+    description = entered.describe() if isinstance(entered, Session) else {}
+    return description | _entered(house, entered, response)
 
 
 @_ROUTES.get("/v1/sessions/{session_id}")
 async def describe_session(request: Request, session_id: str) -> dict[str, Any]:
-    """What a session does."""
-    return _house(request).sessions.find(session_id).describe()
+    """What a session does, or where it stands in the line."""
+    sessions = _house(request).sessions
+    waiting = sessions.find_waiting(session_id)
+    if waiting is not None:
+        return {
+            "session_id": session_id,
+            "state": "queued",
+            "position": waiting.position,
+            "wait_s": waiting.wait_s,
+        }
+    return sessions.find(session_id).describe()
 
 
 @_ROUTES.patch("/v1/sessions/{session_id}")
@@ -279,8 +303,10 @@ async def close_session(request: Request, session_id: str) -> None:
 @_ROUTES.post("/v1/sessions/{session_id}/offer")
 async def offer(request: Request, session_id: str, body: Offer) -> dict[str, str]:
     """Connects a viewer."""
-    session = _house(request).sessions.find(session_id)
-    return {"type": "answer", "sdp": await session.add_viewer(body.sdp)}
+    sessions = _house(request).sessions
+    session = sessions.find(session_id)
+    is_owner = sessions.is_owner(session_id, body.token)
+    return {"type": "answer", "sdp": await session.add_viewer(body.sdp, is_owner=is_owner)}
 
 
 @_ROUTES.post("/v1/sessions/{session_id}/speak", status_code=202)
@@ -311,47 +337,7 @@ async def events(websocket: WebSocket, session_id: str) -> None:
         await websocket.close(code=1008, reason="cross-origin")
         return
     await websocket.accept()
-    try:
-        session = house.sessions.find(session_id)
-    except ProtocolError as error:
-        await websocket.send_json({"type": "error", "code": error.code, "message": str(error)})
-        await websocket.close(code=1008, reason="no such session")
-        return
-    async with asyncio.TaskGroup() as group:
-        sending = group.create_task(_send_events(websocket, session))
-        await _receive(websocket, session)
-        sending.cancel()
-
-
-async def _send_events(websocket: WebSocket, session: Session) -> None:
-    try:
-        with session.events.listen() as channel:
-            await websocket.send_text(session.ready().to_json())
-            async for event in channel:
-                await websocket.send_text(event.to_json())
-        await websocket.close(code=1000, reason="session closed")
-    except WebSocketDisconnect:
-        return
-
-
-async def _receive(websocket: WebSocket, session: Session) -> None:
-    desk = Desk(session, takes_pcm=True)
-    try:
-        while True:
-            message = await websocket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            answers: list[ServerEvent] = (
-                await desk.take_pcm(message["bytes"])
-                if message.get("bytes") is not None
-                else await desk.take_text(message["text"])
-            )
-            for answer in answers:
-                await websocket.send_text(answer.to_json())
-    except WebSocketDisconnect:
-        return
-    finally:
-        desk.leave()
+    await serve_events(websocket, house.sessions, session_id)
 
 
 async def _upload(image: UploadFile) -> bytes:
@@ -369,6 +355,21 @@ async def _upload(image: UploadFile) -> bytes:
 def _house(request: Request) -> House:
     house: House = request.app.state.house
     return house
+
+
+def _entered(house: House, entered: Session | Waiting, response: Response) -> dict[str, Any]:
+    """Returns what a client needs to connect; makes the status 202 if it must wait first."""
+    opened = {
+        "session_id": entered.id,
+        "token": house.sessions.token(entered.id),
+        "ice_servers": _ice(house),
+        "fps": house.options.fps,
+        "size": house.options.size,
+    }
+    if isinstance(entered, Waiting):
+        response.status_code = 202
+        opened |= {"position": entered.position, "wait_s": entered.wait_s}
+    return opened
 
 
 def _portrait(entry: PortraitEntry) -> dict[str, Any]:

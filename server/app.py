@@ -31,6 +31,7 @@ from server.cores import usable_cores
 from server.encoder import VideoCodec
 from server.gauge import Gauge, MeteredThread
 from server.inference import AvatarPort, Inference
+from server.lifetime import LifeLimits
 from server.line import Engines
 from server.portraits import MakeAvatar, PortraitEntry, Portraits
 from server.session import Session, SessionOptions
@@ -43,6 +44,7 @@ from streaming_model.motion.style import MotionStyle
 
 BUILTIN_PORTRAIT = "mona_lisa"
 _GRACE = 1  # seconds for open requests at shutdown
+_PING = 5  # seconds between signs of life on a WebSocket, and the wait for their answers
 _LAST_WORK = 0.3  # seconds for the worker threads to finish what they do
 # Threads and their niceness: speech is made ahead of time and must not take the processor from
 # pictures that are due now; fitting an uploaded picture even less so.
@@ -128,7 +130,7 @@ class Server:
             sessions=Sessions(
                 capacity=self._capacity,
                 measure=self._gauge.sample,
-                idle_seconds=settings.idle_timeout,
+                queue_length=settings.queue_length,
                 clock=self._clock,
             ),
             portraits=_portraits(
@@ -260,6 +262,8 @@ async def _serve(settings: Settings, parts: Parts, listener: socket.socket) -> b
         log_level="warning",
         ws="websockets-sansio",
         timeout_graceful_shutdown=_GRACE,
+        ws_ping_interval=_PING,
+        ws_ping_timeout=_PING,
     )
     http = _Uvicorn(config)
 
@@ -315,6 +319,12 @@ def _options(settings: Settings) -> SessionOptions:
         chunk_frames=settings.chunk_frames,
         lookahead_frames=settings.lookahead_frames,
         style=settings.style(),
+        limits=LifeLimits(
+            unused=settings.idle_timeout,
+            lost=settings.resume_timeout,
+            quiet=settings.quiet_timeout,
+            longest=settings.max_time,
+        ),
     )
 
 

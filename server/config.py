@@ -47,6 +47,11 @@ def _seconds(value: Any) -> float:  # noqa: ANN401
     return number
 
 
+def _seconds_or_never(value: Any) -> float:  # noqa: ANN401
+    """a number of seconds, 1 to 86400, or 0 for never"""
+    return 0.0 if str(value) in ("0", "0.0") else _seconds(value)
+
+
 def _share(value: Any) -> float:  # noqa: ANN401
     """a share from 0.1 to 1"""
     number = float(str(value))
@@ -139,7 +144,23 @@ class Settings:
         None, _whole(1, 1000), "sessions at once; as many as the machine holds if not given"
     )
     core_share: float = _setting(0.8, _share, "share of the processor cores for sessions")
-    idle_timeout: float = _setting(30.0, _seconds, "seconds after which unused sessions end")
+    queue_length: int = _setting(
+        20, _whole(0, 1000), "clients that may wait while all sessions are in use"
+    )
+    idle_timeout: float = _setting(
+        30.0, _seconds, "seconds after which sessions end that nobody is connected to"
+    )
+    resume_timeout: float = _setting(
+        10.0, _seconds, "seconds for which a lost connection can be resumed"
+    )
+    quiet_timeout: float = _setting(
+        600.0,
+        _seconds_or_never,
+        "seconds after which sessions end in which nobody does anything; 0 for never",
+    )
+    max_time: float = _setting(
+        0.0, _seconds_or_never, "seconds that a session may last; 0 for no limit"
+    )
     ice_servers: tuple[str, ...] = _setting((), _texts, "STUN and TURN servers")
     ice_username: str | None = _setting(None, _text, "user name for the TURN servers")
     ice_credential: str | None = _setting(None, _text, "password for the TURN servers")

@@ -14,6 +14,34 @@ from streaming_model.errors import VivantError
 
 if TYPE_CHECKING:
     from server.session import PushedAudio, Session
+    from server.waiting import Waiting
+
+
+class WaitingDesk:
+    """The desk of a client that waits for its place: only a `ping` is answered."""
+
+    def __init__(self, waiting: Waiting) -> None:
+        self._waiting = waiting
+
+    async def take_text(self, text: str) -> list[ServerEvent]:
+        """Answers one JSON message."""
+        try:
+            message = protocol.parse_message(text)
+        except VivantError as error:
+            return [Failed(error.code, str(error))]
+        return [protocol.Pong(message.t)] if isinstance(message, protocol.Ping) else [self._no()]
+
+    async def take_pcm(self, pcm: bytes) -> list[ServerEvent]:
+        """Answers one binary message."""
+        del pcm
+        return [self._no()]
+
+    def leave(self) -> None:
+        """Nothing was left open."""
+
+    def _no(self) -> Failed:
+        position = self._waiting.position
+        return Failed("queued", f"The session waits for its place: it is number {position}.")
 
 
 class Desk:
@@ -69,6 +97,8 @@ class Desk:
                     background=message.background,
                     style=message.style,
                 )
+            case protocol.KeepAlive():
+                session.touch()
             case protocol.Ping(t=t):
                 return [protocol.Pong(t)]
         return []

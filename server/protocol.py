@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from streaming_model.errors import VivantError
 
 MAX_TEXT = 10_000  # characters in one `speak`
+RETRY_AFTER = 5  # seconds, told to clients that are turned away
 MAX_MESSAGE = 256 * 1024  # characters in one JSON message
 
 
@@ -25,6 +26,18 @@ class ProtocolError(VivantError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class CapacityError(ProtocolError):
+    """There is no place, nor one in the line.
+
+    Attributes:
+        retry_after: seconds after which it may be worth to come again.
+    """
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__("capacity", message)
+        self.retry_after = retry_after
 
 
 class _Message(BaseModel):
@@ -115,6 +128,12 @@ class Motion(_Message):
     mode: Mode = "add"
 
 
+class KeepAlive(_Message):
+    """Somebody is there, though nothing is said."""
+
+    type: Literal["session.keep_alive"] = "session.keep_alive"
+
+
 class Ping(_Message):
     """Answered by `Pong` with the same `t`."""
 
@@ -123,7 +142,16 @@ class Ping(_Message):
 
 
 ClientMessage = (
-    Speak | Interrupt | Microphone | AudioStart | AudioEnd | SessionUpdate | Gesture | Motion | Ping
+    Speak
+    | Interrupt
+    | Microphone
+    | AudioStart
+    | AudioEnd
+    | SessionUpdate
+    | Gesture
+    | Motion
+    | KeepAlive
+    | Ping
 )
 _PARSER: TypeAdapter[ClientMessage] = TypeAdapter(
     Annotated[ClientMessage, Field(discriminator="type")]
@@ -212,6 +240,15 @@ class SessionReady(ServerEvent):
     background: str
     layout: Layout
     style: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Queued(ServerEvent):
+    """All places are taken and the client waits for one."""
+
+    type: ClassVar[str] = "session.queued"
+    position: int
+    wait_s: int | None
 
 
 State = Literal["idle", "listening", "speaking"]
@@ -309,7 +346,16 @@ class Pong(ServerEvent):
     t: float | int | str
 
 
-CloseReason = Literal["client", "idle", "shutdown", "failed"]
+CloseReason = Literal["client", "idle", "time", "lost", "shutdown", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Expiring(ServerEvent):
+    """The session ends for `reason` in `seconds`; null when somebody has renewed it."""
+
+    type: ClassVar[str] = "session.expiring"
+    reason: CloseReason
+    seconds: int | None
 
 
 @dataclass(frozen=True, slots=True)

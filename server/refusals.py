@@ -12,14 +12,16 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.portraits import MAX_UPLOAD
-from server.protocol import error_body, fault
-from server.sessions import RETRY_AFTER
+from server.protocol import RETRY_AFTER, CapacityError, error_body, fault
 from streaming_model.errors import ImageTooLargeError, VivantError
 
 _STATUS = {
     "bad_request": 400,
     "invalid_sdp": 400,
     "not_found": 404,
+    "queued": 409,
+    "forbidden": 403,
+    "session_gone": 410,
     "text_too_long": 413,
     "image_too_large": 413,
     "image_unreadable": 415,
@@ -76,7 +78,8 @@ class _BodyLimit:
 
 async def _refuse(_: Request, error: Exception) -> Response:
     code = error.code if isinstance(error, VivantError) else VivantError.code
-    headers = {"Retry-After": str(RETRY_AFTER)} if code == "capacity" else None
+    wait = error.retry_after if isinstance(error, CapacityError) else RETRY_AFTER
+    headers = {"Retry-After": str(wait)} if code == "capacity" else None
     status = _STATUS.get(code, _UNPROCESSABLE)
     return JSONResponse(error_body(code, str(error)), status, headers=headers)
 

@@ -22,6 +22,7 @@ from server.events import EventHub
 from server.hearing import Hearing, cut
 from server.inference import AvatarPort
 from server.ingest import Ingest
+from server.lifetime import LifeLimits, Lifetime
 from server.line import Engines, LiveLine
 from server.microphone import Mode
 from server.pacing import MILLISECOND
@@ -58,6 +59,7 @@ class SessionOptions:
     chunk_frames: int
     lookahead_frames: int
     style: MotionStyle = field(default_factory=MotionStyle)
+    limits: LifeLimits = field(default_factory=LifeLimits)
 
 
 @dataclass(slots=True)
@@ -76,7 +78,6 @@ class Session:
         portrait: id of the portrait.
         voice: name of the voice.
         events: everything it has to say.
-        last_used: instant at which somebody last watched, spoke or asked.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class Session:
         self._changing = asyncio.Lock()
         self._voices = voices
         self._clock = engines.clock
-        self.last_used = self._clock.now()
+        self._lifetime = Lifetime(options.limits, self._clock.now())
         self._ntp = NtpClock(self._clock)
         self._turns = Turns()
         self._audience = Audience(
@@ -136,6 +137,7 @@ class Session:
         )
         self._pcm_worker = engines.sound_worker
         self._peers: set[Peer] = set()
+        self._owners: set[Peer] = set()  # of them, those of the client that opened the session
         self._hearing = Hearing(
             line=self.line, turns=self._turns, publish=self._publish, clock=self._clock
         )
@@ -143,12 +145,6 @@ class Session:
         self._closing = asyncio.Event()
         self._reason: CloseReason = "client"
         self.metrics = protocol.Metrics()
-
-    @property
-    def is_in_use(self) -> bool:
-        """Whether somebody watches or listens, or speech is still to be said."""
-        is_heard = bool(self._peers) or len(self.events) > 0
-        return is_heard or not self.line.queue.is_empty
 
     @property
     def is_watched(self) -> bool:
@@ -198,10 +194,28 @@ class Session:
 
     def touch(self) -> None:
         """Notes that somebody uses the session."""
-        self.last_used = self._clock.now()
+        self._lifetime.touch(self._clock.now())
+
+    def look_at_time(self) -> None:
+        """Warns, and ends the session, when it has lived long enough; called every second."""
+        events, reason = self._lifetime.look(
+            self._clock.now(),
+            is_connected=bool(self._peers) or len(self.events) > 0,
+            is_busy=not self.line.queue.is_empty
+            or self.line.timeline.holds_speech
+            or self.line.microphone.is_speech,
+        )
+        self._publish(events)
+        if reason is not None:
+            self.close(reason)
+
+    def greeting(self) -> list[ServerEvent]:
+        """Returns the first messages for a new connection: what the session is, and does now."""
+        state = protocol.StateUpdated(self._turns.state, self.line.timeline.position)
+        return [self.ready(), *([state] if state.state != "idle" else [])]
 
     def ready(self) -> protocol.SessionReady:
-        """Returns the first message for a new connection."""
+        """Returns what the session is."""
         return protocol.SessionReady(
             session_id=self.id,
             fps=self._options.fps,
@@ -375,8 +389,11 @@ class Session:
         self.line.queue.append(audio.utterance, audio.ingest.finish())
         self.line.queue.complete(audio.utterance)
 
-    async def add_viewer(self, offer: str) -> str:
+    async def add_viewer(self, offer: str, *, is_owner: bool = False) -> str:
         """Connects a viewer; returns the SDP answer.
+
+        The client that opened the session has one connection: a new one takes the place of one
+        that was lost, which the server may not have noticed yet.
 
         Raises:
             ProtocolError: `invalid_sdp`.
@@ -394,6 +411,10 @@ class Session:
             await peer.close()
             raise ProtocolError("not_found", "The session has ended.")
         self._peers.add(peer)
+        if is_owner:
+            for lost in self._owners:
+                lost.closed.set()
+            self._owners = {peer}
         self._group.create_task(self._serve(peer), name="viewer")
         return answer
 
@@ -419,8 +440,8 @@ class Session:
         finally:
             self._audience.remove(peer)
             self._peers.discard(peer)
+            self._owners.discard(peer)
             await peer.close()
-            self.touch()
 
     async def _admit(self, peer: Peer) -> None:
         try:
@@ -435,7 +456,8 @@ class Session:
     async def _forward_events(self, peer: Peer) -> None:
         with self.events.listen() as events:
             await peer.events_open.wait()
-            peer.send_event(self.ready().to_json())
+            for greeting in self.greeting():
+                peer.send_event(greeting.to_json())
             async for event in events:
                 peer.send_event(event.to_json())
 

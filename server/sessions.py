@@ -1,4 +1,4 @@
-"""The sessions of a server: admitted while there is room, ended when nobody uses them.
+"""The sessions of a server: let in while there is room, in line while there is none.
 
 Each runs as a task of the server's TaskGroup. It knows nothing of HTTP.
 """
@@ -6,16 +6,21 @@ Each runs as a task of the server's TaskGroup. It knows nothing of HTTP.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from server.capacity import Capacity
 from server.clock import Clock
-from server.protocol import CloseReason, ProtocolError
+from server.protocol import RETRY_AFTER, CapacityError, CloseReason, ProtocolError
 from server.session import Session
+from server.waiting import Waiting, WaitingLine
+from streaming_model.errors import VivantError
 
 _SECOND = 1_000_000_000  # ns
-RETRY_AFTER = 5  # seconds, told to clients that are turned away
+
+MakeSession = Callable[[str], Awaitable[Session]]
 
 
 class Sessions:
@@ -30,16 +35,19 @@ class Sessions:
         *,
         capacity: Capacity,
         measure: Callable[[int], None],
-        idle_seconds: float,
+        queue_length: int,
         clock: Clock,
     ) -> None:
         """Takes what it needs; `measure` is told every second how many sessions are watched."""
         self.capacity = capacity
         self._measure = measure
-        self._idle = int(idle_seconds * _SECOND)
+        self._key = secrets.token_bytes(32)
         self._clock = clock
         self._sessions: dict[str, Session] = {}
+        self._entering: dict[str, Waiting | None] = {}  # places taken, sessions not there yet
+        self._line = WaitingLine(queue_length, now=clock.now())
         self._group: asyncio.TaskGroup | None = None
+        self._is_ending = False
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -47,7 +55,12 @@ class Sessions:
     @property
     def room(self) -> int:
         """How many more may open now."""
-        return self.capacity.verdict(len(self)).room
+        return self.capacity.verdict(len(self._sessions) + len(self._entering)).room
+
+    @property
+    def waiting(self) -> int:
+        """How many clients wait for a place."""
+        return len(self._line)
 
     async def run(self, is_over: asyncio.Event) -> None:
         """Keeps sessions alive until `is_over`, then ends them all with reason `shutdown`."""
@@ -56,56 +69,141 @@ class Sessions:
             watch = group.create_task(self._watch(), name="watch")
             await is_over.wait()
             watch.cancel()
+            self._is_ending = True
+            for waiting in self._line:
+                self._line.leave(waiting)
+                waiting.end("shutdown")
             for session in self._sessions.values():
                 session.close("shutdown")
 
-    def open(self, make: Callable[[str], Session]) -> Session:
-        """Starts the session that `make` builds from a fresh id.
+    async def enter(self, make: MakeSession) -> Session | Waiting:
+        """Starts the session that `make` builds from a fresh id, or puts the client in line.
 
         Raises:
-            ProtocolError: `capacity`.
+            CapacityError: there is no room, and none in the line.
+            VivantError: whatever `make` raises.
         """
-        self.check_room()
-        if self._group is None:
-            raise RuntimeError("Sessions.run has not begun")
-        session = make(secrets.token_urlsafe(12))
-        self._sessions[session.id] = session
-        self._group.create_task(self._live(session), name=f"session {session.id}")
-        return session
-
-    def check_room(self) -> None:
-        """Returns if one more session may open.
-
-        Raises:
-            ProtocolError: `capacity`.
-        """
-        if self.room <= 0:
-            raise ProtocolError("capacity", f"All {len(self)} sessions are in use; try again soon.")
+        session_id = secrets.token_urlsafe(12)
+        if self.room > 0 and not len(self._line):
+            self._entering[session_id] = None
+            return await self._start(session_id, make)
+        now = self._clock.now()
+        waiting = Waiting(session_id, make, now=now)
+        self._line.join(waiting, places=len(self), now=now)
+        return waiting
 
     def find(self, session_id: str) -> Session:
         """Returns a living session.
 
         Raises:
-            ProtocolError: `not_found`.
+            ProtocolError: `not_found`, or `queued` while it waits for its place.
         """
+        waiting = self.find_waiting(session_id)
+        if waiting is not None:
+            raise ProtocolError(
+                "queued", f"The session waits for its place: it is number {waiting.position}."
+            )
         session = self._sessions.get(session_id)
         if session is None or session.is_closing:
             raise ProtocolError("not_found", f"There is no session {session_id[:60]!r}.")
         return session
 
+    def find_waiting(self, session_id: str) -> Waiting | None:
+        """Returns who waits for that session, noting that the client asked."""
+        waiting = self._line.find(session_id) or self._entering.get(session_id)
+        if waiting is not None:
+            waiting.seen = self._clock.now()
+        return waiting
+
+    def token(self, session_id: str) -> str:
+        """Returns what proves that a client opened this session."""
+        return hmac.new(self._key, session_id.encode(), hashlib.sha256).hexdigest()[:32]
+
+    def is_owner(self, session_id: str, token: str | None) -> bool:
+        """Returns whether the client brings the session's token; False for none.
+
+        Raises:
+            ProtocolError: `forbidden`, for a wrong one.
+        """
+        if token is None:
+            return False
+        if not hmac.compare_digest(self.token(session_id).encode(), token.encode()):
+            raise ProtocolError("forbidden", "The token is not the one given with this session.")
+        return True
+
+    def resume(self, session_id: str, token: str) -> Session | Waiting:
+        """Returns what a client comes back to after it lost its connection.
+
+        Raises:
+            ProtocolError: `forbidden`, or `session_gone`.
+        """
+        self.is_owner(session_id, token)
+        waiting = self.find_waiting(session_id)
+        if waiting is not None:
+            return waiting
+        session = self._sessions.get(session_id)
+        if session is None or session.is_closing:
+            raise ProtocolError(
+                "session_gone", "The session has ended, or nobody came back to it in time."
+            )
+        session.touch()
+        return session
+
     def close(self, session_id: str, reason: CloseReason = "client") -> None:
-        """Ends a session.
+        """Ends a session, or gives up its place in the line.
 
         Raises:
             ProtocolError: `not_found`.
         """
-        self.find(session_id).close(reason)
+        waiting = self._line.find(session_id)
+        if waiting is None:
+            self.find(session_id).close(reason)
+            return
+        self._line.leave(waiting)
+        waiting.end(reason)
+        self._line.tell(self._clock.now())
+
+    async def _start(self, session_id: str, make: MakeSession) -> Session:
+        """Makes a session whose place is taken in `_entering` already."""
+        try:
+            session = await make(session_id)
+            if self._group is None:
+                raise RuntimeError("Sessions.run has not begun")
+            if self._is_ending:
+                raise CapacityError("The server is shutting down.", retry_after=RETRY_AFTER)
+            self._sessions[session_id] = session
+            self._group.create_task(self._live(session), name=f"session {session_id}")
+        finally:
+            del self._entering[session_id]
+            self._admit()
+        return session
 
     async def _live(self, session: Session) -> None:
         try:
             await session.run()
         finally:
             del self._sessions[session.id]
+            self._line.departures.note(self._clock.now())
+            self._admit()
+
+    def _admit(self) -> None:
+        """Lets in those in line for whom there is room."""
+        while self._group is not None and not self._is_ending and self.room > 0:
+            waiting = self._line.next()
+            if waiting is None:
+                return
+            waiting.place(0, 0)
+            self._entering[waiting.id] = waiting
+            self._group.create_task(self._start_waiting(waiting), name="entry")
+        self._line.tell(self._clock.now())
+
+    async def _start_waiting(self, waiting: Waiting) -> None:
+        try:
+            await self._start(waiting.id, waiting.make)
+        except VivantError as error:  # its portrait has gone meanwhile, say
+            waiting.end("failed", error)
+        else:
+            waiting.events.close()
 
     async def _watch(self) -> None:
         """Once a second measures, and ends what nobody uses."""
@@ -113,6 +211,6 @@ class Sessions:
             self._measure(sum(session.is_watched for session in self._sessions.values()))
             await self._clock.sleep_until(self._clock.now() + _SECOND)
             for session in self._sessions.values():
-                is_due = self._clock.now() - session.last_used > self._idle
-                if is_due and not session.is_in_use:
-                    session.close("idle")
+                session.look_at_time()
+            self._line.forget(self._clock.now())
+            self._admit()

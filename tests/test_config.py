@@ -34,6 +34,10 @@ def test_defaults_are_safe() -> None:
     assert settings.ice_servers == ()
 
 
+def test_a_time_of_zero_is_no_limit() -> None:
+    assert load("--quiet-timeout", "0", "--max-time", "90").quiet_timeout == 0
+
+
 def test_flags_win_over_environment_over_file(file: Path) -> None:
     environment = {"VIVANT_PORT": "2", "VIVANT_SIZE": "384"}
     settings = load("--port", "1", "--config", str(file), environment=environment)
@@ -64,6 +68,8 @@ def test_lists_are_separated_by_commas_on_the_command_line() -> None:
         ("--host", ""),
         ("--max-sessions", "0"),
         ("--core-share", "1.1"),
+        ("--quiet-timeout", "0.5"),
+        ("--max-time", "never"),
         ("--core-share", "most"),
         ("--idle-timeout", "nan"),
         ("--ice-servers", "example.org"),

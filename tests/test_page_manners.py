@@ -6,6 +6,7 @@ import base64
 import io
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -52,7 +53,8 @@ def small_server(
 ) -> Iterator[ServerProcess]:
     del chromium
     folder = tmp_path_factory.mktemp("small")
-    server = ServerProcess(FAKE, "--max-sessions", "1", "--idle-timeout", "3", folder=folder)
+    one_place = ("--max-sessions", "1", "--queue-length", "1", "--idle-timeout", "3")
+    server = ServerProcess(FAKE, *one_place, folder=folder)
     yield server
     server.stop()
 
@@ -135,16 +137,38 @@ def test_a_full_house_says_so_and_lets_in_later(
 ) -> None:
     first = visit(browser, small_server.address)
     first.wait_for_selector(LIVE)
-    second = visit(browser, small_server.address, expected=("503",))
+    second = visit(browser, small_server.address)
     second.wait_for_selector("#veil:visible")
-    assert second.inner_text("#veil-title") == "Every place is taken"
-    assert re.search(r"Others are .* Trying again in \d s\.", second.inner_text("#veil-text"))
+    assert second.inner_text("#veil-title") == "You are next"
+    assert "Others are with the portrait" in second.inner_text("#veil-text")
     assert second.inner_text("#state") == "Waiting for a place"
-    photograph(second, "full-house")
+    assert not second.locator("#veil-retry").is_visible()
+    photograph(second, "in-line")
+    third = visit(browser, small_server.address, expected=("503",))
+    third.wait_for_selector("#veil:visible")
+    assert third.inner_text("#veil-title") == "Every place is taken"
+    assert re.search(r"Others are .* Trying again in \d+ s\.", third.inner_text("#veil-text"))
+    assert third.inner_text("#state") == "Waiting for a place"
+    photograph(third, "full-house")
     first.goto("about:blank")
-    second.click("#veil-retry")
     second.wait_for_selector(LIVE)
     assert not second.locator("#veil").is_visible()
+    third.click("#veil-retry")
+    third.wait_for_selector("body[data-phase=queued]")
+
+
+def test_the_wait_is_told_in_words(page: Page) -> None:
+    told = page.evaluate(
+        """async () => {
+          const { explainWait } = await import("/words.js");
+          const times = [null, 20, 60, 190].map((seconds) => explainWait(1, seconds).message);
+          return [explainWait(3, null).title, ...times];
+        }"""
+    )
+    assert told[0] == "Number 3 in line"
+    endings = ["just now.", "in about 20 seconds.", "in about a minute.", "in about 3 minutes."]
+    for message, ending in zip(told[1:], endings, strict=True):
+        assert message.endswith(ending)
 
 
 def test_a_session_that_was_ended_can_be_woken(
@@ -161,6 +185,61 @@ def test_a_session_that_was_ended_can_be_woken(
     photograph(page, "at-rest")
     page.click("text=Wake the portrait")
     page.wait_for_selector(LIVE)
+
+
+def test_a_lost_connection_is_taken_up_in_mid_sentence(
+    browser: Browser, visit: Visit, fake_server: ServerProcess
+) -> None:
+    page = visit(browser, "about:blank")
+    page.add_init_script(
+        """window.sockets = [];
+        window.WebSocket = class extends WebSocket {
+          constructor(url) { super(url); window.sockets.push(this); }
+        };"""
+    )
+    opened: list[str] = []
+    page.on(
+        "request",
+        lambda request: (
+            opened.append(urlsplit(request.url).path)
+            if request.method == "POST" and not request.url.endswith("/offer")
+            else None
+        ),
+    )
+    page.goto(fake_server.address)
+    page.wait_for_selector(LIVE)
+    page.fill("#text", "A long line that hums for some ten seconds and more. " * 4)
+    page.press("#text", "Enter")
+    page.wait_for_selector("body[data-speech=speaking]")
+    page.evaluate("window.sockets[0].close()")
+    page.wait_for_selector("body[data-phase=waiting]")
+    page.wait_for_selector(LIVE)
+    page.wait_for_selector("body[data-speech=speaking]")
+    assert opened[0] == "/v1/sessions"
+    assert [path.rsplit("/", 1)[1] for path in opened[1:]] == ["resume"]
+
+
+def test_a_forgotten_page_is_asked_and_goes_to_rest(
+    browser: Browser,
+    visit: Visit,
+    photograph: Photograph,
+    chromium: str,
+    tmp_path: Path,
+) -> None:
+    del chromium
+    server = ServerProcess(FAKE, "--quiet-timeout", "21", folder=tmp_path)
+    try:
+        page = visit(browser, server.address)
+        page.wait_for_selector(LIVE)
+        page.wait_for_selector("text=Are you still there?")
+        photograph(page, "still-there")
+        page.mouse.click(5, 5)  # whoever is there need not do more
+        page.wait_for_timeout(12_000)
+        assert page.locator(LIVE).count() == 1
+        page.wait_for_selector("#veil:visible")
+        assert page.inner_text("#veil-title") == "At rest"
+    finally:
+        server.stop()
 
 
 def test_a_lost_server_is_found_again(

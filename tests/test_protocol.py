@@ -34,6 +34,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "protocol.md"
             '{"type":"session.update","background":"green"}',
             protocol.SessionUpdate(background="green"),
         ),
+        ('{"type":"session.keep_alive"}', protocol.KeepAlive()),
         ('{"type":"ping","t":1.5}', protocol.Ping(t=1.5)),
         (
             '{"type":"speak","text":"Hi","style":{"emotion":"sad"}}',

@@ -105,6 +105,21 @@ async def test_voices_are_listed_with_their_default(client: httpx.AsyncClient) -
     ]
 
 
+async def test_a_full_line_is_told_when_to_come_back(tmp_path: Path) -> None:
+    settings = Settings(size=256, max_sessions=1, queue_length=1, cache_dir=tmp_path)
+    app = Server(settings, fake_parts(settings)).app
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server") as client,
+    ):
+        await asyncio.sleep(0)
+        answers = [await client.post("/v1/sessions") for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [201, 202, 503]
+        assert refusal(answers[2]) == "capacity"
+        assert int(answers[2].headers["Retry-After"]) > 0
+        assert (await client.get("/v1/capacity")).json()["waiting"] == 1
+
+
 async def test_a_session_lives_until_it_is_deleted(client: httpx.AsyncClient) -> None:
     session_id = await open_session(client, voice="buzz", seed=7)
     path = f"/v1/sessions/{session_id}"

@@ -24,6 +24,7 @@ from aiortc.rtp import (
 )
 from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosedOK
 
 from benchmarks.viewer import Received, Viewer, VoiceTrack
 from server.app import Server
@@ -57,10 +58,12 @@ class LiveServer:
         microphone: VoiceTrack | None = None,
         codec: str | None = None,
         offers_video_first: bool = False,
+        token: str | None = None,
     ) -> Viewer:
         viewer = Viewer(
             self.client,
             session_id,
+            token=token,
             microphone=microphone,
             codec=codec,
             offers_video_first=offers_video_first,
@@ -465,15 +468,71 @@ async def test_a_malformed_offer_is_refused_and_survived(live: LiveServer, sdp: 
     await live.viewer(session_id)
 
 
-async def test_a_full_house_says_when_to_come_back(live: LiveServer) -> None:
+async def test_a_full_house_lets_wait_and_then_enter(live: LiveServer) -> None:
     sessions = [await live.session(), await live.session()]
-    answer = await live.client.post("/v1/sessions", json={})
-    assert answer.status_code == 503
-    assert answer.json()["error"]["code"] == "capacity"
-    assert int(answer.headers["Retry-After"]) > 0
-    assert (await live.client.delete(f"/v1/sessions/{sessions[0]}")).status_code == 204
-    await asyncio.sleep(0.1)
-    await live.session()
+    answer = await live.client.post("/v1/sessions", json={"voice": "buzz"})
+    assert answer.status_code == 202
+    waiting = answer.json()
+    assert (waiting["position"], waiting["size"], waiting["layout"]) == (1, SIZE, "plain")
+    path = f"/v1/sessions/{waiting['session_id']}"
+    state = (await live.client.get(path)).json()
+    assert (state["state"], state["position"]) == ("queued", 1)
+    refused = await live.client.post(f"{path}/speak", json={"text": "Me first."})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "queued")
+    async with live.socket(waiting["session_id"]) as socket:
+        assert (await expect(socket, "session.queued"))["position"] == 1
+        await socket.send('{"type":"ping","t":7}')
+        assert (await expect(socket, "pong"))["t"] == 7
+        await socket.send('{"type":"speak","text":"Me first."}')
+        assert (await expect(socket, "error"))["code"] == "queued"
+        await socket.send(b"\x00\x00")
+        assert (await expect(socket, "error"))["code"] == "queued"
+        await live.client.delete(f"/v1/sessions/{sessions[0]}")
+        assert (await expect(socket, "session.queued"))["position"] == 0
+        assert (await expect(socket, "session.ready"))["voice"] == "buzz"
+        await socket.send('{"type":"speak","text":"Now."}')
+        await live.viewer(waiting["session_id"])
+        await expect(socket, "agent.speak_started")
+
+
+async def test_a_client_in_line_is_told_why_it_ended(live: LiveServer) -> None:
+    for _ in range(2):
+        await live.session()
+    waiting = (await live.client.post("/v1/sessions")).json()["session_id"]
+    async with live.socket(waiting) as socket:
+        await live.client.delete(f"/v1/sessions/{waiting}")
+        assert (await expect(socket, "session.closed"))["reason"] == "client"
+        with pytest.raises(ConnectionClosedOK):
+            await socket.recv()
+
+
+async def test_a_lost_connection_is_resumed_in_mid_sentence(live: LiveServer) -> None:
+    opened = (await live.client.post("/v1/sessions")).json()
+    session_id, token = opened["session_id"], opened["token"]
+    lost = await live.viewer(session_id, token=token)
+    lost.send(type="speak", text="x" * 100)  # five seconds
+    await lost.until(lambda got: got.of_type("agent.speak_started"))
+    (started,) = lost.received.of_type("agent.speak_started")
+    path = f"/v1/sessions/{session_id}"
+    resumed = (await live.client.post(f"{path}/resume", json={"token": token})).json()
+    assert (resumed["session_id"], resumed["state"]) == (session_id, "speaking")
+    assert resumed["utterance"] == started["utterance"]
+    back = await live.viewer(session_id, token=token)
+    assert [event["type"] for event in back.received.events[:2]] == [
+        "session.ready",
+        "session.state_updated",
+    ]
+    assert back.received.of_type("session.state_updated")[0]["media_time"] > started["media_time"]
+    await back.until(lambda got: got.of_type("agent.speak_ended"))
+    (ended,) = back.received.of_type("agent.speak_ended")
+    assert ended["media_time"] - started["media_time"] == pytest.approx(5 * 16_000, abs=1_300)
+    assert len(loud(back.received)) > 20
+    assert (await live.client.get(path)).json()["viewers"] == 1  # the lost one was let go
+    forged = await live.client.post(f"{path}/resume", json={"token": "x"})
+    assert (forged.status_code, forged.json()["error"]["code"]) == (403, "forbidden")
+    await live.client.delete(path)
+    late = await live.client.post(f"{path}/resume", json={"token": token})
+    assert (late.status_code, late.json()["error"]["code"]) == (410, "session_gone")
 
 
 async def test_an_ended_session_says_goodbye(live: LiveServer) -> None:

@@ -1,0 +1,92 @@
+"""One client's WebSocket: first perhaps in line for a place, then at a session's desk.
+
+Events go out and messages come in at the same time; neither waits for the other. It knows
+messages only as text and bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import WebSocket
+from starlette.websockets import WebSocketDisconnect
+
+from server.desk import Desk, WaitingDesk
+from server.protocol import ProtocolError, ServerEvent
+from server.sessions import Sessions
+from server.waiting import Waiting
+
+
+async def serve_events(websocket: WebSocket, sessions: Sessions, session_id: str) -> None:
+    """Serves an accepted WebSocket until the client or the session goes."""
+    waiting = sessions.find_waiting(session_id)
+    try:
+        desk = WaitingDesk(waiting) if waiting else Desk(sessions.find(session_id), takes_pcm=True)
+    except ProtocolError as error:
+        await websocket.send_json({"type": "error", "code": error.code, "message": str(error)})
+        await websocket.close(code=1008, reason="no such session")
+        return
+    client = _Client(websocket, sessions, session_id, desk)
+    async with asyncio.TaskGroup() as group:
+        sending = group.create_task(client.send(waiting))
+        await client.receive()
+        sending.cancel()
+
+
+class _Client:
+    def __init__(
+        self, websocket: WebSocket, sessions: Sessions, session_id: str, desk: Desk | WaitingDesk
+    ) -> None:
+        self._websocket = websocket
+        self._sessions = sessions
+        self._session_id = session_id
+        self._desk = desk
+
+    async def send(self, waiting: Waiting | None) -> None:
+        """Sends events until the session, or the waiting for it, has ended."""
+        try:
+            if waiting is not None:
+                await self._wait(waiting)
+            if waiting is None or not waiting.has_ended:
+                await self._follow()
+            await self._websocket.close(code=1000, reason="session closed")
+        except WebSocketDisconnect:
+            return
+
+    async def receive(self) -> None:
+        """Takes messages until the client goes."""
+        try:
+            while True:
+                message = await self._websocket.receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                answers: list[ServerEvent] = (
+                    await self._desk.take_pcm(message["bytes"])
+                    if message.get("bytes") is not None
+                    else await self._desk.take_text(message["text"])
+                )
+                for answer in answers:
+                    await self._websocket.send_text(answer.to_json())
+        except WebSocketDisconnect:
+            return
+        finally:
+            self._desk.leave()
+
+    async def _wait(self, waiting: Waiting) -> None:
+        with waiting.events.listen() as channel:
+            await self._websocket.send_text(waiting.event().to_json())
+            async for event in channel:
+                await self._websocket.send_text(event.to_json())
+
+    async def _follow(self) -> None:
+        try:
+            session = self._sessions.find(self._session_id)
+        except ProtocolError:
+            return  # it has ended between its beginning and now
+        if isinstance(self._desk, WaitingDesk):
+            self._desk = Desk(session, takes_pcm=True)
+        with session.events.listen() as channel:
+            for greeting in session.greeting():
+                await self._websocket.send_text(greeting.to_json())
+            async for event in channel:
+                await self._websocket.send_text(event.to_json())
