@@ -42,6 +42,9 @@ const status = new Status(connection);
 /** Whether portraits and voices must be asked for again before the next session. */
 let isStale = true;
 
+/** Pictures a second that the server makes when it is not overloaded. */
+let fullRate = 0;
+
 /** Whether the session ends unless somebody shows that they are there. */
 let isExpiring = false;
 
@@ -132,6 +135,7 @@ function onPhase(phase) {
 function onMessage(message) {
   switch (message.type) {
     case "session.ready":
+      fullRate = message.fps;
       portraits.mark(message.portrait);
       voices.mark(message.voice);
       backgrounds.mark(message.background);
@@ -154,6 +158,9 @@ function onMessage(message) {
       break;
     case "warning":
       notify(message.message);
+      break;
+    case "session.rate_updated":
+      if (message.fps < fullRate) notify("The server is busy: it draws fewer pictures for now.");
       break;
     case "session.expiring":
       isExpiring = message.seconds !== null && message.reason === "idle";

@@ -54,6 +54,7 @@
  *   | {type: "user.speech_stopped", media_time: number}
  *   | {type: "warning", code: string, message: string}
  *   | {type: "error", code: string, message: string}
+ *   | {type: "session.rate_updated", fps: number, media_time: number}
  *   | {type: "session.expiring", reason: CloseReason, seconds: number | null}
  *   | Metrics
  *   | {type: "pong", t: number}

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from server.channel import Channel, Overflow
 from server.clock import Clock
 from server.direction import Direction
+from server.frame_rate import FrameRate
 from server.inference import AvatarPort, Inference, MotionState
 from server.pacing import Pace, pace, to_samples
 from server.speech import BLOCK, Block
@@ -49,6 +50,7 @@ class Animator:
         inference: Inference,
         clock: Clock,
         timeline: Timeline[VideoFrame],
+        frame_rate: FrameRate,
         is_watched: Callable[[], bool],
         on_picture: Callable[[int], None],
     ) -> None:
@@ -61,6 +63,7 @@ class Animator:
         self._inference = inference
         self._clock = clock
         self._timeline = timeline
+        self._frame_rate = frame_rate
         self._is_watched = is_watched
         self._on_picture = on_picture
         self._state = avatar.start(seed=seed)
@@ -153,15 +156,23 @@ class Animator:
         self._state = dataclasses.replace(after, motion=self._state.motion)
         for frame in frames:
             self._on_picture(frame.start)
-            self._timeline.add_frame(frame.start, frame)
+            is_late = self._timeline.add_frame(frame.start, frame) is Pace.DROP
+            self.note(is_late=is_late)
+
+    def note(self, *, is_late: bool) -> None:
+        """Notes whether a picture came in time, for the frame rate."""
+        self._frame_rate.note(self._clock.now(), is_late=is_late, draw_cost=int(self.draw_cost))
 
     def _is_worth_drawing(self, start: int) -> bool:
-        """Whether a picture drawn now would be seen, and in time."""
+        """Whether a picture drawn now is wanted, would be seen, and in time."""
         if not self._is_watched() or start < self._redrawn_from:
+            return False
+        if not self._frame_rate.includes(start):
             return False
         expected = start - int(self.draw_cost)
         if pace(media_time=expected, position=self._timeline.position) is Pace.DROP:
             self._timeline.late_frames += 1
+            self.note(is_late=True)
             return False
         return True
 

@@ -43,6 +43,7 @@ from streaming_model.backdrop import Backdrop
 from streaming_model.motion.style import MotionStyle
 
 BUILTIN_PORTRAIT = "mona_lisa"
+_UNANSWERED = 30_000  # ms that sent bytes may go unacknowledged before a connection is dropped
 _GRACE = 1  # seconds for open requests at shutdown
 _PING = 5  # seconds between signs of life on a WebSocket, and the wait for their answers
 _LAST_WORK = 0.3  # seconds for the worker threads to finish what they do
@@ -293,7 +294,11 @@ def _introduce_thread(name: str, niceness: int) -> None:
 def _bind(settings: Settings) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        return socket.create_server((settings.host, settings.port), family=family)
+        listener = socket.create_server((settings.host, settings.port), family=family)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # Accepted sockets inherit it: a client that takes nothing any more lets go of its own.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNANSWERED)
+        return listener
     except OSError as error:
         # A positive number is the system's; resolving a name fails with others of its own.
         number = error.errno or 0

@@ -14,6 +14,7 @@ Load: TypeAlias = Mapping[str, float]  # cores in use, by thread: 0.16 is 16 % o
 
 LOOP = "loop"  # the event loop's thread: signalling, pacing, packets
 ALL = "cores"  # all threads together, as the reason for a limit
+LATE = "late"  # pictures miss their time already, as the reason for a limit
 CAP = "max_sessions"  # the operator's own limit, as the reason for one
 _LOOP_SHARE = 0.25  # of the other threads' cost, until a viewer shows better; measured 0.21
 _LEARNING = 0.1  # of each second's cost that enters the smoothed one
@@ -28,7 +29,7 @@ class Verdict:
 
     Attributes:
         room: how many more sessions may open.
-        limit: what limits them: a thread, `cores` or `max_sessions`.
+        limit: what limits them: a thread, `cores`, `late` or `max_sessions`.
     """
 
     room: int
@@ -44,13 +45,15 @@ class Capacity:
         cap: the operator's limit, or None.
         cost: what one watched session takes, by thread; empty until it was measured.
         load: what all sessions take now, by thread.
+        is_late: whether any session makes fewer pictures than it should: whatever the forecast
+            says, something else is using the machine.
     """
 
     def __init__(self, *, cores: float, share: float, cap: int | None) -> None:
         self.cores, self.share, self.cap = cores, share, cap
         self.cost: dict[str, float] = {}
         self.load: dict[str, float] = {}
-        self._has_seen_viewers = False
+        self.is_late = False
 
     def rehearsed(self, cost: Load) -> None:
         """Takes what a session without viewers was measured to cost before the first one came."""
@@ -74,7 +77,7 @@ class Capacity:
         Sessions open now are forecast as watched, whether they are or not yet. The first
         session is always let in: a machine too slow for it shows fewer pictures.
         """
-        room, limit = self._measured(sessions)
+        room, limit = (0, LATE) if self.is_late else self._measured(sessions)
         if sessions == 0:
             room = max(room, 1)
         if self.cap is not None and self.cap - sessions <= room:

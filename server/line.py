@@ -18,6 +18,7 @@ from server.audience import Audience
 from server.channel import Channel, Overflow
 from server.clock import Clock
 from server.direction import Direction
+from server.frame_rate import FrameRate
 from server.inference import AvatarPort, Inference
 from server.microphone import MicrophoneLane
 from server.pacing import (
@@ -62,6 +63,7 @@ class LiveLine:
         queue: what waits to be said.
         microphone: the live voice.
         timeline: what was made and has not left.
+        frame_rate: how many pictures are made.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class LiveLine:
         self.queue = SpeechQueue()
         self.microphone = MicrophoneLane()
         self.timeline: Timeline[VideoFrame] = Timeline()
+        self.frame_rate = FrameRate(avatar.fps)
         self.animator = Animator(
             avatar=avatar,
             seed=seed,
@@ -87,6 +90,7 @@ class LiveLine:
             inference=engines.inference,
             clock=engines.clock,
             timeline=self.timeline,
+            frame_rate=self.frame_rate,
             is_watched=lambda: len(audience) > 0,
             on_picture=self._note_need,
         )
@@ -199,8 +203,11 @@ class LiveLine:
             if departure is None:
                 await self._clock.sleep_until(self._clock.now() + _RETRY)
                 continue
+            dropped = self._pictures.dropped
             for _, frame in departure.frames:
                 self._pictures.offer(frame)
+            if self._pictures.dropped > dropped:
+                self.animator.note(is_late=True)  # encoding does not keep up
             if departure.marks:
                 self._on_audible(departure.marks, departure.start)
             await self._audience.play(departure.sound, departure.start)

@@ -339,6 +339,15 @@ class Metrics(ServerEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class RateUpdated(ServerEvent):
+    """From `media_time` on as many pictures are made; fewer while the server is overloaded."""
+
+    type: ClassVar[str] = "session.rate_updated"
+    fps: float
+    media_time: int
+
+
+@dataclass(frozen=True, slots=True)
 class Pong(ServerEvent):
     """The answer to a `ping`."""
 

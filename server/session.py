@@ -152,6 +152,11 @@ class Session:
         return len(self._audience) > 0
 
     @property
+    def is_reduced(self) -> bool:
+        """Whether it makes fewer pictures, because the machine is overloaded."""
+        return self.line.frame_rate.is_reduced
+
+    @property
     def is_closing(self) -> bool:
         """Whether it has ended or is about to."""
         return self._closing.is_set()
@@ -481,6 +486,7 @@ class Session:
     async def _measure(self) -> None:
         """Publishes figures once a second."""
         pictures, size = 0, 0
+        rate = self.line.frame_rate.pictures_per_second
         while True:
             await self._clock.sleep_until(self._clock.now() + _SECOND)
             audience, line = self._audience, self.line
@@ -493,6 +499,9 @@ class Session:
             )
             pictures, size = audience.pictures_sent, audience.bytes_sent
             self._publish([self.metrics])
+            if line.frame_rate.pictures_per_second != rate:
+                rate = line.frame_rate.pictures_per_second
+                self._publish([protocol.RateUpdated(rate, line.timeline.position)])
 
     def _on_audible(self, marks: Sequence[Mark], media_time: int) -> None:
         self._publish(self._turns.audible(marks, media_time))

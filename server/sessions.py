@@ -212,5 +212,6 @@ class Sessions:
             await self._clock.sleep_until(self._clock.now() + _SECOND)
             for session in self._sessions.values():
                 session.look_at_time()
+            self.capacity.is_late = any(session.is_reduced for session in self._sessions.values())
             self._line.forget(self._clock.now())
             self._admit()

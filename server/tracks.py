@@ -71,6 +71,18 @@ class PictureTrack(PacketTrack):
         super().__init__(_PICTURE_PACKETS)
         self._want_keyframe = want_keyframe
         self._waits_for_keyframe = True
+        self._is_stuck = False
+
+    async def recv(self) -> av.Packet[Any]:
+        """Returns the next packet, as aiortc's sender asks for it.
+
+        Raises:
+            MediaStreamError: the track has ended.
+        """
+        if self._is_stuck:
+            self._is_stuck = False
+            self._want_keyframe()
+        return await super().recv()
 
     def begin_anew(self) -> None:
         """Waits for a complete picture: the packets come from another encoder from now on."""
@@ -79,7 +91,8 @@ class PictureTrack(PacketTrack):
     def offer(self, packet: av.Packet[Any]) -> None:
         """Queues a packet unless it builds on a picture that this viewer never got."""
         if self._waits_for_keyframe and not packet.is_keyframe:
-            self._want_keyframe()
+            if not self._is_stuck:
+                self._want_keyframe()
             return
         self._waits_for_keyframe = False
         dropped = self._packets.dropped
@@ -87,4 +100,6 @@ class PictureTrack(PacketTrack):
         if self._packets.dropped > dropped:
             self._packets.drain()
             self._waits_for_keyframe = True
-            self._want_keyframe()
+            # Nobody takes them. A complete picture costs all who share the encoder, so it is
+            # asked for when this viewer's sender takes packets again, and not before.
+            self._is_stuck = True

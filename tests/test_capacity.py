@@ -89,6 +89,13 @@ def test_work_beyond_the_forecast_takes_room() -> None:
     assert (verdict.room, verdict.limit) == (0, "loop")
 
 
+def test_late_pictures_keep_others_out_whatever_the_forecast() -> None:
+    late = capacity(cores=64)
+    late.is_late = True
+    assert (late.verdict(1).room, late.verdict(1).limit) == (0, "late")
+    assert late.verdict(0).room == 1
+
+
 def test_the_reasons_are_told() -> None:
     told = capacity(cores=1, cap=9).describe(1)
     assert told["sessions"] == 1

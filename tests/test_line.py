@@ -226,13 +226,41 @@ async def test_an_underrun_is_silence_and_the_rest_follows_unhurried() -> None:
 
 async def test_a_model_too_slow_shows_fewer_pictures_and_all_of_the_sound() -> None:
     async with running(draw_cost=0.06) as rig:
-        await rig.run(10)
+        await rig.run(1)
+        rig.say(1, 5.0)
+        await rig.run(9)
+        assert rig.line.frame_rate.pictures_per_second == 12.5
     starts = [start for _, start, _ in rig.audience.sounds]
     assert starts == list(range(0, len(starts) * TICK, TICK))
     instants = [instant for instant, _, _ in rig.audience.sounds]
     assert max(np.diff(instants)) <= 0.05 * SECOND
-    assert rig.line.timeline.late_frames > 20
-    assert len(rig.audience.pictures) > 80  # of the 166 that 60 ms each allow
+    assert rig.line.late_frames < 30  # until the rate was halved
+    settled = [picture for picture in rig.audience.pictures if picture[0] > 3 * SECOND]
+    assert set(np.diff([start for _, start, _ in settled])) == {2 * FRAME}  # and even ever since
+    left = {start: instant for instant, start, _ in rig.audience.sounds}
+    assert all(left[start] == instant for instant, start, _ in settled)
+    loud = rig.loudness()
+    for _, start, height in settled:
+        assert (height > 20) == (loud[start] > 0.1)
+
+
+async def test_the_full_rate_comes_back_when_the_machine_is_free_again() -> None:
+    async with running(draw_cost=0.06) as rig:
+        await rig.run(10)
+        rig.inference.cost = SECOND // 100
+        freed = rig.clock.now()
+        await rig.run(20)
+        assert not rig.line.frame_rate.is_reduced
+    starts = [start for instant, start, _ in rig.audience.pictures if instant > freed + 15 * SECOND]
+    assert set(np.diff(starts)) == {FRAME}
+
+
+async def test_a_machine_far_too_slow_goes_down_two_steps_and_no_further() -> None:
+    async with running(draw_cost=0.13) as rig:
+        await rig.run(12)
+        assert rig.line.frame_rate.pictures_per_second == 6.25
+    starts = [start for instant, start, _ in rig.audience.pictures if instant > 8 * SECOND]
+    assert set(np.diff(starts)) == {4 * FRAME}
 
 
 async def test_after_a_standstill_nothing_bursts() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import socket
 import threading
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from websockets.exceptions import ConnectionClosedOK
 from benchmarks.viewer import Received, Viewer, VoiceTrack
 from server.app import Server
 from server.config import Settings
+from server.protocol import Warned
 from server.webrtc import Peer
 from tests.live_fakes import fake_parts
 from tests.test_vad import vowel
@@ -453,6 +456,58 @@ async def test_a_microphone_does_not_wait_in_a_jitter_buffer(live: LiveServer) -
     ]
     receiver: Any = sound.receiver
     assert receiver._RTCRtpReceiver__jitter_buffer._prefetch == 1
+
+
+async def test_a_stuck_viewer_and_a_stuck_socket_slow_nobody(
+    live: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session_id = await live.session()
+    stuck = await live.viewer(session_id)
+    session = live.server.house.sessions.find(session_id)
+    (peer,) = session._peers
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(peer.sound, "recv", never)
+    monkeypatch.setattr(peer.picture, "recv", never)
+    fine = await live.viewer(session_id)
+    other = await live.viewer(await live.session())
+    async with raw_socket(live, session_id) as unread:
+        assert unread
+        before = len(stuck.received.pictures)
+        seen = len(fine.received.pictures), len(other.received.pictures)
+        for _ in range(2_000):  # events that the socket does not take
+            session.events.publish([Warned("flood", "x" * 1_000)])
+        await fine.until(lambda got: len(got.pictures) >= seen[0] + 50)
+        await other.until(lambda got: len(got.pictures) >= seen[1] + 50)
+        assert len(stuck.received.pictures) <= before + 15
+        assert len(peer.sound._packets) <= 25
+        assert len(peer.picture._packets) <= 12
+        assert all(len(listener) <= 256 for listener in session.events._listeners)
+        stamps = [pts for _, pts, _ in fine.received.pictures[seen[0] :]]
+        assert set(np.diff(stamps)) == {3600}
+        await live.client.delete(f"/v1/sessions/{session_id}")
+        await fine.until(lambda got: got.of_type("session.closed"))
+    assert (await live.client.get(f"/v1/sessions/{session_id}")).status_code == 404
+
+
+@asynccontextmanager
+async def raw_socket(live: LiveServer, session_id: str) -> AsyncIterator[socket.socket]:
+    """Yields an open WebSocket that nobody reads."""
+    host, port = live.address.split(":")
+    with socket.socket() as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(raw, (host, int(port)))
+        request = (
+            f"GET /v1/sessions/{session_id}/events HTTP/1.1\r\nHost: {live.address}\r\n"
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        await asyncio.get_running_loop().sock_sendall(raw, request.encode())
+        assert b"101" in await asyncio.get_running_loop().sock_recv(raw, 64)
+        yield raw
 
 
 @pytest.mark.parametrize(
