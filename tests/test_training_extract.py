@@ -31,6 +31,10 @@ from training.captured import Captured, load_captured
 from training.extract.command import Settings, extract
 from training.extract.film import Film
 from training.extract.index import Index
+from training.extract.reasons import Reason
+from training.extract.shots import Refused, shots
+from training.extract.sync import sound_lag
+from training.extract.watching import Sighting
 
 pytestmark = pytest.mark.model
 
@@ -236,6 +240,63 @@ def _say_it_is_turned(path: Path) -> None:
     one = 1 << 16
     content[matrix : matrix + 36] = struct.pack(">9i", 0, one, 0, -one, 0, 0, 0, 0, 1 << 30)
     path.write_bytes(content)
+
+
+def test_sound_stays_at_its_time_stamps(tmp_path: Path) -> None:
+    path = tmp_path / "film.mkv"
+    knock = np.zeros((1, 1600), np.int16)
+    knock[0, 800] = 20_000
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.width = video.height = 64
+        audio = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        for index in range(50):
+            grey = np.full((64, 64, 3), 100, np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+            # It begins 0.4 s late and pauses from 0.8 to 1.2 s.
+            if index in (*range(4, 8), *range(12, 20)):
+                frame = av.AudioFrame.from_ndarray(knock, format="s16", layout="mono")
+                frame.sample_rate, frame.pts = 16_000, index * 1600
+                frame.time_base = Fraction(1, 16_000)
+                container.mux(audio.encode(frame))
+        container.mux(video.encode(None))
+        container.mux(audio.encode(None))
+    sound = Film(path).sound()
+    assert sound is not None
+    knocks = np.flatnonzero(np.abs(sound) > 0.3)
+    wanted = [index * 1600 + 800 for index in (*range(4, 8), *range(12, 20))]
+    np.testing.assert_allclose(knocks, wanted, atol=16)  # Matroska's clock ticks every 1 ms
+
+
+def sighting(time: int, *, reason: Reason | None = None, is_cut: bool = False) -> Sighting:
+    return Sighting(time, is_cut, None, reason, 0.02)
+
+
+def test_a_shot_ends_at_a_cut_or_a_gap_but_not_at_one_lost_picture() -> None:
+    lost = {10: Reason.NO_FACE, **dict.fromkeys(range(30, 36), Reason.TURNED)}
+    seen = [sighting(640 * n, reason=lost.get(n), is_cut=n == 20) for n in range(50)]
+    refused = Refused()
+    runs = [[each.time // 640 for each in run] for run in shots(seen, refused)]
+    assert runs == [[*range(10), *range(11, 20)], [*range(20, 30)], [*range(36, 50)]]
+    assert refused.samples == {Reason.NO_FACE: 640, Reason.TURNED: 6 * 640}
+
+
+def test_an_endless_shot_becomes_several() -> None:
+    seen = [sighting(640 * n) for n in range(25 * 130)]
+    lengths = [len(run) / 25 for run in shots(seen, Refused())]
+    assert len(lengths) == 3 and max(lengths) <= 60.1 and sum(lengths) == 130
+
+
+@pytest.mark.parametrize("late_ms", [-120, 0, 40, 200])
+def test_a_lag_is_found_whatever_its_sign(late_ms: int) -> None:
+    rng = np.random.default_rng(5)
+    syllables = np.convolve(rng.random(660), np.hanning(15) / 7, "same")
+    steps = late_ms // 10
+    opening, heard = syllables[30:630], syllables[30 - steps : 630 - steps]
+    levels = 20 * np.log10(heard + 0.05) + rng.normal(0, 2, 600)
+    lag = sound_lag(opening, levels)
+    assert lag.milliseconds == pytest.approx(late_ms, abs=10)
+    assert lag.correlation > 0.6
 
 
 @pytest.mark.parametrize(
