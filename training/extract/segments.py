@@ -17,7 +17,7 @@ from streaming_model.motion_space import ARKIT_NAMES
 from training.captured import Captured
 from training.extract.calibration import Readings, face_motion, seen_channels
 from training.extract.reasons import Reason
-from training.extract.sync import STEP, Lag, loudness, sound_lag
+from training.extract.sync import FARTHEST_MS, STEP, Lag, loudness, sound_lag
 from training.extract.watching import Sighting
 
 Floats = NDArray[np.float64]
@@ -111,7 +111,7 @@ def make_segment(
     )
     instants = start + (np.arange(len(levels)) + 0.5) * STEP
     lag = sound_lag(np.interp(instants, times, seen.gap), levels)
-    if lag.correlation < LEAST_RELATED:
+    if lag.correlation < LEAST_RELATED or abs(lag.milliseconds) >= FARTHEST_MS:
         return Reason.UNRELATED, lag
     if abs(lag.milliseconds) > MAX_LAG_MS and lag.correlation > CLEAR:
         return Reason.SHIFTED, lag

@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 
 STEP: Final = SAMPLE_RATE // 100  # 10 ms
 REACH: Final = 40  # steps either way in which a lag is looked for
+FARTHEST_MS: Final = 10.0 * REACH  # a lag found here is none: the sound is another's
 _RANGE_DB: Final = 40.0  # below the loudest that still counts as sound
 _SLOW: Final = 101  # steps: what changes more slowly is no speech
 _SMOOTH: Final = 5  # steps
