@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 
 from benchmarks.motion import endurance, filmed, plots, rendered, report, sweeps
-from benchmarks.motion.captured_error import energy_mouth, lips_apart, mean_face, mouth_figures
+from benchmarks.motion.captured_error import (
+    compared,
+    energy_mouth,
+    lips_apart,
+    mean_face,
+    mouth_figures,
+)
 from benchmarks.motion.clips import Clip
 from benchmarks.motion.contacts import Contact, contacts
 from benchmarks.motion.generation import Setting
@@ -73,6 +79,16 @@ def test_a_mean_face_has_error_one_and_the_true_mouth_none() -> None:
     exact = mouth_figures(items, [item.motion for item in items])
     assert exact["error"] == 0
     assert exact["correlation"] == exact["spread"] == pytest.approx(1)
+
+
+def test_a_fit_finds_the_gain_and_the_offset_of_each_coefficient() -> None:
+    items, others = [captured(0)], [captured(1), captured(2)]
+    moved, learnt = ([2 * item.motion + 0.5 for item in each] for each in (items, others))
+    figures = compared(items, moved, others, learnt)
+    assert figures["error"] > 3
+    assert figures["fitted error"] == pytest.approx(0, abs=1e-6)
+    still = compared(items, [mean_face(items[0])], others, [mean_face(o) for o in others])
+    assert still["fitted error"] == pytest.approx(1, abs=0.05)
 
 
 def test_coefficients_that_were_not_seen_do_not_count() -> None:

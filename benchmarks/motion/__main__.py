@@ -90,7 +90,9 @@ def measure(results: Results, options: argparse.Namespace) -> Iterator[str]:
         yield from measure_teacher(results, setting, teacher, some)
     if options.facegood:
         yield "a real mouth"
-        measure_captured(results, setting, load_facegood(options.facegood, held_out=True))
+        held_out = load_facegood(options.facegood, held_out=True)
+        others = load_facegood(options.facegood)
+        measure_captured(results, setting, held_out, others=others)
     if options.long:
         yield from measure_endurance(results, setting, next(iter(some.values())))
     if options.clips:
