@@ -109,7 +109,7 @@ def test_drift_is_the_change_and_noise_has_an_error() -> None:
     fading = still * np.linspace(1, 0.7, 60)[:, None]
     figures = endurance.drift(fading)
     assert figures["last over first"] == pytest.approx(0.7)
-    assert figures["trend %"] == pytest.approx(-35.3, abs=0.1)
+    assert figures["by the line"] == pytest.approx(0.7)
     assert 0.03 < figures["standard error"] < 0.1
 
 
