@@ -21,11 +21,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.motion.cost import motion_cost
 from benchmarks.renderer.speed import SIZES, frame_cost, swaying
 from server.encoder import VideoCodec, VideoEncoder
 from server.ingest import Ingest
 from streaming_model.avatar import BUILTIN_PORTRAIT, Avatar
-from streaming_model.media import SAMPLE_RATE, SAMPLES_PER_MOTION_FRAME, AudioChunk, MotionChunk
+from streaming_model.media import SAMPLE_RATE, AudioChunk, MotionChunk
 from streaming_model.portrait import make_portrait
 from streaming_model.renderer import Renderer
 
@@ -71,7 +72,8 @@ def frame_stages(size: int) -> dict[str, float]:
     """Returns milliseconds per frame of 40 ms for every stage."""
     avatar = Avatar.from_image(size=size)
     motion = speech_motion(avatar)
-    rows = {"ingest 48 kHz": ingest_cost(), "speech to motion": motion_cost(avatar)}
+    moving = f"speech to motion, N={avatar.motion.chunk_frames}, L={avatar.motion.lookahead_frames}"
+    rows = {"ingest 48 kHz": ingest_cost(), moving: motion_cost(avatar.motion)}
     renderer = Renderer(avatar.portrait, size=size)
     poses = [row for chunk in motion for row in chunk.motion][25 : 25 + REPEATS]
     images = [renderer.render(pose) for pose in poses]
@@ -98,20 +100,6 @@ def voice_like(*, seconds: int) -> NDArray[np.float32]:
     wave = sum(np.sin(2 * np.pi * 110 * k * instants) / k for k in range(1, 30))
     syllables = np.clip(np.sin(2 * np.pi * 4 * instants), 0, 1)
     return np.asarray(0.15 * wave * syllables, np.float32)
-
-
-def motion_cost(avatar: Avatar) -> float:
-    """Returns milliseconds per frame of features, encoder and sampler at the live setting."""
-    samples = voice_like(seconds=6)
-    state = avatar.motion.start()
-    block = 2 * SAMPLES_PER_MOTION_FRAME
-    costs = []
-    for start in range(0, len(samples), block):
-        before = time.thread_time()
-        chunk = AudioChunk(start, samples[start : start + block])
-        (state,), _ = avatar.motion.step([state], [chunk])
-        costs.append((time.thread_time() - before) * 1000 / 2)
-    return statistics.median(costs[5:])
 
 
 def ingest_cost() -> float:

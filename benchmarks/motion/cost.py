@@ -14,7 +14,7 @@ _ROUNDS = 150  # calls of the sampler
 _WARM = 10
 
 
-def frame_cost(generator: MotionGenerator, *, sessions: int = 1) -> float:
+def motion_cost(generator: MotionGenerator, *, sessions: int = 1) -> float:
     """Returns the median milliseconds of this thread per frame and session."""
     block = generator.chunk_frames * SAMPLES_PER_MOTION_FRAME
     rng = np.random.default_rng(0)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.motion.clips import Clip, Motion, energy_mouth
-from benchmarks.motion.cost import frame_cost
+from benchmarks.motion.cost import motion_cost
 from benchmarks.motion.generation import Setting, generate
 from benchmarks.motion.life import life_figures, seam, seed_figures
 from benchmarks.motion.lips import all_contacts, lip_figures
@@ -160,7 +160,7 @@ def seeds_table(
 
 def cost_table(results: Results, setting: Setting) -> Table:
     """Measures the model's processor time."""
-    costs = {n: frame_cost(setting.generator(), sessions=n) for n in (1, 8)}
+    costs = {n: motion_cost(setting.generator(), sessions=n) for n in (1, 8)}
     results.figures["cost"] = costs[1]
     rows = {f"{n} at once": {"cost per frame, ms of a core": spent} for n, spent in costs.items()}
     return Table("Cost", rows)
