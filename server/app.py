@@ -330,6 +330,7 @@ def _options(settings: Settings) -> SessionOptions:
             quiet=settings.quiet_timeout,
             longest=settings.max_time,
         ),
+        barge_in=settings.barge_in,
     )
 
 

@@ -104,6 +104,11 @@ class Audience:
         for peer in self._peers:
             peer.sound.offer(packet)
 
+    def hush(self) -> None:
+        """Drops the sound that waits because a sender stood still."""
+        for peer in self._peers:
+            peer.sound.hush()
+
     async def _encode(
         self, codec: VideoCodec, rung: Rung, image: NDArray[np.uint8], media_time: int
     ) -> VideoPacket:

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from server.voice.cache import cache_folder
 from streaming_model.errors import VivantError
@@ -87,6 +87,16 @@ def _choice(*options: str) -> Callable[[Any], str]:
 
     convert.__doc__ = "one of " + ", ".join(options)
     return convert
+
+
+def _barge_in(value: Any) -> Literal["on", "off"] | int:  # noqa: ANN401
+    """on, off or a number of milliseconds from 0 to 10000"""
+    if value in ("on", "off"):
+        return "on" if value == "on" else "off"
+    number = int(str(value))
+    if isinstance(value, bool) or not 0 <= number <= 10_000:
+        raise ValueError
+    return number
 
 
 def _text(value: Any) -> str:  # noqa: ANN401
@@ -164,6 +174,9 @@ class Settings:
     ice_servers: tuple[str, ...] = _setting((), _texts, "STUN and TURN servers")
     ice_username: str | None = _setting(None, _text, "user name for the TURN servers")
     ice_credential: str | None = _setting(None, _text, "password for the TURN servers")
+    barge_in: Literal["on", "off"] | int = _setting(
+        "on", _barge_in, "whether a viewer who speaks interrupts: on, off, or after so many ms"
+    )
     codec: str = _setting("auto", _choice(*CODECS), "video codec to prefer")
     emotion: str = _setting(
         "neutral", _choice(*EMOTION_CHOICES), "emotion of the face; auto follows the voice"

@@ -82,8 +82,8 @@ class Desk:
                 session.speak(text, voice, style)
             case protocol.Interrupt():
                 session.interrupt()
-            case protocol.Microphone(mode=mode):
-                session.switch_microphone(mode)
+            case protocol.Microphone(mode=mode, barge_in=barge_in):
+                session.switch_microphone(mode, barge_in)
             case protocol.AudioStart() | protocol.AudioEnd():
                 self._switch_audio(message)
             case protocol.Gesture():

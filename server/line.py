@@ -18,6 +18,7 @@ from server.audience import Audience
 from server.channel import Channel, Overflow
 from server.clock import Clock
 from server.direction import Direction
+from server.echo import PlayedSound
 from server.frame_rate import FrameRate
 from server.inference import AvatarPort, Inference
 from server.microphone import MicrophoneLane
@@ -25,8 +26,10 @@ from server.pacing import (
     MILLISECOND,
     TICK,
     DelayLimits,
+    Pace,
     PlayoutDelay,
     Schedule,
+    pace,
     to_samples,
 )
 from server.speech import BLOCK, Block, SpeechQueue, silent_block
@@ -80,7 +83,8 @@ class LiveLine:
     ) -> None:
         self.utterance = 0
         self.queue = SpeechQueue()
-        self.microphone = MicrophoneLane()
+        self._played = PlayedSound()
+        self.microphone = MicrophoneLane(self._played)
         self.timeline: Timeline[VideoFrame] = Timeline()
         self.frame_rate = FrameRate(avatar.fps)
         self.animator = Animator(
@@ -103,11 +107,12 @@ class LiveLine:
         self._delay = PlayoutDelay(_limits(chunk_frames, lookahead_frames))
         self._begun = asyncio.Event()
         self._pictures: Channel[VideoFrame] = Channel(_PICTURES, Overflow.DROP_OLDEST)
+        self._not_shown = 0
 
     @property
     def late_frames(self) -> int:
         """Pictures that missed their time so far."""
-        return self.timeline.late_frames + self._pictures.dropped
+        return self.timeline.late_frames + self._pictures.dropped + self._not_shown
 
     @property
     def latency(self) -> int:
@@ -140,8 +145,8 @@ class LiveLine:
         comes to rest with the next pictures.
         """
         self.utterance = floor
-        unheard = self.queue.drop_before(floor)
-        self.timeline.interrupt(floor)
+        unheard = self.timeline.interrupt(floor) + self.queue.drop_before(floor)
+        self._audience.hush()
         starts = range(_next_block_start(self.timeline.position), self._composed, BLOCK)
         self.animator.rewind([silent_block(start, floor) for start in starts])
         return unheard
@@ -210,12 +215,19 @@ class LiveLine:
                 self.animator.note(is_late=True)  # encoding does not keep up
             if departure.marks:
                 self._on_audible(departure.marks, departure.start)
+            self._played.add(departure.sound)
             await self._audience.play(departure.sound, departure.start)
             self._delay.correction(is_silent=not departure.is_speech)
 
     async def _show(self) -> None:
         async for frame in self._pictures:
-            await self._audience.show(frame.image, frame.start)
+            # One that waited for the encoder is as late as one that waited for the model.
+            position = self.timeline.position
+            if pace(media_time=frame.start, position=position, tolerance=BLOCK) is Pace.DROP:
+                self._not_shown += 1
+                self.animator.note(is_late=True)  # encoding does not keep up
+            else:
+                await self._audience.show(frame.image, frame.start)
 
     def _note_need(self, start: int) -> None:
         self._delay.observe(self._schedule.media_time(self._clock.now()) - start)

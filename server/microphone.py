@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Literal
 
+from server.echo import EchoJudge, PlayedSound
 from server.ingest import AlignedAudio, Ingest
 from server.speech import BLOCK, Block, silent_block
 from server.turns import Heard
@@ -30,10 +31,12 @@ class MicrophoneLane:
         mode: `puppet` speaks what it hears, `listen` only detects speech, `off` does nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, played: PlayedSound) -> None:
+        """Takes what the viewers hear, whose echo is nobody's speech."""
+        self._played = played
         self.mode: Mode = "off"
         self._ingest: Ingest | None = None
-        self._detector = SpeechDetector()
+        self._detector = self._new_detector()
         self._waiting: deque[AlignedAudio] = deque()
         self._samples = 0
         self._is_flowing = False
@@ -51,6 +54,11 @@ class MicrophoneLane:
         """Whether speech is heard now."""
         return self._detector.is_speech
 
+    @property
+    def voiced(self) -> int:
+        """How much voice was heard since the latest speech began, in 16 kHz samples."""
+        return self._detector.voiced
+
     def switch(self, mode: Mode) -> bool:
         """Changes the mode and forgets what waits; returns whether speech was cut off."""
         was_speech = self.is_speech
@@ -61,7 +69,7 @@ class MicrophoneLane:
     def reset(self) -> None:
         """Forgets everything heard, as when a microphone goes away."""
         self._ingest = None
-        self._detector = SpeechDetector()
+        self._detector = self._new_detector()
         self._ends = self._utterance is not None
         self._clear()
 
@@ -155,6 +163,10 @@ class MicrophoneLane:
         self._waiting.append(kept)
         self._samples = len(kept)
         self._is_flowing = True
+
+    def _new_detector(self) -> SpeechDetector:
+        judge = EchoJudge()
+        return SpeechDetector(lambda frame: judge.judge(frame, self._played.take()))
 
     def _clear(self) -> None:
         self._waiting.clear()

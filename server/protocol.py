@@ -20,6 +20,9 @@ RETRY_AFTER = 5  # seconds, told to clients that are turned away
 MAX_MESSAGE = 256 * 1024  # characters in one JSON message
 
 
+BargeIn = Literal["on", "off"] | int  # whether a voice interrupts, or after how many ms of it
+
+
 class ProtocolError(VivantError):
     """A request that breaks the protocol. `code` is one of docs/protocol.md."""
 
@@ -79,6 +82,7 @@ class Microphone(_Message):
 
     type: Literal["microphone"] = "microphone"
     mode: Literal["puppet", "listen", "off"]
+    barge_in: Literal["on", "off"] | Annotated[int, Field(ge=0, le=10_000)] | None = None
 
 
 class AudioStart(_Message):
@@ -274,12 +278,22 @@ class SpeakStarted(ServerEvent):
 
 @dataclass(frozen=True, slots=True)
 class SpeakEnded(ServerEvent):
-    """The last audio of an utterance has left, or it was interrupted."""
+    """The last audio of an utterance has left, or it was interrupted.
+
+    Attributes:
+        utterance: its number.
+        media_time: when its last audio left.
+        interrupted: whether some of it was dropped.
+        spoken_ms: milliseconds of it that have left.
+        spoken_characters: characters of its text said by then; None where it had no text.
+    """
 
     type: ClassVar[str] = "agent.speak_ended"
     utterance: int
     media_time: int
     interrupted: bool
+    spoken_ms: int = 0
+    spoken_characters: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from server.desk import Desk
 from server.direction import Direction, describe_style, with_changes
 from server.encoder import VideoCodec
 from server.events import EventHub
-from server.hearing import Hearing, cut
+from server.hearing import Hearing, barge_in_samples, cut
 from server.inference import AvatarPort
 from server.ingest import Ingest
 from server.lifetime import LifeLimits, Lifetime
@@ -27,7 +27,7 @@ from server.line import Engines, LiveLine
 from server.microphone import Mode
 from server.pacing import MILLISECOND
 from server.portraits import Portraits
-from server.protocol import CloseReason, Layout, ProtocolError, ServerEvent, Style
+from server.protocol import BargeIn, CloseReason, Layout, ProtocolError, ServerEvent, Style
 from server.sender_reports import NtpClock
 from server.speaker import Speaker, SpeakRequest
 from server.timeline import Mark
@@ -60,6 +60,7 @@ class SessionOptions:
     lookahead_frames: int
     style: MotionStyle = field(default_factory=MotionStyle)
     limits: LifeLimits = field(default_factory=LifeLimits)
+    barge_in: BargeIn = "on"
 
 
 @dataclass(slots=True)
@@ -139,7 +140,11 @@ class Session:
         self._peers: set[Peer] = set()
         self._owners: set[Peer] = set()  # of them, those of the client that opened the session
         self._hearing = Hearing(
-            line=self.line, turns=self._turns, publish=self._publish, clock=self._clock
+            line=self.line,
+            turns=self._turns,
+            publish=self._publish,
+            clock=self._clock,
+            barge_in=barge_in_samples(options.barge_in),
         )
         self._group = asyncio.TaskGroup()
         self._closing = asyncio.Event()
@@ -349,9 +354,11 @@ class Session:
         ahead = self._options.lookahead_frames * SAMPLES_PER_MOTION_FRAME
         return max(0, self.line.animator.next - ahead)
 
-    def switch_microphone(self, mode: Mode) -> None:
-        """Chooses what the viewers' audio is for."""
+    def switch_microphone(self, mode: Mode, barge_in: BargeIn | None = None) -> None:
+        """Chooses what the viewers' audio is for, and when it interrupts the portrait."""
         self.touch()
+        if barge_in is not None:
+            self._hearing.barge_in = barge_in_samples(barge_in)
         if self.line.microphone.switch(mode):
             self._publish(self._turns.heard(Heard.STOPPED, self.line.timeline.position))
 

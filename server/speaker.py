@@ -18,7 +18,7 @@ from server.channel import Channel, Overflow
 from server.clock import Clock
 from server.ingest import AlignedAudio, convert
 from server.protocol import ProtocolError, ServerEvent, Warned
-from server.speech import SpeechQueue
+from server.speech import Passage, SpeechQueue
 from streaming_model.errors import VivantError
 from streaming_model.media import SAMPLE_RATE
 
@@ -57,6 +57,7 @@ class SpeakRequest:
 class _Clause:
     text: str
     audio: AlignedAudio
+    passage: Passage
     skipped: tuple[str, ...]
 
 
@@ -114,7 +115,7 @@ class Speaker:
                 return
             self._warn_of(clause.skipped)
             text = clause.text if len(clause.audio) else None
-            self._queue.append(number, clause.audio, text)
+            self._queue.append(number, clause.audio, text, passage=clause.passage)
             await self._wait_for_room(number)
 
     async def _guarded(self, number: int, work: Awaitable[ResultT]) -> ResultT | None:
@@ -185,4 +186,15 @@ def _next_clause(clauses: Iterator[SpeechClause]) -> _Clause | None:
     if clause is None:
         return None
     audio = convert(clause.samples, sample_rate=clause.sample_rate)
-    return _Clause(clause.text, audio, clause.skipped)
+    return _Clause(clause.text, audio, _passage(clause, len(audio)), clause.skipped)
+
+
+def _passage(clause: SpeechClause, samples: int) -> Passage:
+    """Returns where the clause's text is heard in its `samples` at 16 kHz, less pauses."""
+    voiced = [phone for phone in clause.phones if phone.symbol != "sil"]
+    if not voiced:
+        return Passage(clause.text, clause.text_start, 0, samples)
+    scale = SAMPLE_RATE / clause.sample_rate
+    return Passage(
+        clause.text, clause.text_start, int(voiced[0].start * scale), int(voiced[-1].end * scale)
+    )

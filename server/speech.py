@@ -7,12 +7,14 @@ silence until more arrives (an underrun), so that audio never bursts to catch up
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from server.ingest import SOUND_RATIO, AlignedAudio
+from server.pacing import TICK
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME
 
 BLOCK = SAMPLES_PER_MOTION_FRAME  # 16 kHz samples, 40 ms: one motion frame
@@ -31,6 +33,9 @@ class Block:
         begins: whether it is the first of its utterance.
         ends: whether it is the last of its utterance.
         texts: subtitles that begin in it.
+        length: how many of its samples are the utterance's; the rest, at its end, is padding.
+        characters: how many characters of its text have been said after each of its packets of
+            20 ms; none where the text is not known.
     """
 
     start: int
@@ -41,6 +46,46 @@ class Block:
     begins: bool = False
     ends: bool = False
     texts: tuple[str, ...] = ()
+    length: int = BLOCK
+    characters: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of an utterance's text and where it is heard.
+
+    Attributes:
+        text: the piece.
+        index: of its first character in the utterance's text.
+        start: sample at which its first sound begins.
+        end: sample after its last sound, before the pause that follows it.
+    """
+
+    text: str
+    index: int
+    start: int
+    end: int
+
+    def after(self, samples: int) -> Passage:
+        """Returns it where the audio before it is that much longer."""
+        return Passage(self.text, self.index, self.start + samples, self.end + samples)
+
+
+def characters_said(passages: Sequence[Passage], position: int) -> int:
+    """Returns how many characters have been said when `position` samples have been heard.
+
+    Exact between passages; within one, sounds are taken to be as long as their letters are
+    many, and only whole words count.
+    """
+    said = 0
+    for passage in passages:
+        if position >= passage.end:
+            said = passage.index + len(passage.text)
+        elif position > passage.start:
+            share = (position - passage.start) / (passage.end - passage.start)
+            letters = int(share * len(passage.text))
+            said = max(said, passage.index + max(passage.text.rfind(" ", 0, letters + 1), 0))
+    return said
 
 
 def silent_block(start: int, utterance: int) -> Block:
@@ -58,6 +103,7 @@ class _Utterance:
     number: int
     audio: deque[AlignedAudio] = field(default_factory=deque)
     texts: deque[tuple[int, str]] = field(default_factory=deque)  # (sample offset, text)
+    passages: list[Passage] = field(default_factory=list)
     received: int = 0
     taken: int = 0
     is_complete: bool = False
@@ -94,15 +140,25 @@ class SpeechQueue:
         """Puts a new, still empty utterance at the end of the queue."""
         self._utterances.append(_Utterance(number))
 
-    def append(self, number: int, audio: AlignedAudio, text: str | None = None) -> bool:
+    def append(
+        self,
+        number: int,
+        audio: AlignedAudio,
+        text: str | None = None,
+        *,
+        passage: Passage | None = None,
+    ) -> bool:
         """Adds audio, and the subtitle that begins with it, to an open utterance.
 
         Returns False, and drops both, when the utterance has been interrupted meanwhile.
+        `passage` tells where in `audio` which piece of the text is heard.
         """
         for utterance in self._utterances:
             if utterance.number == number and not utterance.is_complete:
                 if text:
                     utterance.texts.append((utterance.received, text))
+                if passage is not None:
+                    utterance.passages.append(passage.after(utterance.received))
                 if len(audio):
                     utterance.audio.append(audio)
                     utterance.received += len(audio)
@@ -141,7 +197,7 @@ class SpeechQueue:
         utterance = self._utterances[0]
         if utterance.waiting < BLOCK and not utterance.is_complete:
             return None
-        begins = utterance.taken == 0
+        before = utterance.taken
         audio = _take_samples(utterance, BLOCK)
         ends = utterance.is_complete and utterance.waiting == 0
         texts = _take_texts(utterance)
@@ -154,10 +210,18 @@ class SpeechQueue:
             sound=padded.sound,
             utterance=utterance.number,
             is_speech=True,
-            begins=begins,
+            begins=before == 0,
             ends=ends,
             texts=texts,
+            length=len(audio),
+            characters=_said_after_packets(utterance, before),
         )
+
+
+def _said_after_packets(utterance: _Utterance, before: int) -> tuple[int, ...]:
+    ends = range(before + TICK, before + BLOCK + 1, TICK)
+    passages = utterance.passages
+    return tuple(characters_said(passages, end) for end in ends) if passages else ()
 
 
 def _take_samples(utterance: _Utterance, count: int) -> AlignedAudio:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -26,13 +26,35 @@ _FADE = 5 * 48  # 48 kHz samples, 5 ms: short enough to be gone, long enough not
 
 
 @dataclass(frozen=True, slots=True)
+class Spoken:
+    """How much of an utterance has left.
+
+    Attributes:
+        samples: of its own sound, 16 kHz; silence while it had none ready does not count.
+        characters: of its text; None where the text is not known.
+    """
+
+    samples: int = 0
+    characters: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
-    """What becomes audible with a packet: the edges and subtitles of an utterance."""
+    """What becomes audible with a packet: the edges and subtitles of an utterance.
+
+    Attributes:
+        utterance: its number.
+        begins: whether it begins with the packet.
+        ends: whether it ends with the packet.
+        texts: subtitles that begin with the packet.
+        spoken: at its end, how much of it has left.
+    """
 
     utterance: int
     begins: bool = False
     ends: bool = False
     texts: tuple[str, ...] = ()
+    spoken: Spoken = Spoken()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +82,8 @@ class _Packet:
     sound: NDArray[np.float32]
     utterance: int
     is_speech: bool
+    length: int  # samples that are the utterance's, not padding
+    characters: int | None
     marks: list[Mark] = field(default_factory=list)
 
 
@@ -69,11 +93,14 @@ class Timeline(Generic[FrameT]):
     Attributes:
         position: media time of the next packet to leave.
         late_frames: frames that came after their time and were dropped.
+        spoken: how much has left of the utterance that spoke last.
     """
 
     def __init__(self) -> None:
         self.position = 0
         self.late_frames = 0
+        self.spoken = Spoken()
+        self._speaking: int | None = None
         self._packets: deque[_Packet] = deque()
         self._frames: deque[tuple[int, FrameT]] = deque()  # (start, frame)
 
@@ -102,6 +129,8 @@ class Timeline(Generic[FrameT]):
                 sound=block.sound[index * PACKET : (index + 1) * PACKET],
                 utterance=block.utterance,
                 is_speech=block.is_speech,
+                length=min(max(block.length - index * TICK, 0), TICK),
+                characters=block.characters[index] if block.characters else None,
             )
             if index == 0 and (block.begins or block.texts):
                 packet.marks.append(Mark(block.utterance, begins=block.begins, texts=block.texts))
@@ -141,28 +170,41 @@ class Timeline(Generic[FrameT]):
         while self._frames and self._frames[0][0] < packet.start + TICK:
             frames.append(self._frames.popleft())
         self.position = packet.start + TICK
+        if packet.is_speech:
+            self._count(packet)
         return Departure(
             start=packet.start,
             sound=packet.sound,
             is_speech=packet.is_speech,
             frames=tuple(frames),
-            marks=tuple(packet.marks),
+            marks=tuple(
+                replace(mark, spoken=self.spoken) if mark.ends else mark for mark in packet.marks
+            ),
         )
 
-    def interrupt(self, floor: int) -> None:
+    def interrupt(self, floor: int) -> list[int]:
         """Silences every utterance below `floor` that waits to leave.
 
-        The first packet fades out over 5 ms instead of stopping with a click. Frames stay until
-        others replace them, so that the picture does not stand still.
+        Returns those that have not begun to leave. The first packet fades out over 5 ms instead
+        of stopping with a click. Frames stay until others replace them, so that the picture
+        does not stand still.
         """
         fades = True
+        unheard = []
         for packet in self._packets:
             if packet.utterance >= floor:
                 break
             packet.sound = _faded(packet.sound) if fades else np.zeros_like(packet.sound)
             packet.is_speech = False
+            unheard += [mark.utterance for mark in packet.marks if mark.begins]
             packet.marks.clear()
             fades = False
+        return unheard
+
+    def _count(self, packet: _Packet) -> None:
+        if packet.utterance != self._speaking:
+            self._speaking, self.spoken = packet.utterance, Spoken()
+        self.spoken = Spoken(self.spoken.samples + packet.length, packet.characters)
 
 
 def _faded(sound: NDArray[np.float32]) -> NDArray[np.float32]:

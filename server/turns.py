@@ -19,7 +19,10 @@ from server.protocol import (
     UserSpeechStarted,
     UserSpeechStopped,
 )
-from server.timeline import Mark
+from server.timeline import Mark, Spoken
+
+NOTHING = Spoken(0, 0)
+_MILLISECOND = 16  # samples
 
 
 class Heard(Enum):
@@ -63,21 +66,25 @@ class Turns:
             events += [SubtitleDelta(mark.utterance, text, media_time) for text in mark.texts]
             if mark.ends:
                 self.speaking = None
-                events.append(SpeakEnded(mark.utterance, media_time, interrupted=False))
+                events.append(_ended(mark.utterance, media_time, mark.spoken, interrupted=False))
         return self._with_state(events, media_time)
 
-    def interrupted(self, unheard: Iterable[int], media_time: int) -> list[ServerEvent]:
+    def interrupted(
+        self, unheard: Iterable[int], media_time: int, spoken: Spoken = NOTHING
+    ) -> list[ServerEvent]:
         """Notes that everything up to now was interrupted.
 
         Args:
             unheard: utterances that were dropped before they began.
             media_time: when the last audio leaves.
+            spoken: how much has left of the utterance that is audible.
         """
         numbers = [*([] if self.speaking is None else [self.speaking]), *unheard]
+        events: list[ServerEvent] = []
+        for number in numbers:
+            part = spoken if number == self.speaking else NOTHING
+            events.append(_ended(number, media_time, part, interrupted=True))
         self.speaking = None
-        events: list[ServerEvent] = [
-            SpeakEnded(number, media_time, interrupted=True) for number in numbers
-        ]
         return self._with_state(events, media_time)
 
     def heard(self, edge: Heard, media_time: int) -> list[ServerEvent]:
@@ -100,3 +107,13 @@ class Turns:
             self._state = state
             events.append(StateUpdated(state, media_time))
         return events
+
+
+def _ended(number: int, media_time: int, spoken: Spoken, *, interrupted: bool) -> SpeakEnded:
+    return SpeakEnded(
+        number,
+        media_time,
+        interrupted=interrupted,
+        spoken_ms=spoken.samples // _MILLISECOND,
+        spoken_characters=spoken.characters,
+    )

@@ -7,6 +7,7 @@ nothing of turns or sessions.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,13 +57,20 @@ class Hysteresis:
 
 
 class SpeechDetector:
-    """One microphone's detector."""
+    """One microphone's detector.
 
-    def __init__(self) -> None:
+    Attributes:
+        voiced: how much voice was heard since the latest speech began, in samples.
+    """
+
+    def __init__(self, is_echo: Callable[[NDArray[np.float32]], bool]) -> None:
+        """Takes what tells whether 20 ms are only what was played; it is asked of all of them."""
+        self._is_echo = is_echo
         self._vad = webrtcvad.Vad(_AGGRESSIVENESS)
         self._hysteresis = Hysteresis()
         self._waiting = np.zeros(0, np.float32)
         self._heard = 0  # samples
+        self.voiced = 0
 
     @property
     def is_speech(self) -> bool:
@@ -77,8 +85,12 @@ class SpeechDetector:
         edges = []
         for frame in waiting[: count * FRAME].reshape(count, FRAME):
             self._heard += FRAME
-            edge = self._hysteresis.vote(self._is_voiced(frame))
+            is_echo = self._is_echo(frame)
+            is_voiced = self._is_voiced(frame) and not is_echo
+            self.voiced += FRAME * is_voiced
+            edge = self._hysteresis.vote(is_voiced)
             if edge is not None:
+                self.voiced = Hysteresis.START_VOTES * FRAME
                 edges.append(Edge(edge, self._heard))
         return edges
 

@@ -52,6 +52,7 @@ class RecordingAudience(Audience):
         self._clock = clock
         self.sounds: list[tuple[int, int, NDArray[np.float32]]] = []
         self.pictures: list[tuple[int, int, int]] = []  # (instant, media time, bar height)
+        self.encode_cost = 0  # ns
 
     def __len__(self) -> int:
         return 1
@@ -59,6 +60,8 @@ class RecordingAudience(Audience):
     async def show(self, image: NDArray[np.uint8], media_time: int) -> None:
         height = int((image[:, image.shape[1] // 2, 0] == 255).sum())
         self.pictures.append((self._clock.now(), media_time, height))
+        if self.encode_cost:
+            await self._clock.sleep_until(self._clock.now() + self.encode_cost)
 
     async def play(self, sound: NDArray[np.float32], media_time: int) -> None:
         self.sounds.append((self._clock.now(), media_time, sound))
@@ -261,6 +264,21 @@ async def test_a_machine_far_too_slow_goes_down_two_steps_and_no_further() -> No
         assert rig.line.frame_rate.pictures_per_second == 6.25
     starts = [start for instant, start, _ in rig.audience.pictures if instant > 8 * SECOND]
     assert set(np.diff(starts)) == {4 * FRAME}
+
+
+async def test_a_picture_that_waited_too_long_for_the_encoder_is_not_shown_late() -> None:
+    async with running() as rig:
+        await rig.run(1)
+        rig.audience.encode_cost = int(0.1 * SECOND)
+        rig.say(1, 4.0)
+        await rig.run(6)
+    left = {start: instant for instant, start, _ in rig.audience.sounds}
+    waits = [instant - left[start] for instant, start, _ in rig.audience.pictures]
+    assert max(waits) <= 0.04 * SECOND
+    assert len(rig.audience.pictures) > 25 + 30  # fewer, not none
+    assert rig.line.late_frames > 5
+    starts = [start for _, start, _ in rig.audience.sounds]
+    assert starts == list(range(0, len(starts) * TICK, TICK))
 
 
 async def test_after_a_standstill_nothing_bursts() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from server.echo import PlayedSound
 from server.microphone import MicrophoneLane, Mode
 from server.speech import BLOCK, Block
 
@@ -11,7 +12,7 @@ _PACKET = 960  # samples at 48 kHz, 20 ms
 
 
 def lane(mode: Mode) -> MicrophoneLane:
-    microphone = MicrophoneLane()
+    microphone = MicrophoneLane(PlayedSound())
     microphone.switch(mode)
     return microphone
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import random
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
+from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.rtp import (
     RTCP_PSFB_APP,
     RTCP_PSFB_FIR,
@@ -30,9 +33,12 @@ from websockets.exceptions import ConnectionClosedOK
 
 from benchmarks.viewer import Received, Viewer, VoiceTrack
 from server.app import Server
+from server.clock import MonotonicClock
 from server.config import Settings
+from server.encoder import VideoCodec
 from server.protocol import Warned
-from server.webrtc import Peer
+from server.sender_reports import NtpClock
+from server.webrtc import IceServer, Peer
 from tests.live_fakes import fake_parts
 from tests.test_vad import vowel
 
@@ -636,6 +642,69 @@ async def test_an_offer_whose_candidates_cannot_be_resolved_still_connects(
     monkeypatch.setattr(live.client, "post", hide_addresses)
     viewer = await live.viewer(await live.session())
     assert viewer.connection.connectionState == "connected"
+
+
+async def test_a_stun_server_that_is_dead_delays_nobody_for_long() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        peer = Peer(
+            codecs=[VideoCodec.VP8],
+            ice_servers=[IceServer(f"stun:127.0.0.1:{deaf.getsockname()[1]}")],
+            bitrate=1_000_000,
+            clock=MonotonicClock(),
+            want_keyframe=lambda _: None,
+        )
+        viewer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        for kind in ("audio", "video"):
+            viewer.addTransceiver(kind, direction="recvonly")
+        await viewer.setLocalDescription(await viewer.createOffer())
+        began = asyncio.get_running_loop().time()
+        await peer.accept(
+            viewer.localDescription.sdp, instant_of=lambda _: 0, ntp=NtpClock(MonotonicClock())
+        )
+        spent = asyncio.get_running_loop().time() - began
+        assert deaf.recv(2048)  # it was asked
+        await peer.close()
+        await viewer.close()
+    assert spent < 2.5  # 0.8 s, and a busy machine
+
+
+@pytest.mark.soak
+async def test_fifty_interruptions_over_webrtc_are_heard_at_once(live: LiveServer) -> None:
+    session_id = await live.session()
+    viewer = await live.viewer(session_id)
+    peer = only_peer(live, session_id)
+    audience = live.server.house.sessions.find(session_id)._audience
+    loud: set[int] = set()  # time stamps of the packets that carry speech
+    left: list[tuple[float, int | None]] = []
+    play, recv = audience.play, peer.sound.recv
+
+    async def note_loud(sound: NDArray[np.float32], media_time: int) -> None:
+        if np.abs(sound).max() > 0.01:
+            loud.add(3 * media_time)
+        await play(sound, media_time)
+
+    async def note_leaving() -> Any:  # noqa: ANN401
+        packet = await recv()
+        left.append((time.monotonic(), packet.pts))
+        return packet
+
+    audience.play = note_loud  # type: ignore[method-assign]
+    peer.sound.recv = note_leaving  # type: ignore[method-assign]
+    moments = random.Random(0)
+    late = []
+    for _ in range(50):
+        await live.client.post(f"/v1/sessions/{session_id}/speak", json={"text": "One. Two. Six."})
+        await asyncio.sleep(moments.uniform(0, 0.9))
+        asked = time.monotonic()
+        await live.client.post(f"/v1/sessions/{session_id}/interrupt")
+        await asyncio.sleep(0.4)
+        old = [at - asked for at, stamp in left if at > asked and stamp in loud]
+        late.append(max(old, default=0.0))
+    assert any(late)
+    assert np.percentile(late, 95) <= 0.1
+    assert max(late) <= 0.2
+    assert len(viewer.received.of_type("agent.speak_ended")) >= 49
 
 
 def _with_hidden_addresses(sdp: str) -> str:

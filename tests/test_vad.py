@@ -24,12 +24,17 @@ def vowel(seconds: float, pitch: float = 120.0) -> NDArray[np.float32]:
     return np.asarray(0.2 * sound * swell / np.abs(sound).max(), np.float32)
 
 
+def never_echo(frame: NDArray[np.float32]) -> bool:
+    del frame
+    return False
+
+
 def silence(seconds: float) -> NDArray[np.float32]:
     return np.zeros(int(16_000 * seconds), np.float32)
 
 
 def test_speech_begins_and_ends() -> None:
-    detector = SpeechDetector()
+    detector = SpeechDetector(never_echo)
     edges = detector.push(np.concatenate([silence(1), vowel(2), silence(2)]))
     assert [edge.heard for edge in edges] == [Heard.STARTED, Heard.STOPPED]
     assert 16_000 < edges[0].at <= 16_000 + 4_000  # within 250 ms of the first sound
@@ -40,13 +45,13 @@ def test_speech_begins_and_ends() -> None:
 @pytest.mark.parametrize("level", [0.0, 0.001])
 def test_silence_and_hiss_are_not_speech(level: float) -> None:
     noise = np.random.default_rng(0).normal(0, level, 48_000).astype(np.float32)
-    assert SpeechDetector().push(noise) == []
+    assert SpeechDetector(never_echo).push(noise) == []
 
 
 def test_the_cuts_do_not_matter() -> None:
     sound = np.concatenate([silence(0.5), vowel(1), silence(1)])
-    whole = SpeechDetector().push(sound)
-    detector = SpeechDetector()
+    whole = SpeechDetector(never_echo).push(sound)
+    detector = SpeechDetector(never_echo)
     pieces = [edge for piece in np.array_split(sound, 37) for edge in detector.push(piece)]
     assert pieces == whole
 
