@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from server.direction import Direction
 from server.hearing import Hearing, cut
 from server.inference import Inference
 from server.line import Engines, LiveLine
@@ -24,6 +25,7 @@ from server.speech import characters_said
 from server.turns import Turns
 from server.voice.base import Phone, SpeechClause
 from server.webrtc import MicrophoneFrame
+from streaming_model.motion.style import MotionStyle
 from tests.live_fakes import FakeAvatar, FakeVoice
 from tests.test_line import RecordingAudience, hum
 from tests.test_vad import vowel
@@ -112,6 +114,7 @@ def make_rig(clock: VirtualClock, *, seed: int = 0, barge_in: int | None = 0) ->
     line = LiveLine(
         avatar=FakeAvatar(size=16),
         seed=0,
+        direction=Direction(MotionStyle()),
         chunk_frames=2,
         lookahead_frames=2,
         engines=Engines(Inference(worker), worker, worker, clock),
