@@ -115,6 +115,8 @@ def test_events_are_flat_json() -> None:
         "utterance": 3,
         "media_time": 640,
         "interrupted": True,
+        "spoken_ms": 0,
+        "spoken_characters": None,
     }
 
 

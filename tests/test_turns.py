@@ -10,7 +10,7 @@ from server.protocol import (
     UserSpeechStarted,
     UserSpeechStopped,
 )
-from server.timeline import Mark
+from server.timeline import Mark, Spoken
 from server.turns import Heard, Turns
 
 
@@ -40,9 +40,9 @@ def test_an_interruption_ends_what_is_heard_and_what_waited() -> None:
     turns = Turns()
     first, second = turns.open(), turns.open()
     turns.audible([Mark(first, begins=True)], 0)
-    assert turns.interrupted([second], 320) == [
-        SpeakEnded(1, 320, interrupted=True),
-        SpeakEnded(2, 320, interrupted=True),
+    assert turns.interrupted([second], 320, Spoken(3_200, 7)) == [
+        SpeakEnded(1, 320, interrupted=True, spoken_ms=200, spoken_characters=7),
+        SpeakEnded(2, 320, interrupted=True, spoken_ms=0, spoken_characters=0),
         StateUpdated("idle", 320),
     ]
 
