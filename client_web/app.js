@@ -14,6 +14,7 @@ import {
 import { Backgrounds } from "./backgrounds.js";
 import { Captions } from "./captions.js";
 import { Connection } from "./connection.js";
+import { Expression } from "./expression.js";
 import { Microphone } from "./microphone.js";
 import { announce, notify } from "./notices.js";
 import { Picture } from "./picture.js";
@@ -26,7 +27,7 @@ import { Voices } from "./voices.js";
 import { explain, explainEnd, explainWait } from "./words.js";
 
 /** @import { Phase } from "./connection.js" */
-/** @import { Choice, Portrait, ServerMessage } from "./protocol.js" */
+/** @import { Choice, Portrait, ServerMessage, Style } from "./protocol.js" */
 
 const stage = new Stage();
 const captions = new Captions();
@@ -34,6 +35,7 @@ const speech = new Speech();
 const voices = new Voices();
 const portraits = new Portraits();
 const backgrounds = new Backgrounds();
+const expression = new Expression();
 const microphone = new Microphone();
 const picture = new Picture();
 const connection = new Connection({ prepare, onPhase, onMessage });
@@ -57,6 +59,9 @@ voices.onChoose = chooseVoice;
 backgrounds.onChoose = chooseBackground;
 backgrounds.onPicture = keepBackground;
 backgrounds.mark(recall("background"));
+expression.onStyle = chooseStyle;
+expression.onGesture = gesture;
+expression.restore(recall("style"));
 speech.onSpeak = speak;
 speech.onInterrupt = () => connection.send({ type: "interrupt" });
 
@@ -83,6 +88,7 @@ async function prepare() {
     const [info, everyPortrait, everyVoice] = await Promise.all([getInfo(), getPortraits(), getVoices()]);
     portraits.list(everyPortrait, [portraits.chosen?.id ?? null, recall("portrait"), info.default_portrait]);
     voices.list(everyVoice, [voices.chosen, recall("voice"), info.default_voice]);
+    expression.list(info.gestures);
     status.setVersion(`Vivant ${info.version}`);
     isStale = false;
   }
@@ -94,6 +100,7 @@ async function prepare() {
     ...(portrait && { portrait: portrait.id }),
     ...(voice && { voice }),
     ...(background && { background }),
+    style: expression.chosen,
   };
 }
 
@@ -118,6 +125,7 @@ function onPhase(phase) {
   if (phase.name === "waiting") {
     // a refused portrait or voice is gone from the server: ask what there is
     isStale = !isFull;
+    if (phase.code === "bad_request") forgetStyle();
     if (phase.code === "not_found" || phase.code === "unknown_background") forgetBackground();
     const title = isFull ? "Every place is taken" : "No connection";
     const message = isFull ? "Others are with the portrait just now." : phase.message;
@@ -139,6 +147,7 @@ function onMessage(message) {
       portraits.mark(message.portrait);
       voices.mark(message.voice);
       backgrounds.mark(message.background);
+      expression.mark(message.style);
       break;
     case "session.state_updated":
       speech.setState(message.state);
@@ -242,6 +251,28 @@ async function chooseBackground(name) {
     throw error;
   }
   remember("background", name);
+}
+
+/** @param {Style} change */
+async function chooseStyle(change) {
+  try {
+    await connection.update({ style: change });
+  } catch (error) {
+    notify(explain(error), { isFault: true });
+    throw error;
+  }
+  remember("style", JSON.stringify(expression.chosen));
+}
+
+/** @param {string} name */
+function gesture(name) {
+  if (!connection.send({ type: "gesture", name })) notify("Not connected yet.", { isFault: true });
+}
+
+/** A style that the server refuses must not stand in the way of the next session. */
+function forgetStyle() {
+  forget("style");
+  expression.reset();
 }
 
 /** A picture that the server no longer keeps must not stand in the way of the next session. */

@@ -4,7 +4,7 @@
 
 const PREFIX = "vivant.";
 
-/** @typedef {"portrait" | "voice" | "background" | "sound" | "captions"} Preference */
+/** @typedef {"portrait" | "voice" | "background" | "style" | "sound" | "captions"} Preference */
 
 /**
  * @param {Preference} name

@@ -11,6 +11,8 @@
  * @property {string} default_voice
  * @property {string} default_portrait
  * @property {string} default_background
+ * @property {string[]} emotions
+ * @property {string[]} gestures
  * @property {number} max_sessions
  * @property {number} sessions
  * @property {RTCIceServer[]} ice_servers
@@ -27,7 +29,17 @@
  * @typedef {{session_id: string, token: string, ice_servers: RTCIceServer[], fps: number, size: number, background: string, layout: Layout, position?: number, wait_s?: number | null}} Session
  */
 
-/** @typedef {{portrait?: string, voice?: string, background?: string}} Choice */
+/**
+ * How a portrait moves; what is left out stays as it is.
+ * @typedef {object} Style
+ * @property {string} [emotion]
+ * @property {number} [intensity]
+ * @property {number} [head_motion]
+ * @property {number} [expressiveness]
+ * @property {string | [number, number]} [gaze]
+ */
+
+/** @typedef {{portrait?: string, voice?: string, background?: string, style?: Style}} Choice */
 
 /** @typedef {"idle" | "listening" | "speaking"} SpeechState */
 
@@ -45,7 +57,7 @@
 
 /**
  * @typedef {{type: "session.queued", position: number, wait_s: number | null}
- *   | {type: "session.ready", session_id: string, fps: number, size: number, portrait: string, voice: string, background: string, layout: Layout}
+ *   | {type: "session.ready", session_id: string, fps: number, size: number, portrait: string, voice: string, background: string, layout: Layout, style: Style}
  *   | {type: "session.state_updated", state: SpeechState, media_time: number}
  *   | {type: "agent.speak_started", utterance: number, media_time: number}
  *   | {type: "agent.speak_ended", utterance: number, media_time: number, interrupted: boolean}
@@ -66,6 +78,7 @@
  *   | {type: "interrupt"}
  *   | {type: "microphone", mode: "puppet" | "off"}
  *   | {type: "session.keep_alive"}
+ *   | {type: "gesture", name: string}
  *   | {type: "ping", t: number}} ClientMessage
  */
 

@@ -29,7 +29,7 @@ Photograph = Callable[..., None]
 LIVE = "body[data-phase=live][data-picture=live]"
 PHONE = {"width": 360, "height": 740}
 CONTROLS = {
-    *("button", "textbox", "combobox", "radio", "link", "dialog", "radiogroup", "region"),
+    *("button", "textbox", "combobox", "radio", "link", "dialog", "radiogroup", "region", "slider"),
     *("group", "Video", "DisclosureTriangle"),
 }
 NAMELESS_GROUPS = {"group"}  # of options, which carry their own label
@@ -74,7 +74,7 @@ def test_every_control_has_a_name(page: Page) -> None:
 
 def test_the_keyboard_reaches_everything_in_reading_order(page: Page) -> None:
     reached = []
-    for _ in range(15):
+    for _ in range(27):
         page.keyboard.press("Tab")
         reached.append(
             page.evaluate(
@@ -87,7 +87,9 @@ def test_the_keyboard_reaches_everything_in_reading_order(page: Page) -> None:
         )
     assert reached == [
         *("skip", "figures-summary", "sound", "captions-switch", "full", "text", "speak"),
-        *("chip", "chip", "chip", "microphone", "voice", "portrait", "add", "background"),
+        *("chip", "chip", "chip", "microphone", "voice", "emotion", "gaze", "liveliness"),
+        *["chip"] * 9,
+        *("portrait", "add", "background"),
     ]
 
 

@@ -8,18 +8,20 @@ import time
 import numpy as np
 
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk
-from streaming_model.motion import MotionGenerator
+from streaming_model.motion import MotionGenerator, MotionStyle
 
 _ROUNDS = 150  # calls of the sampler
 _WARM = 10
 
 
-def motion_cost(generator: MotionGenerator, *, sessions: int = 1) -> float:
+def motion_cost(
+    generator: MotionGenerator, *, sessions: int = 1, style: MotionStyle | None = None
+) -> float:
     """Returns the median milliseconds of this thread per frame and session."""
     block = generator.chunk_frames * SAMPLES_PER_MOTION_FRAME
     rng = np.random.default_rng(0)
     sound = rng.normal(0, 0.05, block).astype(np.float32)
-    states = [generator.start(seed=seed) for seed in range(sessions)]
+    states = [generator.start(seed=seed, style=style) for seed in range(sessions)]
     spent = []
     for index in range(_ROUNDS):
         before = time.thread_time()

@@ -20,6 +20,7 @@ from benchmarks.motion.results import Figures, Results, Table
 from benchmarks.motion.shifts import shift_figures
 from benchmarks.motion.sounds import wordless
 from benchmarks.motion.stillness import settling, speaking_range, stillness_figures
+from streaming_model.motion.style import MotionStyle
 
 Speech = Mapping[str, Sequence[Clip]]
 Motions = dict[str, list[Motion]]  # by voice
@@ -163,6 +164,8 @@ def cost_table(results: Results, setting: Setting) -> Table:
     costs = {n: motion_cost(setting.generator(), sessions=n) for n in (1, 8)}
     results.figures["cost"] = costs[1]
     rows = {f"{n} at once": {"cost per frame, ms of a core": spent} for n, spent in costs.items()}
+    angry = motion_cost(setting.generator(), style=MotionStyle(emotion="angry"))
+    rows["1 with an emotion"] = {"cost per frame, ms of a core": angry}
     return Table("Cost", rows)
 
 
