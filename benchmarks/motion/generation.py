@@ -82,12 +82,15 @@ def run(
     seed: int = 0,
     style: MotionStyle | None = None,
 ) -> list[Motion]:
-    """Returns [frames, 58] for each recording, longest together."""
+    """Returns [frames, 58] for each recording, longest together.
+
+    Each recording has a seed of its own, or all would blink and nod at the same times.
+    """
     order = sorted(range(len(recordings)), key=lambda index: -len(recordings[index]))
     motions: dict[int, Motion] = {}
     for start in range(0, len(order), BATCH):
         chosen = order[start : start + BATCH]
-        states = [generator.start(seed=seed, style=style) for _ in chosen]
+        states = [generator.start(seed=1000 * seed + index, style=style) for index in chosen]
         audio = [AudioChunk(0, recordings[index]) for index in chosen]
         states, chunks = generator.step(states, audio)
         for index, state, given in zip(chosen, states, chunks, strict=True):
@@ -113,7 +116,8 @@ def _code() -> str:
     """Returns a digest of the code between audio and motion."""
     digest = hashlib.sha256()
     root = Path(motion_package.__file__).parent
-    for path in [*sorted(root.glob("*.py")), *sorted((root.parent / "audio").glob("*.py"))]:
+    parts = [*sorted(root.glob("*.py")), *sorted((root.parent / "audio").glob("*.py"))]
+    for path in [*parts, Path(__file__)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

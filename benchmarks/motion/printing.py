@@ -9,6 +9,7 @@ from rich.table import Table as RichTable
 
 from benchmarks.motion.results import Results, Table, Verdict
 
+WIDEST = 15  # columns of a table that is printed upright
 SHARES = (
     "closure", "bite", "false closure", "consonants closed", "false bite", "p99", "most",
     "precision",
@@ -22,19 +23,23 @@ def shown(name: str, value: float) -> str:
     if name.split(",")[0] in SHARES:
         return f"{100 * value:.1f} %"
     if name == "lag" or name.endswith(" ms"):
-        return f"{value:.0f}"
+        return str(round(value))
     return f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Prints one table."""
-    drawn = RichTable(title=table.title, title_justify="left", caption=table.note or None)
-    drawn.add_column("")
-    for name in table.columns:
-        drawn.add_column(name, justify="right")
+    """Prints one table, on its side if it is too wide."""
+    grid = [["", *table.columns]]
     for row, figures in table.rows.items():
-        cells = [shown(name, figures[name]) if name in figures else "" for name in table.columns]
-        drawn.add_row(row, *cells)
+        cells = (shown(name, figures[name]) if name in figures else "" for name in table.columns)
+        grid.append([row, *cells])
+    if len(table.columns) > WIDEST:
+        grid = [list(column) for column in zip(*grid, strict=True)]
+    drawn = RichTable(title=table.title, title_justify="left", caption=table.note or None)
+    for index, name in enumerate(grid[0]):
+        drawn.add_column(name, justify="right" if index else "left")
+    for cells_of_row in grid[1:]:
+        drawn.add_row(*cells_of_row)
     console.print(drawn)
 
 

@@ -20,6 +20,7 @@ from benchmarks.motion.contacts import (
     share,
 )
 from benchmarks.motion.curves import MOUTH, correlation_and_lag
+from benchmarks.motion.lips import lip_figures
 from benchmarks.motion.results import Figures, Results, Table
 from benchmarks.renderer.measuring import Ruler
 from streaming_model.avatar import BUILTIN_PORTRAIT
@@ -28,6 +29,7 @@ from streaming_model.renderer import Renderer
 from training.coarticulation import lip_gap
 
 SIZE = 512
+CONTACTS = ("closure", "false closure", "consonants closed")
 NOTE = (
     "the gap of the inner lips over the face's height, in frames of the built-in portrait; a gap "
     "under a tenth of its range above the least one is closed; correlation and lag are against "
@@ -52,7 +54,9 @@ def measure_rendered(
             for index, motion in enumerate(motions):
                 yield f"rendering {way}, {index + 1} of {len(motions)}"
                 gaps.append(measured_gap(renderer, ruler, motion))
-            rows[way] = rendered_figures(clips, motions, gaps)
+            rows[f"{way}, seen"] = rendered_figures(clips, motions, gaps)
+            commanded = lip_figures(clips, motions)
+            rows[f"{way}, commanded"] = {name: commanded[name] for name in CONTACTS}
     seconds = sum(clip.frames for clip in clips) / 25
     results.tables.append(Table(f"In rendered frames, {seconds:.0f} s", rows, NOTE))
 
@@ -69,7 +73,7 @@ def rendered_figures(
     clips: Sequence[Clip], motions: Sequence[Motion], gaps: Sequence[NDArray[np.float64]]
 ) -> Figures:
     """Returns the contacts and the correlation of measured gaps [frames]."""
-    met: dict[str, list[bool]] = {"closure": [], "false closure": [], "consonants closed": []}
+    met: dict[str, list[bool]] = {name: [] for name in CONTACTS}
     groups = dict(zip(met, (BILABIALS, OPEN_VOWELS, OTHER_CONSONANTS), strict=True))
     follows = []
     for clip, motion, gap in zip(clips, motions, gaps, strict=True):

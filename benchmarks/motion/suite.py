@@ -118,7 +118,7 @@ def measure_default(
     clips = [clip for each in speech.values() for clip in each]
     motions = [motion for each in ours.values() for motion in each]
     yield "life"
-    results.tables.append(life_table(results, setting, clips, motions))
+    results.tables.append(life_table(results, setting, speech))
     yield "two seeds"
     others = [motion for each in motions_of(setting, speech, seed=1).values() for motion in each]
     seeds_table(results, setting, clips, (motions, others))
@@ -169,11 +169,14 @@ def cost_table(results: Results, setting: Setting) -> Table:
     return Table("Cost", rows)
 
 
-def life_table(
-    results: Results, setting: Setting, clips: Sequence[Clip], motions: Sequence[Motion]
-) -> Table:
-    """Measures head, blinks and seams."""
-    figures: Figures = life_figures(motions, [clip.samples for clip in clips])
+def life_table(results: Results, setting: Setting, speech: Speech) -> Table:
+    """Measures head, blinks and seams, of all that a voice says as one session.
+
+    The first blink of a session comes after a whole wait, so short ones blink less.
+    """
+    recordings = [np.concatenate([clip.samples for clip in clips]) for clips in speech.values()]
+    motions = generate(setting, recordings)
+    figures: Figures = life_figures(motions, recordings)
     figures |= seam(motions, setting.chunk)
     results.figures |= {name: figures[name] for name in ("blinks", "head seam", "mouth seam")}
     note = (

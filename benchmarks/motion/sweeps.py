@@ -29,7 +29,7 @@ _LESS_IS_BETTER: Final = (
 _SHARES: Final = (*_MORE_IS_BETTER, *_LESS_IS_BETTER[:3], "beats")
 _EITHER_WAY: Final = (
     "spread", "speed", "jerk", "pitch spread", "yaw spread", "roll spread", "head speed",
-    "head jerk", "blinks", "upper face", "beats",
+    "head jerk", "upper face", "beats",
 )  # fmt: skip
 
 
@@ -100,6 +100,7 @@ def all_figures(speech: Speech, motions: Motions, *, chunk: int) -> Figures:
     """Returns the lips and the life of all voices together."""
     clips, moved = _paired(speech, motions)
     figures = lip_figures(clips, moved) | life_figures(moved, [clip.samples for clip in clips])
+    del figures["blinks"]  # seeded, the same for all; and short sessions blink less
     return figures | seam(moved, chunk)
 
 
