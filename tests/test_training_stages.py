@@ -14,9 +14,11 @@ from streaming_model.motion.contacts import NETWORK_SIZE
 from streaming_model.motion.denoiser import DenoiserInputs, MotionDenoiser
 from streaming_model.motion.style import STYLE_NAMES, Activity
 from streaming_model.motion_space import INDEX, MOTION_SIZE
+from training.corpus.utterances import Utterance
 from training.dataset import STREAM_FRAMES, UNKNOWN_PHONE, Stream
 from training.encoder_stage import EncoderTask, phone_accuracy, train_encoder
 from training.export import ServedDenoiser, export_denoiser, export_encoder, round_to_half
+from training.hearing import area_under_curve, measure_hearing
 from training.logs import TrainingLog
 from training.motion_loss import MotionLoss
 from training.motion_stage import (
@@ -228,6 +230,25 @@ def test_phone_accuracy_is_a_share() -> None:
     task = EncoderTask(small_encoder(), scale=scale())
     accuracy = phone_accuracy(task, [stream(0)])
     assert len(accuracy) == 4 and all(0 <= value < 0.2 for value in accuracy)
+
+
+def test_hearing_finds_the_right_phones_of_a_task_that_knows_them() -> None:
+    truth = np.array([False, True, False, True])
+    assert area_under_curve(np.array([0.1, 0.9, 0.2, 0.8], np.float32), truth) == 1.0
+    assert area_under_curve(np.array([0.9, 0.1, 0.8, 0.2], np.float32), truth) == 0.0
+    rng = np.random.default_rng(0)
+    bounds = np.array([0, 8_000, 16_000])
+    voice = Utterance(
+        rng.normal(0, 0.1, 16_000).astype(np.float32), np.array([5, 16]), bounds, "voice", "text"
+    )
+    task = EncoderTask(small_encoder(), scale=torch.ones(NETWORK_SIZE))
+    with torch.no_grad():
+        for weight in task.phones.parameters():
+            weight.zero_()
+        task.phones.bias.view(4, 2, -1)[:, :, 5] = 1.0  # always says phone 5
+    heard = measure_hearing(task, [voice])
+    assert heard.accuracy[0] == pytest.approx(0.5, abs=0.05)
+    assert heard.labels == 50
 
 
 @torch.no_grad()

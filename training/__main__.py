@@ -11,6 +11,7 @@ from pathlib import Path
 
 from training.captured import load_captured
 from training.corpus.build import CorpusSettings, make_corpus
+from training.corpus.utterances import load_utterances
 from training.extract import command as extract
 from training.facegood import load_facegood
 
@@ -42,7 +43,13 @@ def main() -> None:
     motion.add_argument("--facegood", type=Path, help="folder of FACEGOOD's published takes")
     motion.add_argument("--streams", type=int, default=1600, help="augmented streams of 24 s")
     extract.add_arguments(commands.add_parser("extract", help="films of people to train on"))
+    hears = commands.add_parser("hears", help="what a trained encoder hears of held-out voices")
+    hears.add_argument("--work", type=Path, default=Path("build/motion"))
+    hears.add_argument("--voices", type=Path, required=True, help="folder of held-out speech")
     arguments = parser.parse_args()
+    if arguments.command == "hears":
+        print_hearing(arguments.work, arguments.voices)
+        return
     if arguments.command == "extract":
         raise SystemExit(extract.run(arguments))
     settings = CorpusSettings(
@@ -70,6 +77,21 @@ def main() -> None:
                 device=best_device(),
             )
         )
+
+
+def print_hearing(work: Path, voices: Path) -> None:
+    """Prints phone accuracy and contacts for each file of held-out speech."""
+    from training.hearing import load_task, measure_hearing
+
+    paths = sorted(voices.glob("*.npz"))
+    if not paths:
+        raise SystemExit(f"There is no held-out speech (.npz) in '{voices}'.")
+    task = load_task(work)
+    print(f"{'phones right after':24}{'0':>7}{'40':>7}{'80':>7}{'120 ms':>8}   AUC of P B M, F V")
+    for path in paths:
+        heard = measure_hearing(task, load_utterances(path))
+        shares = "".join(f"{share:7.1%}" for share in heard.accuracy)
+        print(f"{path.stem:24}{shares}    {heard.contacts[0]:.3f}, {heard.contacts[1]:.3f}")
 
 
 if __name__ == "__main__":

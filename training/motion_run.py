@@ -42,7 +42,7 @@ _TEACHER_STEPS: Final = 8
 _SMALLEST_SPREAD: Final = 1e-4  # a coefficient that moves less is left alone
 _CAPTURED_COPIES: Final = 6
 
-_ENCODER: Final = {"channels": 256, "dilations": (1, 2, 4, 8, 1, 2)}
+ENCODER: Final = {"channels": 256, "dilations": (1, 2, 4, 8, 1, 2)}
 _DENOISER: Final = {"width": 144, "layers": 4, "heads": 4}
 
 
@@ -110,7 +110,7 @@ def train_and_export(
     seed, loss = settings.seed, MotionLoss(scale).to(settings.device)
     task = train_encoder(
         streams,
-        AudioEncoder(**_ENCODER),
+        AudioEncoder(**ENCODER),
         scale=scale,
         box=_box(settings, "encoder"),
         seed=seed,
