@@ -72,6 +72,7 @@ class Manner:
             expressiveness=self.style.expressiveness * scales.brows,
             emotions=self.emotions,
             whisper=self.style.whisper,
+            captured=self.style.captured,
         )
 
     def life_style(self) -> MotionStyle:

@@ -19,7 +19,7 @@ AUTO: Final = "auto"  # the emotion is inferred from the voice
 EMOTION_CHOICES: Final = (NEUTRAL, *EMOTIONS, AUTO)
 FIRST_STYLE_NAMES: Final = ("jaw", "lips", "head", "brows")  # of weights that name none
 # The first four are offsets from 1. The six emotions are weights whose sum is at most 1, and
-# `whisper` is 0..1. `captured` labels training data recorded from people: 0 when serving.
+# `whisper` is 0..1. `captured` labels training data recorded from people: mostly 0 when serving.
 STYLE_NAMES: Final = (*FIRST_STYLE_NAMES, *EMOTIONS, "whisper", "captured")
 
 # Asked for the ordinary spread of the mouth, the net gives 0.85 of it, as regression does where
@@ -54,6 +54,7 @@ class MotionStyle:
         intensity: of the emotion, 0..1.
         gaze_target: `viewer`, `away`, or degrees to the picture's right and up.
         whisper: 0 for a full voice, 1 for a whisper.
+        captured: 1 for the manner of the filmed people in the training data, 0 for our own.
 
     Raises:
         ValueError: a value is impossible.
@@ -69,13 +70,14 @@ class MotionStyle:
     intensity: float = 0.6
     gaze_target: GazeTarget = "viewer"
     whisper: float = 0.0
+    captured: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("head_motion", "expressiveness", "articulation", "blink_rate", "gaze"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} must be a number of at least 0, got {value}")
-        for name in ("intensity", "whisper"):
+        for name in ("intensity", "whisper", "captured"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} must be a number from 0 to 1, got {value}")
@@ -104,6 +106,7 @@ class MotionStyle:
             expressiveness=self.expressiveness,
             emotions=self.emotion_weights(),
             whisper=self.whisper,
+            captured=self.captured,
         )
 
 
@@ -115,6 +118,7 @@ def style_vector(
     expressiveness: float,
     emotions: NDArray[np.float32],
     whisper: float,
+    captured: float,
 ) -> NDArray[np.float32]:
     """Returns [len(names)] the network's style input for these numbers; `emotions` is [6].
 
@@ -134,7 +138,7 @@ def style_vector(
         for name, scale in scales.items()
     }
     values.update(zip(EMOTIONS, map(float, emotions), strict=True))
-    values.update(whisper=whisper, captured=0.0)
+    values.update(whisper=whisper, captured=captured)
     return np.array([values[name] for name in names], np.float32)
 
 
