@@ -23,6 +23,7 @@ from streaming_model.motion.emotion import lip_gaps
 from streaming_model.motion.face import finish_face, start_face
 from streaming_model.motion.manner import manners_ahead, start_manner
 from streaming_model.motion_space import INDEX, MOTION_SIZE, POSE
+from tests.test_motion_prosody import voice
 
 pytestmark = pytest.mark.model
 FIXTURE = Path(__file__).parent / "fixtures" / "held_out_speech.npz"
@@ -144,6 +145,20 @@ def test_a_gesture_is_added_to_what_would_be_there() -> None:
     nod = np.degrees(motion - whole(asks=False))[:, POSE][:, 0]
     assert nod[: CHANGE // 640].max() == 0 and 1.5 < nod.max() < 7
     assert not state.additions.since(state.next).gestures
+
+
+def test_the_face_follows_a_voice_that_grows_excited() -> None:
+    calm, excited = voice(8), voice(5, pitch=165, semitones=4.5, level=0.2, syllables=5, seed=3)
+    block, smiles = generator(), {}
+    for emotion in ("neutral", "auto"):
+        style = MotionStyle(emotion=emotion, intensity=1.0)
+        (_,), (chunks,) = block.step(
+            [block.start(seed=3, style=style)], [AudioChunk(0, np.concatenate([calm, excited]))]
+        )
+        motion = np.concatenate([chunk.motion for chunk in chunks])
+        smiles[emotion] = motion[:, SMILE] + motion[:, INDEX["browInnerUp"]]
+    felt = smiles["auto"] - smiles["neutral"]
+    assert np.abs(felt[:200]).max() < 0.1 and felt[275:].mean() > 0.25
 
 
 def test_what_was_given_cannot_be_changed_any_more() -> None:

@@ -298,6 +298,10 @@ async def test_nonsense_on_the_websocket_is_answered_and_survived(live: LiveServ
             ('{"type":"session.update","portrait":"nobody"}', "not_found"),
             ('{"type":"audio.start","sample_rate":1}', "audio_unusable"),
             ('{"type":"audio.start","sample_rate":16000,"channels":99}', "audio_unusable"),
+            ('{"type":"gesture","name":"dance"}', "bad_request"),
+            ('{"type":"gesture","name":"nod","strength":9}', "bad_request"),
+            ('{"type":"motion","coefficients":{"jaw":0.5}}', "bad_request"),
+            ('{"type":"session.update","style":{"emotion":"bored"}}', "bad_request"),
             (b"\x00\x00", "bad_request"),
             ('{"type":"audio.end"}', "bad_request"),
         ]

@@ -8,88 +8,32 @@ conditioned on those before. Runs on numpy and onnxruntime.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming_model.audio.features import FeatureState, frame_features, start_features
-from streaming_model.errors import AudioError
+from streaming_model.audio.features import frame_features, start_features
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk, MotionChunk
 from streaming_model.motion.additive import Additions, Gesture
 from streaming_model.motion.contacts import press_lips
-from streaming_model.motion.face import FaceState, finish_face, start_face
+from streaming_model.motion.face import finish_face, start_face
 from streaming_model.motion.manner import (
     Manner,
-    MannerState,
     change_manner,
     manners_ahead,
     start_manner,
 )
 from streaming_model.motion.networks import DEFAULT_FOLDER, Condition, MotionNetworks
 from streaming_model.motion.noise import Purpose, normals
-from streaming_model.motion.prosody import ProsodyState, hear, start_prosody
+from streaming_model.motion.prosody import hear, start_prosody
 from streaming_model.motion.sampler import sample
+from streaming_model.motion.state import MotionState, marks_from, receive, utterances_at
 from streaming_model.motion.style import EMOTIONS, MotionStyle
 from streaming_model.motion_space import MOTION_SIZE
 
 _HISTORY_LIMIT = 6.0  # in units of the motion's own spread; no training frame lies beyond
-
-
-@dataclass(frozen=True, slots=True)
-class MotionState:
-    """One session's place in its stream; a value that is never changed.
-
-    Attributes:
-        seed: decides head motion, blinks and gaze.
-        manner: how the portrait moves, and is about to.
-        prosody: what was heard of the voice's melody.
-        additions: gestures and a live stream to be added.
-        origin: media time of the stream's first sample, None before any audio.
-        received: samples received.
-        pending: [n] float32 samples that do not fill a frame yet.
-        marks: (sample since the origin, utterance) where each utterance began.
-        features: state of the log-mel features.
-        encoder: [state] float32, state of the audio encoder.
-        encoded: frames encoded.
-        audio: [K + encoded - given, audio_size] features of the history and after.
-        given: frames of motion given.
-        history: [K, size] the last frames given, in network units.
-        face: state of what is done to the network's frames.
-    """
-
-    seed: int
-    manner: MannerState
-    prosody: ProsodyState
-    additions: Additions
-    origin: int | None
-    received: int
-    pending: NDArray[np.float32]
-    marks: tuple[tuple[int, int], ...]
-    features: FeatureState
-    encoder: NDArray[np.float32]
-    encoded: int
-    audio: NDArray[np.float32]
-    given: int
-    history: NDArray[np.float32]
-    face: FaceState
-
-    @property
-    def end(self) -> int:
-        """Media time at which the next audio chunk must start, once there was one."""
-        return (self.origin or 0) + self.received
-
-    @property
-    def asked(self) -> MotionStyle:
-        """The style that was asked for last."""
-        coming = self.manner.coming
-        return coming[-1][1] if coming else self.manner.style
-
-    @property
-    def next(self) -> int:
-        """Media time of the next frame to be given: the earliest that can still be changed."""
-        return (self.origin or 0) + self.given * SAMPLES_PER_MOTION_FRAME
 
 
 class MotionGenerator:
@@ -208,7 +152,7 @@ class MotionGenerator:
         Raises:
             AudioError: a chunk does not begin where the session's last one ended.
         """
-        received = [_receive(state, chunk) for state, chunk in zip(states, inputs, strict=True)]
+        received = [receive(state, chunk) for state, chunk in zip(states, inputs, strict=True)]
         return self._drain(received)
 
     def finish(self, state: MotionState) -> list[MotionChunk]:
@@ -327,7 +271,7 @@ class MotionGenerator:
         chunk = MotionChunk(
             start=state.origin + int(starts[0]),
             motion=motion,
-            utterance=_utterances(state.marks, starts),
+            utterance=utterances_at(state.marks, starts),
         )
         count = state.given + len(x)
         moved = replace(
@@ -336,7 +280,7 @@ class MotionGenerator:
             given=count,
             history=np.concatenate([state.history, x])[len(x) :],
             face=face,
-            marks=_needed(state.marks, count * SAMPLES_PER_MOTION_FRAME),
+            marks=marks_from(state.marks, count * SAMPLES_PER_MOTION_FRAME),
         )
         return moved, chunk
 
@@ -362,42 +306,11 @@ def load_motion_generator(
     )
 
 
-def _receive(state: MotionState, chunk: AudioChunk) -> MotionState:
-    origin = chunk.start if state.origin is None else state.origin
-    if chunk.start != origin + state.received:
-        raise AudioError(
-            f"The audio chunk starts at sample {chunk.start}, "
-            f"but the last one ended at {origin + state.received}."
-        )
-    marks = state.marks
-    if len(chunk.samples) and (not marks or marks[-1][1] != chunk.utterance):
-        marks = (*marks, (state.received, chunk.utterance))
-    return replace(
-        state,
-        origin=origin,
-        received=state.received + len(chunk.samples),
-        pending=np.concatenate([state.pending, chunk.samples]),
-        marks=marks,
-    )
-
-
 def _noise(state: MotionState, frames: int, size: int) -> NDArray[np.float32]:
     """Returns [frames, size] noise that depends on the seed and on each frame's index alone."""
     return np.stack(
         [normals(state.seed, Purpose.SAMPLER, state.given + index, size) for index in range(frames)]
     )
-
-
-def _utterances(marks: tuple[tuple[int, int], ...], starts: NDArray[np.int64]) -> NDArray[np.int64]:
-    begins = np.array([begin for begin, _ in marks])
-    index = np.searchsorted(begins, starts, side="right") - 1
-    return np.array([number for _, number in marks], np.int64)[index]
-
-
-def _needed(marks: tuple[tuple[int, int], ...], position: int) -> tuple[tuple[int, int], ...]:
-    """Returns the marks without those that ended before `position`."""
-    current = max((index for index, (begin, _) in enumerate(marks) if begin <= position), default=0)
-    return marks[current:]
 
 
 def _before(chunk: MotionChunk, end: int) -> MotionChunk | None:
