@@ -69,6 +69,10 @@ class ServerProcess:
                 raise AssertionError(f"The server did not start:\n{self.log()[-4000:]}")
             time.sleep(0.2)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def stop(self) -> None:
         self._process.terminate()
         try:

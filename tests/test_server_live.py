@@ -99,7 +99,13 @@ def on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def live(tmp_path: Path) -> AsyncIterator[LiveServer]:
-    settings = Settings(size=SIZE, max_sessions=2, cache_dir=tmp_path, port=0)
+    async with serving(Settings(size=SIZE, max_sessions=2, cache_dir=tmp_path, port=0)) as live:
+        yield live
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[LiveServer]:
+    """Yields a server of the fake model in this process."""
     server = Server(settings, fake_parts(settings))
     await server.warm_up()
     config = uvicorn.Config(server.app, port=0, log_level="error", ws="websockets-sansio")
