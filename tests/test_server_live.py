@@ -477,7 +477,7 @@ async def test_a_microphone_does_not_wait_in_a_jitter_buffer(live: LiveServer) -
 async def test_a_stuck_viewer_and_a_stuck_socket_slow_nobody(
     live: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session_id = await live.session()
+    session_id, other_id = await live.session(), await live.session()
     stuck = await live.viewer(session_id)
     session = live.server.house.sessions.find(session_id)
     (peer,) = session._peers
@@ -488,7 +488,7 @@ async def test_a_stuck_viewer_and_a_stuck_socket_slow_nobody(
     monkeypatch.setattr(peer.sound, "recv", never)
     monkeypatch.setattr(peer.picture, "recv", never)
     fine = await live.viewer(session_id)
-    other = await live.viewer(await live.session())
+    other = await live.viewer(other_id)
     async with raw_socket(live, session_id) as unread:
         assert unread
         before = len(stuck.received.pictures)
