@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.motion import __main__ as bench
-from benchmarks.motion import recorded, sounds
+from benchmarks.motion import held_out, recorded, sounds
 from benchmarks.motion.clips import Clip, energy_mouth, make_clips
 from benchmarks.motion.contacts import BILABIALS, LABIODENTALS, OPEN_VOWELS, contacts
 from benchmarks.motion.curves import correlation_and_lag, lip_vertex_error
@@ -187,6 +188,33 @@ def test_speech_is_read_by_voice(tmp_path: Path) -> None:
     speech = bench.read_speech([tmp_path])
     assert {name: len(clips) for name, clips in speech.items()} == {"one": 2}
     assert {name: len(clips) for name, clips in bench.first_clips(speech, 1).items()} == {"one": 1}
+
+
+def test_held_out_speech_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def speaker(name: str) -> Iterator[Utterance]:
+        made.append(name)
+        yield utterance(1)
+
+    monkeypatch.setattr(held_out, "_flite", speaker)
+    monkeypatch.setattr(held_out, "_kokoro", speaker)
+    monkeypatch.setattr(held_out, "recorded_utterances", lambda count: speaker("recorded"))
+    held_out.make_held_out(tmp_path)
+    names = ["flite-awb", "kokoro-am_fenrir", "kokoro-bf_emma", "recorded-allison"]
+    assert sorted(path.stem for path in tmp_path.iterdir()) == names
+    assert len(made) == 4
+    held_out.make_held_out(tmp_path)
+    assert len(made) == 4  # generators that nobody asks make nothing
+    assert len(bench.read_speech([tmp_path])["flite-awb"]) == 1
+
+
+def test_recordings_that_are_not_installed_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorded, "PROMPTS", tmp_path / "none")
+    with pytest.raises(recorded.NoRecordingsError, match="asterisk-core-sounds-en-g722"):
+        next(recorded.recorded_utterances(1))
 
 
 def test_room_noise_and_dogs_are_sounds() -> None:

@@ -26,6 +26,7 @@ from training.corpus.neural import KOKORO_HELD_OUT, speak
 
 PACES: Final = (0.9, 1.15)  # each text is read slowly and quickly
 PROMPTS: Final = 40
+ENGLISH: Final = "ab"  # what the names of American and British speakers begin with
 
 
 def make_held_out(folder: Path) -> None:
@@ -36,7 +37,7 @@ def make_held_out(folder: Path) -> None:
     """
     makers = {
         **{f"flite-{name}": _flite(name) for name in FLITE_HELD_OUT_VOICES},
-        **{f"kokoro-{name}": _kokoro(name) for name in KOKORO_HELD_OUT},
+        **{f"kokoro-{name}": _kokoro(name) for name in KOKORO_HELD_OUT if name[0] in ENGLISH},
         RECORDED: recorded_utterances(PROMPTS),
     }
     columns = (TextColumn("{task.description:24}"), BarColumn(), TimeElapsedColumn())
@@ -50,7 +51,9 @@ def make_held_out(folder: Path) -> None:
             for utterance in utterances:
                 made.append(utterance)
                 progress.update(task, description=f"{name}, {len(made)}")
-            save_utterances(path, made)
+            partial = path.with_name(f"{name}.part.npz")
+            save_utterances(partial, made)
+            partial.replace(path)
             progress.update(task, total=1, completed=1)
 
 
