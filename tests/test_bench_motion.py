@@ -14,7 +14,13 @@ from benchmarks.motion.clips import Clip, energy_mouth, make_clips
 from benchmarks.motion.contacts import BILABIALS, LABIODENTALS, OPEN_VOWELS, contacts
 from benchmarks.motion.curves import correlation_and_lag, lip_vertex_error
 from benchmarks.motion.generation import Setting, generate
-from benchmarks.motion.life import beat_alignment, blinks_per_minute, seam, seed_figures
+from benchmarks.motion.life import (
+    beat_alignment,
+    blinks_per_minute,
+    seam,
+    seed_figures,
+    share_at_limit,
+)
 from benchmarks.motion.lips import lip_figures
 from benchmarks.motion.results import Results
 from streaming_model.errors import ModelFileError
@@ -119,6 +125,13 @@ def test_blinks_are_counted_once_each() -> None:
     for start in (100, 400, 900):
         motion[start : start + 3, INDEX["eyeBlinkLeft"]] = 1
     assert blinks_per_minute(motion) == 3
+
+
+def test_a_mouth_that_is_stuck_wide_open_is_at_its_limit() -> None:
+    motion = np.zeros((100, MOTION_SIZE), np.float32)
+    motion[:5, INDEX["jawOpen"]] = 1
+    motion[:50, INDEX["eyeBlinkLeft"]] = 1
+    assert share_at_limit([motion]) == pytest.approx(0.05)
 
 
 def test_a_head_that_stops_with_the_voice_is_aligned() -> None:

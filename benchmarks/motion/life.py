@@ -16,6 +16,7 @@ from training.coarticulation import lip_gap
 
 ANGLES: Final = ("pitch", "yaw", "roll")
 _BLINKING: Final = 0.6  # of eyeBlink
+_FULL: Final = 0.999  # of a coefficient
 _BEAT_WIDTH: Final = 0.12  # s, three frames, as in AIST++ (Li et al. 2021)
 _BEAT_APART: Final = 5  # frames, 0.2 s, between two beats of the voice
 
@@ -48,9 +49,18 @@ def life_figures(motions: Sequence[Motion], recordings: Sequence[Samples]) -> di
             np.average([blinks_per_minute(m) for m in motions], weights=[len(m) for m in motions])
         ),
         "upper face": upper_face_dynamics(motions),
+        "at the limit %": 100 * share_at_limit(motions),
         "beats": float(np.nanmean([value for value, _ in beats])),
         "beats by chance": float(np.nanmean([value for _, value in beats])),
     }
+
+
+def share_at_limit(motions: Sequence[Motion]) -> float:
+    """Returns in which share of the frames the coefficient that is most often 1 is 1; no blinks."""
+    coefficients = np.concatenate(motions)[:, : POSE.start]
+    full = (coefficients >= _FULL).mean(axis=0)
+    full[[INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]] = 0.0
+    return float(full.max())
 
 
 def seam(motions: Sequence[Motion], chunk: int) -> dict[str, float]:

@@ -178,7 +178,8 @@ def life_table(results: Results, setting: Setting, speech: Speech) -> Table:
     motions = generate(setting, recordings)
     figures: Figures = life_figures(motions, recordings)
     figures |= seam(motions, setting.chunk)
-    results.figures |= {name: figures[name] for name in ("blinks", "head seam", "mouth seam")}
+    limited = ("blinks", "head seam", "mouth seam", "at the limit %")
+    results.figures |= {name: figures[name] for name in limited}
     note = (
         "degrees; speed in degrees a second; upper face: FDD's part, mm; beats: how well the "
         "head's stops fall on the voice's beats"

@@ -100,7 +100,8 @@ def all_figures(speech: Speech, motions: Motions, *, chunk: int) -> Figures:
     """Returns the lips and the life of all voices together."""
     clips, moved = _paired(speech, motions)
     figures = lip_figures(clips, moved) | life_figures(moved, [clip.samples for clip in clips])
-    del figures["blinks"]  # seeded, the same for all; and short sessions blink less
+    # Blinks are seeded, the same for all settings, and fewer in short sessions.
+    del figures["blinks"]
     return figures | seam(moved, chunk)
 
 
