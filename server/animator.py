@@ -21,6 +21,7 @@ from server.pacing import Pace, pace, to_samples
 from server.speech import BLOCK, Block
 from server.timeline import Timeline
 from streaming_model.media import (
+    SAMPLE_RATE,
     SAMPLES_PER_MOTION_FRAME,
     AudioChunk,
     MotionChunk,
@@ -122,7 +123,8 @@ class Animator:
         async for block in self._blocks:
             take, generator, before = self._take, self.avatar.motion, self._state.motion
             self._current = block
-            wanted, additions = self._direction.style_of(block), self._direction.additions
+            wanted = self._direction.style_of(block)
+            additions = self._direction.additions.since(block.start - SAMPLE_RATE)
             directed = generator.direct(before, wanted, additions, at=block.start)
             chunk = AudioChunk(block.start, block.speech, block.utterance)
             state, motion = await self._inference.step(generator, directed, chunk)

@@ -94,6 +94,8 @@ def test_gestures_that_are_over_are_forgotten() -> None:
     additions = Additions((nod, Gesture("smile", nod.end)))
     assert [kept.name for kept in additions.since(nod.end).gestures] == ["smile"]
     assert additions.since(nod.end - 1) is additions
+    streaming = Additions(live=stream(1.0))
+    assert streaming.since(16_000) is streaming and streaming.since(32_000) == Additions()
 
 
 def test_a_frame_depends_on_its_time_alone() -> None:

@@ -16,6 +16,7 @@ from server import backgrounds
 from server.app import Server
 from server.config import Settings
 from server.portraits import MAX_UPLOAD
+from server.protocol import Motion, ProtocolError
 from tests.live_fakes import fake_parts
 
 
@@ -260,6 +261,16 @@ async def test_a_gesture_says_when_it_begins_or_why_not(client: httpx.AsyncClien
         refused = await client.post(path, json=body)
         assert (refused.status_code, refusal(refused)) == (400, "bad_request")
         assert told in refused.json()["error"]["message"]
+
+
+async def test_live_motion_is_taken_for_the_next_frames(client: httpx.AsyncClient) -> None:
+    server: Server = client.server  # type: ignore[attr-defined]
+    session = server.house.sessions.find(await open_session(client))
+    session.follow(Motion(coefficients={"jawOpen": 0.5}, weight=0.5, mode="replace"))
+    live = session.direction.additions.live
+    assert live is not None and (len(live.times), live.weight, live.mode) == (1, 0.5, "replace")
+    with pytest.raises(ProtocolError, match="There is no coefficient 'jaw'"):
+        session.follow(Motion(coefficients={"jaw": 0.5}))
 
 
 async def test_utterances_are_numbered(client: httpx.AsyncClient) -> None:

@@ -107,6 +107,11 @@ class LiveFrames:
         _check_number("a stream's weight", self.weight, 0.0, 1.0)
         _check_mode(self.mode)
 
+    @property
+    def end(self) -> int:
+        """Media time at which nothing of it is left, if no more comes."""
+        return self.times[-1] + _HOLD + _FADE_OUT if self.times else 0
+
     def heard(self, time: int, frame: Mapping[str, float] | Floats) -> LiveFrames:
         """Returns the stream with one frame more, by name or as [58] motion.
 
@@ -153,10 +158,12 @@ class Additions:
     live: LiveFrames | None = None
 
     def since(self, time: int) -> Additions:
-        """Returns it without the gestures that are over at a media time."""
-        if all(gesture.end > time for gesture in self.gestures):
+        """Returns it without the gestures and the stream that are over at a media time."""
+        gestures = tuple(gesture for gesture in self.gestures if gesture.end > time)
+        live = self.live if self.live is not None and self.live.end > time else None
+        if len(gestures) == len(self.gestures) and live is self.live:
             return self
-        return replace(self, gestures=tuple(g for g in self.gestures if g.end > time))
+        return Additions(gestures, live)
 
 
 def read_frame(frame: Mapping[str, float] | Floats) -> tuple[Floats, NDArray[np.bool_]]:

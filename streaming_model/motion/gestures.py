@@ -105,8 +105,8 @@ _RECIPES: Final[dict[str, _Recipe]] = {
     "smile": _Recipe(
         2.6,
         {
-            "mouthSmile": _bump(0.6, rise=0.24, fall=0.62),
-            "cheekSquint": _bump(0.42, rise=0.28, fall=0.6),
+            "mouthSmile": _bump(0.72, rise=0.24, fall=0.62),
+            "cheekSquint": _bump(0.5, rise=0.28, fall=0.6),
             "eyeSquint": _bump(0.18, rise=0.28, fall=0.6),
             "mouthDimple": _bump(0.08, rise=0.3, fall=0.6),
         },
