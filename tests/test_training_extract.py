@@ -25,6 +25,7 @@ from streaming_model.motion import load_motion_generator
 from streaming_model.motion_files import as_chunks
 from streaming_model.motion_space import INDEX
 from streaming_model.portrait import make_portrait
+from streaming_model.portrait.landmarks import shared_landmarker
 from streaming_model.renderer import Renderer
 from training.__main__ import main
 from training.captured import Captured, load_captured
@@ -308,6 +309,7 @@ def test_a_lag_is_found_whatever_its_sign(late_ms: int) -> None:
         ("two faces", "several faces"),
         ("small", "face too small"),
         ("blurred", "face blurred"),
+        ("hidden", "mouth hidden"),
         ("late", "sound and lips out of step"),
         ("short", "too short without a cut or a gap"),
     ],
@@ -330,6 +332,8 @@ def test_films_of_no_use_are_left_out_with_the_reason(
     elif problem == "blurred":
         blurred = [cv2.GaussianBlur(image, (0, 0), 3) for image in images]
         images = np.stack(blurred).astype(np.uint8)
+    elif problem == "hidden":
+        images = np.stack([_with_mouth_hidden(image) for image in images])
     elif problem == "late":
         sound = np.concatenate([np.zeros(3200, np.float32), speech()[:-3200]])
     path = write_film(tmp_path / "film.mkv", images, starts, sound)
@@ -344,6 +348,15 @@ def test_films_of_no_use_are_left_out_with_the_reason(
     if problem == "late":
         (lag,) = entry(tmp_path / "out")["refused_lags_ms"]
         assert lag == pytest.approx(200, abs=20)
+
+
+def _with_mouth_hidden(image: Images) -> Images:
+    """Paints a grey board over the mouth, wherever the head has turned it."""
+    lips = shared_landmarker().detect(image)[0].landmarks[[61, 291, 0, 17], :2]
+    (left, top), (right, bottom) = lips.min(axis=0) - 10, lips.max(axis=0) + 10
+    covered = image.copy()
+    covered[int(top) : int(bottom), int(left) : int(right)] = 90
+    return covered
 
 
 def test_a_finished_film_is_not_looked_at_again(
