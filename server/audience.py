@@ -57,7 +57,9 @@ class Audience:
         self._sound_worker = sound_worker
         self._peers: set[Peer] = set()
         self._encodings: dict[tuple[VideoCodec, Rung], _Encoding] = {}
-        self._sound_encoder = SoundEncoder()
+        # FFmpeg keeps idle threads beside every Opus encoder: it goes with the last viewer, not
+        # with the garbage.
+        self._sound_encoder: SoundEncoder | None = None
         self.pictures_sent = 0
         self.bytes_sent = 0
 
@@ -96,6 +98,7 @@ class Audience:
         """Encodes [960] float32 of 48 kHz sound and hands it out."""
         if not self._peers:
             return
+        self._sound_encoder = self._sound_encoder or SoundEncoder()
         loop = asyncio.get_running_loop()
         packet: SoundPacket = await loop.run_in_executor(
             self._sound_worker, self._sound_encoder.encode, sound, media_time
@@ -155,6 +158,8 @@ class Audience:
         self._forget_unused()
 
     def _forget_unused(self) -> None:
+        if not self._peers:
+            self._sound_encoder = None
         for unused in set(self._encodings) - self._in_use():
             del self._encodings[unused]
 

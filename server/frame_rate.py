@@ -15,6 +15,8 @@ _SECOND = 1_000_000_000  # ns
 _STRIDES = (1, 2, 4)  # every motion frame is drawn, or every second, or every fourth
 _WINDOW = 25  # pictures
 _MANY = 6  # late ones of the last `_WINDOW`: a single standstill makes at most four
+_LONG_WINDOW = 100  # pictures
+_MANY_IN_LONG = 9  # late ones: drawing takes a little longer than there is time, again and again
 _SETTLING = _SECOND  # after a step, in which pictures begun before it are not held against it
 _FIRST_CALM = 10 * _SECOND  # without many late pictures before the next step up
 _LONGEST_CALM = 160 * _SECOND
@@ -33,7 +35,7 @@ class FrameRate:
         self._fps = fps
         # With few pictures a second a step must leave out something, too.
         self._strides = [s for s in _STRIDES if s == 1 or MOTION_FPS / s < fps]
-        self._recent: deque[bool] = deque(maxlen=_WINDOW)
+        self._recent: deque[bool] = deque(maxlen=_LONG_WINDOW)
         self._changed: int | None = None
         self._calm = _FIRST_CALM
         self._rose: int | None = None
@@ -66,10 +68,16 @@ class FrameRate:
         since = now - self._changed
         if since < _SETTLING:
             return
-        if sum(self._recent) >= _MANY:
+        if self._has_many():
             self._step_down(now)
-        elif since >= self._calm and not any(self._recent):
+        elif since >= self._calm and not self._lately():
             self._step_up(now, draw_cost)
+
+    def _has_many(self) -> bool:
+        return self._lately() >= _MANY or sum(self._recent) >= _MANY_IN_LONG
+
+    def _lately(self) -> int:
+        return sum(list(self._recent)[-_WINDOW:])
 
     def _step_down(self, now: int) -> None:
         slower = [stride for stride in self._strides if stride > self.stride]

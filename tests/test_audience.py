@@ -6,6 +6,7 @@ import asyncio
 import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -202,3 +203,23 @@ async def test_an_encoder_goes_with_its_last_viewer(encoders: list[CountingEncod
     seat(house, VideoCodec.VP8)
     await show(house, 4, 1)
     assert [len(encoder.rates) for encoder in encoders] == [3, 1]
+
+
+async def test_the_sound_encoder_and_its_threads_go_with_the_last_viewer() -> None:
+    at_rest, house = native_threads(), audience()
+    first, last = seat(house, VideoCodec.VP8), seat(house, VideoCodec.VP8)
+    silence = np.zeros(960, np.float32)
+    await house.play(silence, 0)
+    house.remove(first)  # type: ignore[arg-type]
+    await house.play(silence, 320)
+    assert len(last.sound.packets) == 2
+    house.remove(last)  # type: ignore[arg-type]
+    assert native_threads() == at_rest
+    back = seat(house, VideoCodec.VP8)
+    await house.play(silence, 640)
+    assert len(back.sound.packets) == 1
+
+
+def native_threads() -> int:
+    """Returns how many threads the process has, those of FFmpeg among them."""
+    return len(list(Path("/proc/self/task").iterdir()))

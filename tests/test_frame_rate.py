@@ -36,7 +36,7 @@ def test_all_motion_frames_are_drawn_at_first() -> None:
 
 def test_a_few_late_pictures_change_nothing() -> None:
     machine = Machine()
-    machine.run(300, late=0.15)
+    machine.run(300, late=0.06)
     assert not machine.rate.is_reduced
 
 
@@ -49,6 +49,12 @@ def test_many_late_pictures_halve_the_rate_within_two_seconds_and_again() -> Non
     assert machine.rate.pictures_per_second == 6.25
     machine.run(60, late=1.0)
     assert machine.rate.pictures_per_second == 6.25
+
+
+def test_a_little_too_late_again_and_again_halves_the_rate_within_four_seconds() -> None:
+    machine = Machine()
+    machine.run(4, late=0.12)
+    assert machine.rate.pictures_per_second == 12.5
 
 
 def test_calm_brings_the_rate_back_step_by_step() -> None:

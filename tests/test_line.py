@@ -247,6 +247,14 @@ async def test_a_model_too_slow_shows_fewer_pictures_and_all_of_the_sound() -> N
         assert (height > 20) == (loud[start] > 0.1)
 
 
+async def test_a_model_a_little_too_slow_does_not_drift() -> None:
+    async with running(draw_cost=0.045) as rig:
+        await rig.run(30)
+        assert rig.line.frame_rate.pictures_per_second == 12.5
+        assert rig.line.latency <= 0.34 * 16_000
+        assert rig.line.late_frames < 15
+
+
 async def test_the_full_rate_comes_back_when_the_machine_is_free_again() -> None:
     async with running(draw_cost=0.06) as rig:
         await rig.run(10)
