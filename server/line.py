@@ -42,6 +42,7 @@ from streaming_model.media import (
 _PICTURES = 4
 _STALL = 100 * MILLISECOND  # behind by more, the media clock pauses instead of bursting
 _RETRY = 5_000_000  # ns
+_PATIENCE = 80 * MILLISECOND  # with the encoder; ITU-R BT.1359 bears 90 ms of sound before picture
 _LEAD = 40 * MILLISECOND  # for the model to hear the first blocks of a text anew
 _MARGIN = 60 * MILLISECOND  # first guess of what computing costs on top of the lookahead
 _MOST_MARGIN = 400 * MILLISECOND
@@ -223,7 +224,7 @@ class LiveLine:
         async for frame in self._pictures:
             # One that waited for the encoder is as late as one that waited for the model.
             position = self.timeline.position
-            if pace(media_time=frame.start, position=position, tolerance=BLOCK) is Pace.DROP:
+            if pace(media_time=frame.start, position=position, tolerance=_PATIENCE) is Pace.DROP:
                 self._not_shown += 1
                 self.animator.note(is_late=True)  # encoding does not keep up
             else:

@@ -282,7 +282,7 @@ async def test_a_picture_that_waited_too_long_for_the_encoder_is_not_shown_late(
         await rig.run(6)
     left = {start: instant for instant, start, _ in rig.audience.sounds}
     waits = [instant - left[start] for instant, start, _ in rig.audience.pictures]
-    assert max(waits) <= 0.04 * SECOND
+    assert max(waits) <= 0.08 * SECOND
     assert len(rig.audience.pictures) > 25 + 30  # fewer, not none
     assert rig.line.late_frames > 5
     starts = [start for _, start, _ in rig.audience.sounds]
