@@ -219,3 +219,19 @@ def test_every_scene_has_its_sound_and_its_style() -> None:
     assert made["whispering"].style.whisper == 1
     assert all(np.abs(scene.samples).max() > 0.01 for scene in made.values())
     assert len(made["singing"].samples) > len(made["neutral"].samples)
+
+
+def test_the_worst_figure_against_the_teacher_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    spoken = clip()
+    good, timid = spoken.oracle, 0.9 * spoken.oracle
+    made = {"model": [timid], "teacher": [good]}
+    monkeypatch.setattr(sweeps, "motions_of", lambda setting, speech: {"v": made[setting.name]})
+    results = Results()
+    list(
+        sweeps.measure_teacher(
+            results, Setting("model"), Setting("teacher", steps=25), {"v": [spoken]}
+        )
+    )
+    _, worse = results.tables
+    assert worse.rows["model"]["spread %"] == pytest.approx(10, abs=0.5)
+    assert results.figures["from teacher %"] >= worse.rows["model"]["spread %"]

@@ -44,15 +44,21 @@ def life_figures(motions: Sequence[Motion], recordings: Sequence[Samples]) -> di
     return {
         **{f"{name} spread": float(value) for name, value in zip(ANGLES, spread, strict=True)},
         "head speed": float(speed * MOTION_FPS),
-        "head jerk": float(jerk / speed),
+        "head jerk": float(jerk / max(speed, 1e-9)),
         "blinks": float(
             np.average([blinks_per_minute(m) for m in motions], weights=[len(m) for m in motions])
         ),
         "upper face": upper_face_dynamics(motions),
         "at the limit %": 100 * share_at_limit(motions),
-        "beats": float(np.nanmean([value for value, _ in beats])),
-        "beats by chance": float(np.nanmean([value for _, value in beats])),
+        "beats": _mean_of_known([value for value, _ in beats]),
+        "beats by chance": _mean_of_known([value for _, value in beats]),
     }
+
+
+def _mean_of_known(values: Sequence[float]) -> float:
+    """Returns the mean of those that are numbers; a head that never moves has no beats."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def share_at_limit(motions: Sequence[Motion]) -> float:
@@ -75,7 +81,9 @@ def seam(motions: Sequence[Motion], chunk: int) -> dict[str, float]:
             within.append(speed[~border])
         inside = np.concatenate(within)
         figures[f"{name} seam"] = (
-            float(np.concatenate(across).mean() / inside.mean()) if len(inside) else float("nan")
+            float(np.concatenate(across).mean() / max(inside.mean(), 1e-9))
+            if len(inside)
+            else float("nan")
         )
     return figures
 
