@@ -17,7 +17,9 @@ import pytest
 from numpy.typing import NDArray
 from websockets.sync.client import connect
 
-from streaming_model.media import SAMPLE_RATE, SAMPLES_PER_MOTION_FRAME
+import benchmarks.realtime
+from benchmarks.realtime.sounds import GAPS, clicks
+from streaming_model.media import SAMPLE_RATE
 from tests.conftest import SOUND_ALLOWED, ServerProcess
 
 if TYPE_CHECKING:
@@ -27,8 +29,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 Visit = Callable[..., "Page"]
 
-METER = Path(__file__).parent / "browser" / "sync.js"
-GAPS = (13, 17, 21)  # frames between clicks: uneven, so that no click pairs with another's flash
+METER = Path(benchmarks.realtime.__file__).with_name("meter.js")
 WARM_UP = 5_000  # ms until the browser's buffers have settled
 WINDOW = 10_000  # ms
 WINDOWS = 5  # a stall of a busy machine disturbs the browser's buffers for one or two of them
@@ -100,16 +101,3 @@ def offsets(seen: dict[str, list[float]]) -> NDArray[np.float64]:
     distances = heard[None, :] - flashes[:, None]
     nearest = distances[np.arange(len(flashes)), np.abs(distances).argmin(axis=1)]
     return np.asarray(nearest[np.abs(nearest) < PAIR], np.float64)
-
-
-def clicks(*, seconds: int) -> bytes:
-    """Returns PCM16: a 40 ms tone of 1 kHz at the start of some motion frames, else silence."""
-    frames = seconds * SAMPLE_RATE // SAMPLES_PER_MOTION_FRAME
-    sound = np.zeros((frames, SAMPLES_PER_MOTION_FRAME), np.float32)
-    time = np.arange(SAMPLES_PER_MOTION_FRAME) / SAMPLE_RATE
-    frame, turn = 5, 0
-    while frame < frames:
-        sound[frame] = 0.8 * np.sin(2 * np.pi * 1000 * time)
-        frame += GAPS[turn % len(GAPS)]
-        turn += 1
-    return (sound * 32_767).astype("<i2").tobytes()

@@ -1,0 +1,1 @@
+"""Measures whether real time holds, at receivers, against limits; see docs/realtime.md."""

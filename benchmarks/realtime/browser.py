@@ -1,0 +1,195 @@
+"""Headless Chromium as a viewer: its own estimate of the offset, and flashes against clicks.
+
+The page is the shipped one; `meter.js` watches it from outside, and at the same time a local
+clip of its own, whose offset is nothing but the measuring path's and is taken out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.realtime.figures import pair_offsets
+from benchmarks.realtime.relay import Relay, without_candidates
+from benchmarks.realtime.servers import MeasuringError
+from benchmarks.realtime.sounds import GAPS
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page, Route
+
+METER = Path(__file__).with_name("meter.js")
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--allow-loopback-in-peer-connection",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+)
+_REMEMBER_PEER = """
+window.peers = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...options) { super(...options); peers.push(this); }
+};
+"""
+_ESTIMATE = """async () => {
+  const playout = {};
+  for (const entry of (await peers.at(-1).getStats()).values()) {
+    if (entry.type === "inbound-rtp") playout[entry.kind] = entry.estimatedPlayoutTimestamp;
+  }
+  return playout.audio && playout.video ? playout.video - playout.audio : null;
+}"""
+
+
+@dataclass(slots=True)
+class Offsets:
+    """How far sound and picture are apart; positive: the sound is late. Milliseconds.
+
+    Attributes:
+        estimated: the browser's `estimatedPlayoutTimestamp`, picture's less sound's, each second.
+        seen: from each flash to its click, less the measuring path's own median.
+        path: the same of the local clip, as measured.
+    """
+
+    estimated: list[float] = field(default_factory=list)
+    seen: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    path: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+
+class Watcher:
+    """One open page.
+
+    Attributes:
+        session_id: the session that it watches.
+    """
+
+    def __init__(self, page: Page, session_id: str) -> None:
+        self.session_id = session_id
+        self._page = page
+
+    async def start(self) -> None:
+        """Begins to watch, and to play the local clip."""
+        await self._page.evaluate(METER.read_text())
+        await self._page.evaluate("gaps => sync.start(gaps)", list(GAPS))
+
+    async def forget(self) -> None:
+        """Forgets what was seen so far."""
+        await self._page.evaluate("void sync.take()")
+
+    async def watch(self, seconds: int, report: Callable[[float], None]) -> Offsets:
+        """Watches for a while.
+
+        Raises:
+            MeasuringError: fewer than five flashes met their clicks.
+        """
+        await self.forget()
+        found = Offsets()
+        for second in range(seconds):
+            await asyncio.sleep(1)
+            estimate = await self._page.evaluate(_ESTIMATE)
+            if estimate is not None:
+                found.estimated.append(float(estimate))
+            report((second + 1) / seconds)
+        taken = await self._page.evaluate("sync.take()")
+        found.path = _offsets(taken["path"])
+        found.seen = _offsets(taken["live"])
+        if min(len(found.path), len(found.seen)) < 5:
+            raise MeasuringError(
+                f"Only {len(found.seen)} flashes met their clicks in {seconds} s, and "
+                f"{len(found.path)} of the local clip's: the browser gets too little processor."
+            )
+        found.seen = found.seen - np.median(found.path)
+        return found
+
+
+def _offsets(taken: dict[str, list[float]]) -> NDArray[np.float64]:
+    return pair_offsets(taken["flashes"], taken["clicks"])
+
+
+@contextlib.asynccontextmanager
+async def chromium() -> AsyncIterator[Any]:
+    """Runs Chromium; yields Playwright's browser.
+
+    Raises:
+        MeasuringError: it, or Playwright, is not installed.
+    """
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        raise MeasuringError("Chromium is not installed (apt-get install chromium).")
+    try:
+        from playwright.async_api import async_playwright
+    except ImportError:
+        raise MeasuringError("Playwright is not installed (pip install playwright).") from None
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=program,
+            headless=True,
+            ignore_default_args=["--mute-audio"],
+            args=list(_FLAGS),
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@contextlib.asynccontextmanager
+async def watching(
+    browser: Any,  # noqa: ANN401 - Playwright's
+    address: str,
+    relay: Relay | None = None,
+) -> AsyncIterator[Watcher]:
+    """Opens the page of a server, through a relay if there is one; yields it once it is live.
+
+    Raises:
+        MeasuringError: no picture came.
+    """
+    from playwright.async_api import TimeoutError as NoPictureError
+
+    context = await browser.new_context(bypass_csp=True)
+    page = await context.new_page()
+    await page.add_init_script(_REMEMBER_PEER)
+    if relay is not None:
+        await page.route("**/offer", _relayed(relay))
+    try:
+        async with page.expect_response("**/v1/sessions") as opened:
+            await page.goto(address)
+        session = await (await opened.value).json()
+        await page.wait_for_selector("body[data-picture=live]", timeout=40_000)
+        watcher = Watcher(page, str(session["session_id"]))
+        await watcher.start()
+        yield watcher
+    except NoPictureError as error:
+        raise MeasuringError(f"The page showed no picture: {str(error)[:200]}") from None
+    finally:
+        await page.goto("about:blank")
+        await context.close()
+
+
+def _relayed(relay: Relay) -> Callable[[Route], Any]:
+    """Returns a handler that lets the viewer and the server know only the relay."""
+
+    async def carry(route: Route) -> None:
+        offer = json.loads(route.request.post_data or "{}")
+        offer["sdp"] = without_candidates(offer["sdp"])
+        response = await route.fetch(post_data=json.dumps(offer))
+        answer = await response.json()
+        if response.ok:
+            answer["sdp"] = await relay.carry(answer["sdp"])
+        await route.fulfill(response=response, json=answer)
+
+    return carry
