@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from playwright.async_api import Page, Route
 
 METER = Path(__file__).with_name("meter.js")
+_PATH = 60.0  # ms; a browser that gets its share of the processor measures 20 to 50
+_PATH_SPREAD = 15.0  # ms, standard deviation; it measures 5
 _FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -68,6 +70,11 @@ class Offsets:
     estimated: list[float] = field(default_factory=list)
     seen: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     path: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the browser had the processor to time its own clip, by which it is judged."""
+        return bool(np.median(self.path) < _PATH and self.path.std() < _PATH_SPREAD)
 
 
 class Watcher:

@@ -9,14 +9,15 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.realtime.figures import slope
-from benchmarks.realtime.machine import footprint
+from benchmarks.realtime.machine import footprint, thread_names
 from benchmarks.realtime.results import Line
 from benchmarks.realtime.servers import MeasuringError, ServerProcess, rigged
 from benchmarks.realtime.tap import WireViewer
 
 Progress = Callable[[str, float], None]
 ROUNDS = 20
-_WARM_UP = 5  # sessions before the first reading: caches fill, threads start
+_WARM_UP = 10  # sessions before the first reading: caches fill, pools of threads grow
+_EVERY = 5  # sessions from reading to reading
 _SLOPE = 0.1  # MiB a session
 _SETTLE = 1.0  # seconds for the last connections to close
 
@@ -28,15 +29,19 @@ async def measure(report: Progress, *, rounds: int = ROUNDS) -> tuple[list[Line]
         MeasuringError: a session says nothing.
     """
     readings: list[dict[str, float]] = []
+    threads: list[int] = []  # before garbage is collected
     async with rigged("--voice", "joe") as server:
         for index in range(_WARM_UP + rounds):
             await _once(server)
-            if index >= _WARM_UP - 1:
-                readings.append(await _reading(server))
             report("opening and closing", (index + 1) / (_WARM_UP + rounds))
-        await asyncio.sleep(_SETTLE)
-        readings.append(await _reading(server))
-    return _lines(readings, rounds), {"readings": readings}
+            if index >= _WARM_UP - 1:
+                threads.append(footprint(server.pid).threads)
+            if index >= _WARM_UP - 1 and (index + 1 - _WARM_UP) % _EVERY == 0:
+                await asyncio.sleep(_SETTLE)
+                readings.append({"sessions": index + 1, **await _reading(server)})
+        names = thread_names(server.pid)
+    details = {"readings": readings, "threads_before_collecting": threads, "threads": names}
+    return _lines(readings, rounds, max(threads)), details
 
 
 async def _once(server: ServerProcess) -> None:
@@ -68,7 +73,7 @@ async def _reading(server: ServerProcess) -> dict[str, float]:
     }
 
 
-def _lines(readings: list[dict[str, float]], rounds: int) -> list[Line]:
+def _lines(readings: list[dict[str, float]], rounds: int, most_threads: int) -> list[Line]:
     first, last = readings[0], readings[-1]
     lines = [
         Line(
@@ -82,9 +87,10 @@ def _lines(readings: list[dict[str, float]], rounds: int) -> list[Line]:
         for what in ("tasks", "threads", "files")
     ]
     memory = [reading["memory_mib"] for reading in readings]
-    rise = slope(list(range(len(memory))), memory)
+    rise = slope([reading["sessions"] for reading in readings], memory)
     note = f"{memory[0]:.0f} MiB before, {memory[-1]:.0f} after"
     return [
         *lines,
         Line("churn", "memory's slope", round(rise, 3), "MiB a session", most=_SLOPE, note=note),
+        Line("churn", "most threads at once, between collections of garbage", most_threads, ""),
     ]

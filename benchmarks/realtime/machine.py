@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections import Counter
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -60,6 +61,12 @@ def footprint(pid: int) -> Footprint:
         files=sum(1 for _ in (folder / "fd").iterdir()),
         memory=pages * os.sysconf("SC_PAGE_SIZE") / _MIB,
     )
+
+
+def thread_names(pid: int) -> dict[str, int]:
+    """Returns how many threads of each name a process has."""
+    names = [(task / "comm").read_text().strip() for task in Path(f"/proc/{pid}/task").iterdir()]
+    return dict(sorted(Counter(names).items()))
 
 
 def processor_seconds(pid: int) -> float:

@@ -20,9 +20,21 @@ from websockets.asyncio.client import ClientConnection, connect
 from benchmarks.realtime import libwebrtc
 from benchmarks.realtime.browser import Offsets, Watcher, chromium, watching
 from benchmarks.realtime.figures import Spread
+from benchmarks.realtime.machine import footprint
+from benchmarks.realtime.offset_lines import (
+    JITTER,
+    LOSS,
+    P50,
+    P95,
+    bad_link_lines,
+    details,
+    long_lines,
+    offset_lines,
+    skew_lines,
+    soak_lines,
+)
 from benchmarks.realtime.relay import Relay, Trouble
 from benchmarks.realtime.results import Line, spread_lines
-from benchmarks.realtime.rigged import LATE_SECONDS
 from benchmarks.realtime.servers import MeasuringError, ServerProcess, rigged
 from benchmarks.realtime.sounds import clicks
 from streaming_model.media import SAMPLE_RATE
@@ -31,9 +43,9 @@ Progress = Callable[[str, float], None]
 WINDOW = 20  # seconds watched
 SETTLE = 6  # seconds until a browser's buffers have found their level
 INTERRUPTIONS = 10
-_P50, _P95, _BAD_LINK = 10.0, 20.0, 40.0  # ms
-LOSS, JITTER = 0.03, 0.05
 _FLAGS = ("--flash", "--voice", "joe", "--quiet-timeout", "0")
+_TRIES = 3  # windows; a stall disturbs the browser's buffers for one or two of them
+_TALK = 15  # seconds from sentence to sentence
 _MOST_CLICKS = 110  # seconds; the server lets two minutes wait
 
 
@@ -56,21 +68,22 @@ async def measure(
                     server, watcher, window, report, f"after {INTERRUPTIONS} interruptions"
                 )
                 if soak_minutes:
-                    await _talk(server, watcher, soak_minutes, report)
+                    soaked = await _talk(server, watcher, soak_minutes, report)
+                    lines += soak_lines(soaked, soak_minutes)
                     found["long"] = await _clicking(
                         server, watcher, window, report, f"after {soak_minutes} minutes"
                     )
-            lines += _offset_lines("at the start", found["start"])
-            lines += _offset_lines(f"after {INTERRUPTIONS} interruptions", found["interrupted"])
-            lines += _long_lines(found.get("long"), soak_minutes)
+            lines += offset_lines("at the start", found["start"])
+            lines += offset_lines(f"after {INTERRUPTIONS} interruptions", found["interrupted"])
+            lines += long_lines(found.get("long"), soak_minutes)
             found["bad link"], lost = await _on_bad_link(browser, server, window, report)
-            lines += _bad_link_lines(found["bad link"], lost)
+            lines += bad_link_lines(found["bad link"], lost)
         for late in ("picture", "sound") if skews else ():
             for is_stock in (False, True):
                 offsets = await _with_late_track(browser, late, is_stock, window, report)
                 found[f"late {late}, {'stock' if is_stock else 'own'} reports"] = offsets
-                lines.append(_skew_line(late, is_stock, offsets))
-    return lines, {name: _details(offsets) for name, offsets in found.items()}
+                lines += skew_lines(late, is_stock, offsets)
+    return lines, {name: details(offsets) for name, offsets in found.items()}
 
 
 async def _estimated_without_browser(
@@ -87,24 +100,25 @@ async def _estimated_without_browser(
             report=lambda share: report("wrtc estimates", share),
         )
     except MeasuringError as error:
-        return [Line("offset", what, None, "ms", most=_P50, note=str(error))]
+        return [Line("offset", what, None, "ms", most=P50, note=str(error))]
     finally:
         await server.close_session(session_id)
     spread = Spread.of(np.abs(found))
     note = f"median {np.median(found):+.0f}"
-    return spread_lines(
-        "offset", what, [("p50", spread.p50, _P50), ("p95", spread.p95, _P95)], note
-    )
+    return spread_lines("offset", what, [("p50", spread.p50, P50), ("p95", spread.p95, P95)], note)
 
 
 async def _clicking(
     server: ServerProcess, watcher: Watcher, window: int, report: Progress, when: str
 ) -> Offsets:
-    """Watches clicks for a window."""
+    """Watches clicks for a window, again while the browser cannot even time its own clip."""
     async with _events(server, watcher.session_id) as events:
-        await _push_clicks(events, min(_MOST_CLICKS, 2 * (SETTLE + window)))
+        await _push_clicks(events, min(_MOST_CLICKS, 2 * SETTLE + _TRIES * (window + 1)))
         await asyncio.sleep(SETTLE)
-        found = await watcher.watch(window, lambda share: report(f"watching {when}", share))
+        for _ in range(_TRIES):
+            found = await watcher.watch(window, lambda share: report(f"watching {when}", share))
+            if found.is_sound:
+                break
         await events.send(json.dumps({"type": "interrupt"}))
     return found
 
@@ -119,14 +133,20 @@ async def _interrupt_often(server: ServerProcess, watcher: Watcher, report: Prog
             report("interrupting", (index + 1) / INTERRUPTIONS)
 
 
-async def _talk(server: ServerProcess, watcher: Watcher, minutes: int, report: Progress) -> None:
-    """Lets the session speak for a long time."""
-    path = f"/v1/sessions/{watcher.session_id}/speak"
-    for second in range(0, 60 * minutes, 15):
-        text = f"This is sentence {second // 15}. It is said so that time may pass."
-        (await server.client.post(path, json={"text": text})).raise_for_status()
-        await asyncio.sleep(15)
-        report(f"talking for {minutes} minutes", (second + 15) / (60 * minutes))
+async def _talk(
+    server: ServerProcess, watcher: Watcher, minutes: int, report: Progress
+) -> list[tuple[float, float, float]]:
+    """Lets the session speak for a long time; returns (minute, MiB, latency in ms) readings."""
+    path = f"/v1/sessions/{watcher.session_id}"
+    readings = []
+    for second in range(_TALK, 60 * minutes + 1, _TALK):
+        text = f"This is sentence {second // _TALK}. It is said so that time may pass."
+        (await server.client.post(f"{path}/speak", json={"text": text})).raise_for_status()
+        await asyncio.sleep(_TALK)
+        latency = float((await server.get(path))["metrics"]["latency_ms"])
+        readings.append((second / 60, footprint(server.pid).memory, latency))
+        report(f"talking for {minutes} minutes", second / (60 * minutes))
+    return readings
 
 
 async def _on_bad_link(
@@ -184,63 +204,3 @@ async def _push_clicks(events: ClientConnection, seconds: int) -> None:
     await events.send(json.dumps({"type": "audio.start", "sample_rate": SAMPLE_RATE}))
     await events.send(clicks(seconds=seconds))
     await events.send(json.dumps({"type": "audio.end"}))
-
-
-def _offset_lines(when: str, offsets: Offsets) -> list[Line]:
-    seen = Spread.of(np.abs(offsets.seen))
-    note = (
-        f"median {np.median(offsets.seen):+.0f}; {seen.count} flashes; measuring path "
-        f"{np.median(offsets.path):+.0f} ± {offsets.path.std():.0f} taken out"
-    )
-    lines = spread_lines(
-        "offset",
-        f"flash and click in Chromium, {when}",
-        [("p50", seen.p50, _P50), ("p95", seen.p95, _P95)],
-        note,
-    )
-    estimated = Spread.of(np.abs(offsets.estimated))
-    note = f"median {np.median(offsets.estimated):+.0f}"
-    return lines + spread_lines(
-        "offset",
-        f"Chromium's own estimate, {when}",
-        [("p50", estimated.p50, _P50), ("p95", estimated.p95, _P95)],
-        note,
-    )
-
-
-def _long_lines(offsets: Offsets | None, minutes: int) -> list[Line]:
-    if offsets is not None:
-        return _offset_lines(f"after {minutes} minutes", offsets)
-    note = "an hour; run with --long"
-    return [Line("offset", "flash and click in Chromium, after 60 minutes", None, "ms", note=note)]
-
-
-def _bad_link_lines(offsets: Offsets, lost: float) -> list[Line]:
-    seen, estimated = Spread.of(np.abs(offsets.seen)), Spread.of(np.abs(offsets.estimated))
-    when = f"at {100 * LOSS:.0f} % loss and {1000 * JITTER:.0f} ms jitter"
-    note = f"{100 * lost:.1f} % of packets lost, median {np.median(offsets.seen):+.0f}"
-    return [
-        Line("offset", f"flash and click, {when}, p95", seen.p95, "ms", _BAD_LINK, note=note),
-        Line("offset", f"Chromium's estimate, {when}, p95", estimated.p95, "ms", _BAD_LINK),
-    ]
-
-
-def _skew_line(late: str, is_stock: bool, offsets: Offsets) -> Line:
-    early = "sound" if late == "picture" else "picture"
-    reports = "stock aiortc's sender reports" if is_stock else "our sender reports"
-    return Line(
-        "offset",
-        f"{early} released {1000 * LATE_SECONDS:.0f} ms early, {reports}, p50",
-        float(np.median(np.abs(offsets.seen))),
-        "ms",
-        most=None if is_stock else _BAD_LINK,
-        note=f"the browser's estimate {np.median(offsets.estimated):+.0f}",
-    )
-
-
-def _details(offsets: Offsets) -> dict[str, list[float]]:
-    return {
-        "estimated": offsets.estimated,
-        "seen": [round(float(value), 1) for value in offsets.seen],
-        "path": [round(float(value), 1) for value in offsets.path],
-    }

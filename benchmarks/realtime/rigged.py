@@ -1,8 +1,8 @@
 """The shipped server with something done to it on purpose, to see what receivers make of it.
 
 Pictures can flash with loud sound, one track can be released late, and sender reports can be
-left as stock aiortc writes them. On SIGUSR1 it prints how many tasks its event loop has.
-Everything else is `vivant serve`, model and renderer included.
+left as stock aiortc writes them. On SIGUSR1 it collects garbage and prints how many tasks its
+event loop has. Everything else is `vivant serve`, model and renderer included.
 
     python -m benchmarks.realtime.rigged --flash [--late picture] [--stock-reports] [--port 0 ...]
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import gc
 import signal
 import sys
 from collections.abc import Iterable, Sequence
@@ -149,13 +150,19 @@ def keep_stock_reports() -> None:
 
 
 def make_loop() -> asyncio.AbstractEventLoop:
-    """Returns an event loop, as `vivant serve` uses it, that tells its tasks on SIGUSR1."""
+    """Returns an event loop, as `vivant serve` uses it, that tells its tasks on SIGUSR1.
+
+    It collects garbage first, so that what is left is held and does not merely wait to be freed.
+    """
     import uvloop
 
     loop = uvloop.new_event_loop()
-    loop.add_signal_handler(
-        signal.SIGUSR1, lambda: print(f"tasks {len(asyncio.all_tasks(loop))}", flush=True)
-    )
+
+    def tell() -> None:
+        gc.collect()
+        print(f"tasks {len(asyncio.all_tasks(loop))}", flush=True)
+
+    loop.add_signal_handler(signal.SIGUSR1, tell)
     return loop
 
 

@@ -1,0 +1,105 @@
+"""What the offset between sound and picture comes to, in lines. It measures nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks.realtime.browser import Offsets
+from benchmarks.realtime.figures import Spread, slope
+from benchmarks.realtime.results import Line, spread_lines
+from benchmarks.realtime.rigged import LATE_SECONDS
+
+P50, P95 = 10.0, 20.0  # ms
+_BAD_LINK = 40.0  # ms
+LOSS, JITTER = 0.03, 0.05  # a share, and seconds
+
+
+def offset_lines(when: str, offsets: Offsets) -> list[Line]:
+    """Returns what flashes, clicks and the browser itself say at one time."""
+    lines = _seen_lines(
+        f"flash and click in Chromium, {when}", offsets, [("p50", P50), ("p95", P95)]
+    )
+    estimated = Spread.of(np.abs(offsets.estimated))
+    note = f"median {np.median(offsets.estimated):+.0f}"
+    return lines + spread_lines(
+        "offset",
+        f"Chromium's own estimate, {when}",
+        [("p50", estimated.p50, P50), ("p95", estimated.p95, P95)],
+        note,
+    )
+
+
+def long_lines(offsets: Offsets | None, minutes: int) -> list[Line]:
+    """Returns the same after a long time, or that it was not waited for."""
+    if offsets is not None:
+        return offset_lines(f"after {minutes} minutes", offsets)
+    note = "an hour; run with --long"
+    return [Line("offset", "flash and click in Chromium, after 60 minutes", None, "ms", note=note)]
+
+
+def bad_link_lines(offsets: Offsets, lost: float) -> list[Line]:
+    """Returns what they say on a bad link, of which a share of packets was lost."""
+    when = f"at {100 * LOSS:.0f} % loss and {1000 * JITTER:.0f} ms jitter"
+    note = f"; {100 * lost:.1f} % of packets lost"
+    estimated = Spread.of(np.abs(offsets.estimated))
+    return [
+        *_seen_lines(f"flash and click in Chromium, {when}", offsets, [("p95", _BAD_LINK)], note),
+        Line("offset", f"Chromium's own estimate, {when}, p95", estimated.p95, "ms", _BAD_LINK),
+    ]
+
+
+def skew_lines(late: str, is_stock: bool, offsets: Offsets) -> list[Line]:
+    """Returns how much of a deliberate skew is left."""
+    early = "sound" if late == "picture" else "picture"
+    reports = "stock aiortc's sender reports" if is_stock else "our sender reports"
+    what = f"{early} released {1000 * LATE_SECONDS:.0f} ms early, {reports}"
+    note = f"; the browser's own estimate {np.median(offsets.estimated):+.0f}"
+    return _seen_lines(what, offsets, [("p50", None if is_stock else _BAD_LINK)], note)
+
+
+def soak_lines(readings: Sequence[tuple[float, float, float]], minutes: int) -> list[Line]:
+    """Returns whether memory and latency were flat; readings are (minute, MiB, ms)."""
+    times, memory, latency = zip(*readings, strict=True)
+    rise = 60 * slope(times, memory)
+    note = f"{memory[0]:.0f} MiB in the first minute, {memory[-1]:.0f} in the last"
+    change = latency[-1] - latency[0]
+    return [
+        Line("offset", f"memory's slope over {minutes} minutes", rise, "MiB/h", 10.0, note=note),
+        Line(
+            "offset",
+            f"the session's latency, last less first of {minutes} minutes",
+            change,
+            "ms",
+            most=20.0,
+            note=f"{latency[0]:.0f} ms first",
+        ),
+    ]
+
+
+def _seen_lines(
+    what: str, offsets: Offsets, limits: list[tuple[str, float | None]], note: str = ""
+) -> list[Line]:
+    """Returns lines about flashes and clicks; without figures where they mean nothing."""
+    seen = Spread.of(np.abs(offsets.seen))
+    path = f"{np.median(offsets.path):.0f} ± {offsets.path.std():.0f}"
+    figures = {"p50": seen.p50, "p95": seen.p95}
+    if not offsets.is_sound:
+        note = f"the browser is starved: its own clip is off by {path}; this by {seen.p50:.0f} more"
+        return [
+            Line("offset", f"{what}, {name}", None, "ms", most, note=note) for name, most in limits
+        ]
+    note = f"median {np.median(offsets.seen):+.0f}, {seen.count} flashes; path {path}{note}"
+    return spread_lines(
+        "offset", what, [(name, figures[name], most) for name, most in limits], note
+    )
+
+
+def details(offsets: Offsets) -> dict[str, list[float]]:
+    """Returns every single offset, for programs."""
+    return {
+        "estimated": offsets.estimated,
+        "seen": [round(float(value), 1) for value in offsets.seen],
+        "path": [round(float(value), 1) for value in offsets.path],
+    }
