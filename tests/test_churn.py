@@ -52,7 +52,9 @@ class Visitor:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        self._client = httpx.AsyncClient(base_url=f"http://{address}", timeout=60)
+        # Below the server's five seconds, so that no request meets a connection as it closes.
+        limits = httpx.Limits(keepalive_expiry=2)
+        self._client = httpx.AsyncClient(base_url=f"http://{address}", timeout=60, limits=limits)
         self.ways: list[Callable[[], Awaitable[None]]] = [
             self.watch_and_end,
             self.watch_and_vanish,
