@@ -23,9 +23,11 @@ from tests.conftest import FAKE, REAL, ServerProcess
 on_loopback = test_server_live.on_loopback  # a fixture
 
 SOAK = 200  # sessions
-WARM_UP = 40  # of them, before memory is compared
+WARM_UP = 100  # of them, before memory is compared: allocators fill up slowly
 AT_ONCE = 4
-MOST_GROWTH = 8.0  # KiB a session
+# KiB a session: half of one picture. What is left below is the allocator's, whose resident size
+# wanders by some MiB; the count of Python objects does not grow.
+MOST_GROWTH = 96.0
 
 
 @dataclass(frozen=True)
