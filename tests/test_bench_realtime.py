@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.realtime.figures import Spread, lags, onsets, pair_offsets, slope
+from benchmarks.realtime.figures import Spread, lags, median_step, onsets, pair_offsets, slope
 from benchmarks.realtime.interrupt import old_sound_milliseconds
 from benchmarks.realtime.relay import (
     Relay,
@@ -54,6 +54,12 @@ def test_flashes_pair_with_the_nearest_click_and_strays_with_none() -> None:
 def test_a_slope_is_per_unit_and_of_one_reading_zero() -> None:
     assert slope([0, 1, 2, 3], [10, 12, 14, 16]) == pytest.approx(2)
     assert slope([0], [10]) == 0
+
+
+def test_a_median_step_sees_a_steady_rise_and_no_single_one() -> None:
+    assert median_step([10, 12, 14, 16]) == 2
+    assert median_step([10, 10, 10, 20, 20, 20]) == 0
+    assert median_step([10]) == 0
 
 
 def test_lags_go_to_the_first_effect_within_reach() -> None:

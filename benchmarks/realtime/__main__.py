@@ -33,6 +33,7 @@ Part: TypeAlias = Callable[[Callable[[str, float], None]], Awaitable[Found]]
 OUT = Path("artifacts") / "realtime"
 _LONG_CHURN = 200
 _LONG_MINUTES = 60
+_WIDTH = 180  # columns of the table at least, also where it goes to a file
 _LOOK = 2.0  # seconds for which other work on the machine is looked at
 _BUSY = 0.3  # cores
 _EXPECTED = (MeasuringError, httpx.HTTPError, WebSocketException, TimeoutError)
@@ -59,7 +60,8 @@ def main() -> int:
             continue
         report.lines += lines
         report.details[name] = details
-    Console().print(report.table())
+    shown = Console()
+    Console(width=max(shown.width, _WIDTH)).print(report.table())
     for path in report.write(options.out):
         print(path)
     for name, message in failures.items():
@@ -124,7 +126,8 @@ async def _shown(console: Console, name: str, part: Part) -> Found:
         task = progress.add_task(f"{name}: starting a server", total=1.0)
 
         def report(what: str, share: float) -> None:
-            progress.update(task, description=f"{name}: {what}", completed=share)
+            # Short of the end: each step goes from 0 to 1, and a finished task's clock stops.
+            progress.update(task, description=f"{name}: {what}", completed=min(share, 0.99))
 
         return await part(report)
 

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.realtime.figures import slope
+from benchmarks.realtime.figures import median_step
 from benchmarks.realtime.machine import footprint, thread_names
 from benchmarks.realtime.results import Line
 from benchmarks.realtime.servers import MeasuringError, ServerProcess, rigged
@@ -19,6 +19,7 @@ ROUNDS = 20
 _WARM_UP = 10  # sessions before the first reading: caches fill, pools of threads grow
 _EVERY = 5  # sessions from reading to reading
 _SLOPE = 0.1  # MiB a session
+_RISE = 32.0  # MiB in all: allocators grow by steps of some 10
 _SETTLE = 1.0  # seconds for the last connections to close
 
 
@@ -87,10 +88,11 @@ def _lines(readings: list[dict[str, float]], rounds: int, most_threads: int) -> 
         for what in ("tasks", "threads", "files")
     ]
     memory = [reading["memory_mib"] for reading in readings]
-    rise = slope([reading["sessions"] for reading in readings], memory)
+    rise = median_step(memory) / _EVERY
     note = f"{memory[0]:.0f} MiB before, {memory[-1]:.0f} after"
     return [
         *lines,
         Line("churn", "memory's slope", round(rise, 3), "MiB a session", most=_SLOPE, note=note),
+        Line("churn", "memory more than before", memory[-1] - memory[0], "MiB", most=_RISE),
         Line("churn", "most threads at once, between collections of garbage", most_threads, ""),
     ]

@@ -53,6 +53,11 @@ def slope(times: Sequence[float], values: Sequence[float]) -> float:
     return float(np.polyfit(times, values, 1)[0])
 
 
+def median_step(values: Sequence[float]) -> float:
+    """Returns the median difference between neighbours: a steady rise, and no single step."""
+    return float(np.median(np.diff(values))) if len(values) > 1 else 0.0
+
+
 def lags(causes: Sequence[float], effects: Sequence[float], *, most: float) -> NDArray[np.float64]:
     """Returns from each cause to the first effect after it, where that comes within `most`."""
     ordered = np.sort(np.asarray(effects, np.float64))
