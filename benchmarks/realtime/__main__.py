@@ -30,6 +30,7 @@ from benchmarks.realtime.servers import MeasuringError
 
 Found: TypeAlias = tuple[list[Line], dict[str, Any]]
 Part: TypeAlias = Callable[[Callable[[str, float], None]], Awaitable[Found]]
+PARTS = ("offset", "interrupt", "latency", "sessions", "churn")
 OUT = Path("artifacts") / "realtime"
 _LONG_CHURN = 200
 _LONG_MINUTES = 60
@@ -84,7 +85,17 @@ def _parser() -> argparse.ArgumentParser:
         help=f"also the offset after {_LONG_MINUTES} minutes, and {_LONG_CHURN} sessions in churn",
     )
     parser.add_argument(
-        "--minutes", type=_minutes, default=0, help="the offset after as many minutes"
+        "--minutes",
+        type=_whole("minutes", 1, 24 * 60),
+        default=0,
+        help="the offset also after as many minutes",
+    )
+    parser.add_argument(
+        "--window",
+        type=_whole("seconds", 10, 30),
+        default=offset.WINDOW,
+        metavar="SECONDS",
+        help=f"for which each offset is watched (default: {offset.WINDOW})",
     )
     parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"default: {OUT}")
     return parser
@@ -98,20 +109,22 @@ def _names(text: str) -> list[str]:
     return names
 
 
-def _minutes(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 24 * 60:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of minutes")
-    return int(text)
+def _whole(what: str, low: int, high: int) -> Callable[[str], int]:
+    """Returns an argparse type for a whole number of something."""
 
+    def parse(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {low} to {high} whole {what}")
+        return int(text)
 
-PARTS = ("offset", "interrupt", "latency", "sessions", "churn")
+    return parse
 
 
 def _parts(options: argparse.Namespace) -> dict[str, Part]:
     minutes = options.minutes or (_LONG_MINUTES if options.long else 0)
     rounds = _LONG_CHURN if options.long else churn.ROUNDS
     return {
-        "offset": partial(offset.measure, soak_minutes=minutes),
+        "offset": partial(offset.measure, window=options.window, soak_minutes=minutes),
         "interrupt": interrupt.measure,
         "latency": latency.measure,
         "sessions": admission.measure,
