@@ -150,7 +150,12 @@ async def _live(
             f"Of {bursts} bursts spoken into the microphone {len(at_sound)} were heard and "
             f"{len(at_picture)} had a picture."
         )
-    return {"sound": list(1000 * at_sound), "picture": list(1000 * at_picture)}
+    own = [float(event["latency_ms"]) for event in viewer.received.of_type("metrics")]
+    return {
+        "sound": list(1000 * at_sound),
+        "picture": list(1000 * at_picture),
+        "server_says": own[-5:],
+    }
 
 
 def _pictures_of_onsets(viewer: WireViewer, sounds: list[Sound]) -> list[float]:
@@ -215,7 +220,11 @@ def engine_times(voice: str) -> list[float]:
 
 def _live_lines(when: str, live: dict[str, list[float]]) -> list[Line]:
     picture, sound = Spread.of(live["picture"]), Spread.of(live["sound"])
-    note = f"{picture.count} bursts; its sound leaves after {sound.p50:.0f} (p50)"
+    own = np.median(live["server_says"])
+    note = (
+        f"{picture.count} bursts; its sound leaves after {sound.p50:.0f} (p50); the server itself "
+        f"says {own:.0f} (latency_ms)"
+    )
     return spread_lines(
         "latency",
         f"voice in to its picture encoded, {when}",
