@@ -49,6 +49,9 @@ def test_flashes_pair_with_the_nearest_click_and_strays_with_none() -> None:
     offsets = pair_offsets([0.0, 1000.0, 5000.0], [12.0, 990.0, 7000.0])
     assert offsets.tolist() == [12.0, -10.0]
     assert pair_offsets([], [1.0]).size == 0
+    # 200 ms late by a path of 120 ms, and the next flash 520 ms after the last
+    late = pair_offsets([0.0, 520.0, 1040.0], [320.0, 840.0, 1360.0], path=120.0)
+    assert late.tolist() == [200.0, 200.0, 200.0]
 
 
 def test_a_slope_is_per_unit_and_of_one_reading_zero() -> None:

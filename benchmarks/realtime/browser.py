@@ -112,19 +112,15 @@ class Watcher:
                 found.estimated.append(float(estimate))
             report((second + 1) / seconds)
         taken = await self._page.evaluate("sync.take()")
-        found.path = _offsets(taken["path"])
-        found.seen = _offsets(taken["live"])
+        found.path = pair_offsets(taken["path"]["flashes"], taken["path"]["clicks"])
+        path = float(np.median(found.path)) if len(found.path) else 0.0
+        found.seen = pair_offsets(taken["live"]["flashes"], taken["live"]["clicks"], path=path)
         if min(len(found.path), len(found.seen)) < 5:
             raise MeasuringError(
                 f"Only {len(found.seen)} flashes met their clicks in {seconds} s, and "
                 f"{len(found.path)} of the local clip's: the browser gets too little processor."
             )
-        found.seen = found.seen - np.median(found.path)
         return found
-
-
-def _offsets(taken: dict[str, list[float]]) -> NDArray[np.float64]:
-    return pair_offsets(taken["flashes"], taken["clicks"])
 
 
 @contextlib.asynccontextmanager
