@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.motion.contacts import NETWORK_SIZE
@@ -257,8 +258,11 @@ def test_exports_equal_the_networks(tmp_path: Path) -> None:
     encoder, denoiser = small_encoder(), small_denoiser()
     for network in (encoder, denoiser):
         round_to_half(network)
-    export_encoder(encoder, tmp_path / "encoder.onnx")
-    export_denoiser(denoiser, tmp_path / "denoiser.onnx")
+    for name, network in (("encoder", encoder), ("denoiser", denoiser)):
+        halved = {key: weight.half() for key, weight in network.state_dict().items()}
+        save_file(halved, tmp_path / f"{name}.safetensors")
+    export_encoder(encoder, tmp_path / "encoder.onnx", weights=tmp_path / "encoder.safetensors")
+    export_denoiser(denoiser, tmp_path / "denoiser.onnx", weights=tmp_path / "denoiser.safetensors")
     mel, state = torch.randn(3, 4, 80), torch.randn(3, encoder.state_size)
     session = onnxruntime.InferenceSession(str(tmp_path / "encoder.onnx"))
     outputs = session.run(None, {"mel": mel.numpy(), "state": state.numpy()})

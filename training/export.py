@@ -1,7 +1,7 @@
 """Exported graphs for serving: the same weights as the pipeline's, for onnxruntime.
 
-Weights are rounded to half precision first and stored so in both forms, which makes them
-the same model; arithmetic stays in single precision.
+Weights are rounded to half precision and stored once, in the pipeline's safetensors files: the
+graphs refer to the bytes there as ONNX external data. Arithmetic stays in single precision.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from streaming_model.audio.encoder import AudioEncoder
@@ -22,7 +21,6 @@ from streaming_model.audio.features import MEL_BINS, MELS_PER_FRAME
 from streaming_model.motion.denoiser import DenoiserInputs, MotionDenoiser
 
 _OPSET: Final = 17
-_SMALLEST_HALVED: Final = 64  # numbers; smaller tensors are not worth a Cast node
 
 
 class ServedDenoiser(nn.Module):
@@ -60,8 +58,14 @@ def round_to_half(network: nn.Module) -> None:
             weight.copy_(weight.half().float())
 
 
-def export_encoder(encoder: AudioEncoder, path: Path) -> None:
-    """Writes the graph (mel [batch, 4, 80], state) -> (features [batch, 1, size], state)."""
+def export_encoder(encoder: AudioEncoder, path: Path, *, weights: Path) -> None:
+    """Writes the graph (mel [batch, 4, 80], state) -> (features [batch, 1, size], state).
+
+    Args:
+        encoder: in single precision, with the numbers that `weights` holds.
+        path: of the graph.
+        weights: the encoder's safetensors file, in the graph's folder or below.
+    """
     example = (torch.zeros(2, MELS_PER_FRAME, MEL_BINS), torch.zeros(2, encoder.state_size))
     _export(
         encoder,
@@ -70,11 +74,15 @@ def export_encoder(encoder: AudioEncoder, path: Path) -> None:
         inputs=["mel", "state"],
         outputs=["features", "next_state"],
         dynamic={name: {0: "batch"} for name in ("mel", "state", "features", "next_state")},
+        weights=weights,
     )
 
 
-def export_denoiser(denoiser: MotionDenoiser, path: Path) -> None:
-    """Writes the graph of `ServedDenoiser` for any batch, chunk and lookahead."""
+def export_denoiser(denoiser: MotionDenoiser, path: Path, *, weights: Path) -> None:
+    """Writes the graph of `ServedDenoiser` for any batch, chunk and lookahead.
+
+    The arguments are those of `export_encoder`.
+    """
     size, audio_size = denoiser.config["motion_size"], denoiser.config["audio_size"]
     history = denoiser.config["history_frames"]
     example = {
@@ -97,6 +105,8 @@ def export_denoiser(denoiser: MotionDenoiser, path: Path) -> None:
         inputs=list(example),
         outputs=["x0"],
         dynamic=dynamic,
+        weights=weights,
+        prefix="denoiser.",
     )
 
 
@@ -108,6 +118,8 @@ def _export(
     inputs: list[str],
     outputs: list[str],
     dynamic: dict[str, dict[int, str]],
+    weights: Path,
+    prefix: str = "",
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         full = Path(folder) / "full.onnx"
@@ -120,30 +132,63 @@ def _export(
             dynamic_axes=dynamic,
             opset_version=_OPSET,
             dynamo=False,
+            # Folding would transpose weights and lose their names.
+            do_constant_folding=False,
         )
         model = onnx.load(str(full))
-    _store_halved(model)
-    onnx.checker.check_model(model)
+    _refer_to(weights, model, folder=path.parent, prefix=prefix)
     path.write_bytes(model.SerializeToString())
+    onnx.checker.check_model(str(path))
 
 
-def _store_halved(model: onnx.ModelProto) -> None:
-    """Stores the large weights in half precision, each cast back when the graph is loaded."""
+def _refer_to(weights: Path, model: onnx.ModelProto, *, folder: Path, prefix: str) -> None:
+    """Takes the weights out of the graph; each is read from `weights`, and cast, when it loads."""
+    stored = _stored_tensors(weights)
     kept, casts = [], []
-    for weight in model.graph.initializer:
-        values = numpy_helper.to_array(weight)
-        half = values.astype(np.float16) if values.dtype == np.float32 else values
-        if values.size < _SMALLEST_HALVED or half is values or (half != values).any():
-            kept.append(weight)
+    for initializer in model.graph.initializer:
+        name = initializer.name.removeprefix(prefix)
+        if name not in stored:
+            kept.append(initializer)
             continue
-        name = f"{weight.name}.half"
-        kept.append(numpy_helper.from_array(half, name))
-        casts.append(helper.make_node("Cast", [name], [weight.name], to=TensorProto.FLOAT))
+        shape, offset, length = stored.pop(name)
+        half = TensorProto(name=f"{initializer.name}.half", data_type=TensorProto.FLOAT16)
+        half.dims.extend(shape)
+        half.data_location = TensorProto.EXTERNAL
+        place = {
+            "location": weights.relative_to(folder).as_posix(),
+            "offset": str(offset),
+            "length": str(length),
+        }
+        for key, value in place.items():
+            half.external_data.add(key=key, value=value)
+        kept.append(half)
+        casts.append(
+            helper.make_node("Cast", [half.name], [initializer.name], to=TensorProto.FLOAT)
+        )
     nodes = [*casts, *model.graph.node]
     del model.graph.initializer[:]
     del model.graph.node[:]
     model.graph.initializer.extend(kept)
     model.graph.node.extend(nodes)
+
+
+def _stored_tensors(path: Path) -> dict[str, tuple[list[int], int, int]]:
+    """Returns shape, first byte and length of each half-precision tensor of a safetensors file.
+
+    The file begins with the length of a JSON header as 64 bits, little endian.
+    """
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+    stored = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        if entry["dtype"] != "F16":
+            raise ValueError(f"{name} in {path.name} is {entry['dtype']}, not F16")
+        begin, end = entry["data_offsets"]
+        stored[name] = (entry["shape"], 8 + size + begin, end - begin)
+    return stored
 
 
 def write_serving_file(

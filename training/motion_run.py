@@ -16,6 +16,7 @@ import torch
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
     FlowMatchEulerDiscreteScheduler,
 )
+from diffusers.utils.constants import SAFETENSORS_WEIGHTS_NAME
 from torch import Tensor
 
 from streaming_model.audio.encoder import AudioEncoder
@@ -136,7 +137,7 @@ def train_and_export(
     data = encode_streams(encoder, streams, scale=scale, history=history)
     write_model(encoder, teacher, settings.work / "teacher", steps=_TEACHER_STEPS)
     for part in (encoder, teacher):
-        part.float().to(settings.device)  # type: ignore[no-untyped-call]
+        part.to(settings.device)  # type: ignore[arg-type]
     box = _box(settings, "endpoints")
     student = train_endpoints(data, teacher, loss=loss, box=box, seed=seed + 3, log=log)
     write_model(encoder, student, settings.output, steps=_STEPS_SERVED)
@@ -151,18 +152,21 @@ def _finished(task: EncoderTask) -> AudioEncoder:
 def write_model(
     encoder: AudioEncoder, denoiser: MotionDenoiser, folder: Path, *, steps: int
 ) -> None:
-    """Writes pipeline, graphs and settings; the networks are left in half precision."""
-    for part in (encoder, denoiser):
+    """Writes pipeline, graphs and settings; the networks are rounded to half precision."""
+    parts = {"encoder": encoder, "denoiser": denoiser}
+    for part in parts.values():
         part.cpu()
-    round_to_half(denoiser)
+        round_to_half(part)
+        part.half()  # type: ignore[no-untyped-call]
     folder.mkdir(parents=True, exist_ok=True)
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0)
-    export_encoder(encoder, folder / "encoder.onnx")
-    export_denoiser(denoiser, folder / "denoiser.onnx")
-    write_serving_file(denoiser, encoder, folder / "serving.json", steps=steps)
-    for part in (encoder, denoiser):
-        part.half()  # type: ignore[no-untyped-call]
     MotionPipeline(encoder, denoiser, scheduler).save_pretrained(folder)
+    for part in parts.values():
+        part.float()  # type: ignore[no-untyped-call]
+    weights = {name: folder / name / SAFETENSORS_WEIGHTS_NAME for name in parts}
+    export_encoder(encoder, folder / "encoder.onnx", weights=weights["encoder"])
+    export_denoiser(denoiser, folder / "denoiser.onnx", weights=weights["denoiser"])
+    write_serving_file(denoiser, encoder, folder / "serving.json", steps=steps)
 
 
 def _box(settings: RunSettings, stage: str) -> TimeBox:

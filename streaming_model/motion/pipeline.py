@@ -13,6 +13,7 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
     FlowMatchEulerDiscreteScheduler,
 )
+from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from streaming_model.audio.encoder import AudioEncoder
@@ -25,6 +26,9 @@ from streaming_model.motion_space import MOTION_SIZE
 
 class MotionPipeline(DiffusionPipeline):
     """Speech features to motion, chunk by chunk, each conditioned on the frames before.
+
+    On a GPU, `pipeline.to("cuda")` and `pipeline.denoiser.compile(mode="reduce-overhead")` run
+    each step of the sampler as one CUDA graph; every chunk has the same shapes.
 
     Args:
         encoder: log-mel to phonetic features.
@@ -83,19 +87,19 @@ class MotionPipeline(DiffusionPipeline):
         style = mel.new_zeros(batch, styles) if style is None else style
         for start in range(0, frames, chunk_frames):
             window = history_frames + chunk_frames + lookahead_frames
-            known = torch.arange(history_frames) >= history_frames - start
+            known = torch.arange(history_frames, device=mel.device) >= history_frames - start
             inputs = DenoiserInputs(
                 history=motion[:, -history_frames:],
                 history_known=known.to(mel).expand(batch, -1),
                 audio=audio[:, start : start + window],
                 style=style,
-                activity=torch.full((batch,), int(Activity.SPEAK)),
+                activity=torch.full((batch,), int(Activity.SPEAK), device=mel.device),
                 history_noise=mel.new_zeros(batch),
                 step_size=mel.new_zeros(batch),
                 guidance=mel.new_full((batch,), guidance),
             )
             shape = (batch, chunk_frames, motion.shape[2])
-            noise = torch.randn(shape, generator=generator)
+            noise = randn_tensor(shape, generator=generator, device=mel.device)
             motion = torch.cat([motion, self.denoise(noise, inputs, steps=steps)], dim=1)
         scale, mean = (mel.new_tensor(self.denoiser.config[name]) for name in ("scale", "mean"))
         given = mean + scale * motion[:, history_frames : history_frames + frames]
