@@ -69,7 +69,7 @@ class SpeechLevel:
 
     def gain(self) -> np.float32:
         """Returns the factor on the power that brings this level to the target."""
-        decibels = np.clip(_TARGET_LEVEL - self.decibels, -_GAIN_RANGE, _GAIN_RANGE)
+        decibels = min(max(_TARGET_LEVEL - self.decibels, -_GAIN_RANGE), _GAIN_RANGE)
         return np.float32(10.0 ** (decibels / 10.0))
 
 

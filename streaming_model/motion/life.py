@@ -255,7 +255,7 @@ def _add_gaze(row: NDArray[np.float32], state: LifeState, *, seed: int) -> None:
         ("eyeLookDownLeft", -up),
         ("eyeLookDownRight", -up),
     ):
-        row[INDEX[name]] = np.clip(angle / _EYE_FULL_TURN, 0.0, 0.6)
+        row[INDEX[name]] = min(max(angle / _EYE_FULL_TURN, 0.0), 0.6)
 
 
 def _add_blink(row: NDArray[np.float32], state: LifeState, *, seed: int) -> None:

@@ -108,7 +108,7 @@ def emotions_of(deviations: list[float]) -> Floats:
     Aroused speech is surprised where the pitch soars, glad where its range grows more than its
     force, angry where force grows most; speech below the usual in everything is sad.
     """
-    bounded = np.clip(deviations, -_LIMIT, _LIMIT)
+    bounded = np.array([min(max(value, -_LIMIT), _LIMIT) for value in deviations])
     arousal, valence = float(bounded @ _AROUSAL), float(bounded @ _VALENCE)
     weights = np.zeros(len(EMOTIONS), np.float32)
     if arousal < -_DEAD_ZONE:
