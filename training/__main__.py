@@ -32,7 +32,7 @@ def main() -> None:
         )
     motion.add_argument("--work", type=Path, default=Path("build/motion"))
     motion.add_argument("--output", type=Path, default=Path("streaming_model/weights/motion"))
-    motion.add_argument("--max-seconds", type=float, default=3900.0, help="training time")
+    motion.add_argument("--max-seconds", type=float, default=4440.0, help="training time")
     motion.add_argument(
         "--captured",
         type=Path,

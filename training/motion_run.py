@@ -37,7 +37,7 @@ from training.timebox import TimeBox
 from training.windows import encode_streams
 
 # Shares of the training time.
-_SHARES: Final = {"encoder": 0.4, "flow": 0.2, "together": 0.15, "endpoints": 0.25}
+_SHARES: Final = {"encoder": 0.35, "flow": 0.175, "together": 0.295, "endpoints": 0.18}
 _STEPS_SERVED: Final = 1
 _TEACHER_STEPS: Final = 8
 _SMALLEST_SPREAD: Final = 1e-4  # a coefficient that moves less is left alone

@@ -27,11 +27,11 @@ from training.timebox import TimeBox, average_into, reduced_precision
 from training.windows import BATCH, MotionData, Windows, draw_windows
 
 _PEAK_RATE: Final = 1.5e-3
-_TOGETHER_RATE: Final = 4e-4
-_ENCODER_RATE: Final = 1e-4
+_TOGETHER_RATE: Final = 6e-4
+_ENCODER_RATE: Final = 3e-4
 _TOGETHER_BATCH: Final = 48
 _WARM: Final = 40  # frames that the encoder hears before a window
-_HEARD_WEIGHT: Final = 0.15  # of the encoder's own loss while it learns along
+_HEARD_WEIGHT: Final = 0.3  # of the encoder's own loss while it learns along
 _STUDENT_RATE: Final = 4e-4
 _TEACHER_STEPS: Final = 8
 _STEPS: Final = (1, 1, 2, 4)
