@@ -23,6 +23,7 @@ from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.motion.contacts import NETWORK_SIZE
 from streaming_model.motion.denoiser import MotionDenoiser
 from streaming_model.motion.pipeline import MotionPipeline
+from streaming_model.motion.presence import FILE as PRESENCE_FILE
 from streaming_model.motion.style import STYLE_NAMES
 from training.captured import Captured
 from training.corpus.build import CorpusSettings
@@ -32,6 +33,7 @@ from training.export import export_denoiser, export_encoder, round_to_half, writ
 from training.logs import TrainingLog
 from training.motion_loss import MotionLoss
 from training.motion_stage import train_endpoints, train_flow, train_together
+from training.presence_stage import save_presence, train_presence
 from training.stream_files import made_streams
 from training.timebox import TimeBox
 from training.windows import encode_streams
@@ -42,6 +44,8 @@ _STEPS_SERVED: Final = 1
 _TEACHER_STEPS: Final = 8
 _SMALLEST_SPREAD: Final = 1e-4  # a coefficient that moves less is left alone
 _CAPTURED_COPIES: Final = 6
+_HARD_STREAMS: Final = 320
+_PRESENCE_STEPS: Final = 3000
 
 ENCODER: Final = {"channels": 256, "dilations": (1, 2, 4, 8, 1, 2)}
 _DENOISER: Final = {"width": 144, "layers": 4, "heads": 4}
@@ -141,6 +145,11 @@ def train_and_export(
     box = _box(settings, "endpoints")
     student = train_endpoints(data, teacher, loss=loss, box=box, seed=seed + 3, log=log)
     write_model(encoder, student, settings.output, steps=_STEPS_SERVED)
+    presence = train_presence(
+        encoder, streams, hard=_HARD_STREAMS, steps=_PRESENCE_STEPS, seed=seed + 4
+    )
+    for folder in (settings.output, settings.work / "teacher"):
+        save_presence(presence, folder / PRESENCE_FILE)
 
 
 def _finished(task: EncoderTask) -> AudioEncoder:

@@ -27,6 +27,7 @@ from streaming_model.motion.manner import (
 )
 from streaming_model.motion.networks import DEFAULT_FOLDER, Condition, MotionNetworks
 from streaming_model.motion.noise import Purpose, normals
+from streaming_model.motion.presence import PAST, let_through
 from streaming_model.motion.prosody import hear, start_prosody
 from streaming_model.motion.sampler import sample
 from streaming_model.motion.state import MotionState, marks_from, receive, utterances_at
@@ -101,6 +102,7 @@ class MotionGenerator:
             audio=np.zeros((settings.history_frames, settings.audio_size), np.float32),
             given=0,
             history=np.zeros((settings.history_frames, len(settings.scale)), np.float32),
+            voice=np.float32(0),
             face=start_face(seed, chosen),
         )
 
@@ -249,6 +251,17 @@ class MotionGenerator:
             for state, motion, (after, told) in zip(states, x, manners, strict=True)
         ]
 
+    def _let_through(
+        self, state: MotionState, motion: NDArray[np.float32]
+    ) -> tuple[np.float32, NDArray[np.float32]]:
+        """Returns how far the voice lets the mouth open after these frames, and the frames."""
+        presence = self._networks.presence
+        if presence is None:
+            return state.voice, motion
+        audio = state.audio[self._settings.history_frames - PAST :]
+        scores = presence.scores(audio, frames=len(motion), lookahead=self.lookahead_frames)
+        return let_through(state.voice, motion, scores)
+
     def _give(
         self, state: MotionState, x: NDArray[np.float32], *, manners: list[Manner]
     ) -> tuple[MotionState, MotionChunk]:
@@ -258,6 +271,7 @@ class MotionGenerator:
         motion, contacts = given[:, :MOTION_SIZE], given[:, MOTION_SIZE:]
         if contacts.shape[1]:
             motion = press_lips(motion, contacts)
+        voice, motion = self._let_through(state, motion)
         starts = (state.given + np.arange(len(x))) * SAMPLES_PER_MOTION_FRAME
         face, motion = finish_face(
             state.face,
@@ -279,6 +293,7 @@ class MotionGenerator:
             audio=state.audio[len(x) :],
             given=count,
             history=np.concatenate([state.history, x])[len(x) :],
+            voice=voice,
             face=face,
             marks=marks_from(state.marks, count * SAMPLES_PER_MOTION_FRAME),
         )

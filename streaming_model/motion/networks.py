@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from streaming_model.errors import ModelFileError
 from streaming_model.motion.contacts import NETWORK_SIZE
+from streaming_model.motion.presence import Presence, load_presence
 from streaming_model.motion.style import FIRST_STYLE_NAMES, STYLE_NAMES
 from streaming_model.motion_space import MOTION_SIZE
 
@@ -77,6 +78,7 @@ class MotionNetworks:
     def __init__(self, folder: Path = DEFAULT_FOLDER, *, guidance: float | None = None) -> None:
         self.settings = _read_settings(folder / "serving.json")
         self.guidance = self.settings.guidance if guidance is None else guidance
+        self.presence: Presence | None = load_presence(folder, audio_size=self.settings.audio_size)
         self._encoder = _open_graph(folder / "encoder.onnx")
         self._denoiser = _open_graph(folder / "denoiser.onnx")
         # Older weights know no guidance.

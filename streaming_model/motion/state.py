@@ -41,6 +41,7 @@ class MotionState:
         audio: [K + encoded - given, audio_size] features of the history and after.
         given: frames of motion given.
         history: [K, size] the last frames given, in network units.
+        voice: 0..1, how far a voice has let the mouth open.
         face: state of what is done to the network's frames.
     """
 
@@ -58,6 +59,7 @@ class MotionState:
     audio: NDArray[np.float32]
     given: int
     history: NDArray[np.float32]
+    voice: np.float32
     face: FaceState
 
     @property

@@ -1,0 +1,116 @@
+"""Is this a voice at all? A small network over the encoder's features, and what it lets through.
+
+The motion network was taught to leave the mouth shut to music, animals and noise, and still
+opens it where they sound like vowels. A second look over half a second tells them apart; where
+it hears no voice, the mouth does not open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from streaming_model.errors import ModelFileError
+from streaming_model.motion_space import INDEX
+
+Floats = NDArray[np.float32]
+
+PAST: Final = 10  # frames that it looks back
+AHEAD: Final = 2  # frames that it looks ahead, if there are so many
+FILE: Final = "presence.safetensors"
+
+_VOICE: Final = (0.6, 0.95)  # of the score: where a voice is possible, and where certain
+_RISE, _FALL = np.float32(0.5), np.float32(0.25)  # shares of the way to the score, a frame
+_OPENERS: Final = [
+    INDEX[name]
+    for name in (
+        "jawOpen",
+        "mouthClose",
+        "mouthFunnel",
+        "mouthPucker",
+        "mouthLowerDownLeft",
+        "mouthLowerDownRight",
+        "mouthUpperUpLeft",
+        "mouthUpperUpRight",
+    )
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """The network's weights.
+
+    Attributes:
+        hidden: [13 * audio_size, hidden].
+        hidden_bias: [hidden].
+        out: [hidden].
+        out_bias: [1].
+    """
+
+    hidden: Floats
+    hidden_bias: Floats
+    out: Floats
+    out_bias: Floats
+
+    def scores(self, audio: Floats, *, frames: int, lookahead: int) -> Floats:
+        """Returns [frames] how sure it is that a voice sounds, 0..1.
+
+        Args:
+            audio: [PAST + frames + lookahead, audio_size] the encoder's features, zeros before
+                the stream began.
+            frames: how many frames to judge.
+            lookahead: frames of sound after them; more than `AHEAD` are not looked at.
+        """
+        seen = min(lookahead, AHEAD)
+        windows = np.zeros((frames, PAST + 1 + AHEAD, audio.shape[1]), np.float32)
+        for frame, window in enumerate(windows):
+            window[: PAST + 1 + seen] = audio[frame : frame + PAST + 1 + seen]
+        inside = np.maximum(windows.reshape(frames, -1) @ self.hidden + self.hidden_bias, 0.0)
+        scores: Floats = 1.0 / (1.0 + np.exp(-(inside @ self.out + self.out_bias)))
+        return scores.astype(np.float32)
+
+
+def load_presence(folder: Path, *, audio_size: int) -> Presence | None:
+    """Returns the weights in a folder, None where it has none, as older folders.
+
+    Raises:
+        ModelFileError: the file is damaged.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        tensors = {name: values.astype(np.float32) for name, values in load_file(path).items()}
+        presence = Presence(**tensors)
+    except (SafetensorError, TypeError) as error:
+        raise ModelFileError(f"The motion model's file {path} is damaged: {error}") from error
+    if presence.hidden.shape[0] != (PAST + 1 + AHEAD) * audio_size:
+        raise ModelFileError(
+            f"The motion model's file {path} is for {presence.hidden.shape[0]} numbers, "
+            f"not {(PAST + 1 + AHEAD) * audio_size}."
+        )
+    return presence
+
+
+def let_through(share: np.float32, motion: Floats, scores: Floats) -> tuple[np.float32, Floats]:
+    """Returns the next share and [frames, 58] motion whose mouth opens only to a voice.
+
+    Args:
+        share: 0..1, how far the mouth was let open in the frame before.
+        motion: [frames, 58].
+        scores: [frames] of `Presence.scores`.
+    """
+    low, high = _VOICE
+    gated = motion.copy()
+    for row, score in zip(gated, scores, strict=True):
+        sure = min(max((float(score) - low) / (high - low), 0.0), 1.0)
+        pace = _RISE if sure > share else _FALL
+        share = np.float32(share + pace * np.float32(sure - share))
+        row[_OPENERS] *= share
+    return share, gated
