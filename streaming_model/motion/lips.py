@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 
 DECAY: Final = np.float32(0.87)  # of the envelope per frame: half of it is gone after 0.2 s
 SPEAKING: Final = (0.25, 0.5)  # of the envelope: where speech is likely, and where certain
-TOUCHING: Final = (0.03, 0.09)  # of the lips' gap, in units of jawOpen: meant to touch, and not
+TOUCHING: Final = (0.015, 0.05)  # of the lips' gap, in units of jawOpen: meant to touch, and not
 HELD: Final = np.float32(0.08)  # mouthClose that holds lips together
 
 _MOUTH: Final = np.array([name.startswith(("mouth", "jaw")) for name in ARKIT_NAMES], np.float32)

@@ -25,8 +25,8 @@ PAST: Final = 10  # frames that it looks back
 AHEAD: Final = 2  # frames that it looks ahead, if there are so many
 FILE: Final = "presence.safetensors"
 
-_VOICE: Final = (0.6, 0.95)  # of the score: where a voice is possible, and where certain
-_RISE, _FALL = np.float32(0.5), np.float32(0.25)  # shares of the way to the score, a frame
+_VOICE: Final = (0.8, 0.98)  # of the score: where a voice is possible, and where certain
+_RISE, _FALL = np.float32(0.4), np.float32(0.25)  # shares of the way to the score, a frame
 _OPENERS: Final = [
     INDEX[name]
     for name in (
