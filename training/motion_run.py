@@ -6,6 +6,7 @@ be stopped and go on.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,18 +162,18 @@ def _finished(task: EncoderTask) -> AudioEncoder:
 def write_model(
     encoder: AudioEncoder, denoiser: MotionDenoiser, folder: Path, *, steps: int
 ) -> None:
-    """Writes pipeline, graphs and settings; the networks are rounded to half precision."""
-    parts = {"encoder": encoder, "denoiser": denoiser}
-    for part in parts.values():
+    """Writes pipeline, graphs and settings; the networks' weights are rounded to half precision."""
+    for part in (encoder, denoiser):
         part.cpu()
         round_to_half(part)
-        part.half()  # type: ignore[no-untyped-call]
+    # Copies: halving would round the constants too, which no file holds.
+    halved_encoder, halved_denoiser = copy.deepcopy(encoder), copy.deepcopy(denoiser)
+    for half in (halved_encoder, halved_denoiser):
+        half.half()  # type: ignore[no-untyped-call]
     folder.mkdir(parents=True, exist_ok=True)
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0)
-    MotionPipeline(encoder, denoiser, scheduler).save_pretrained(folder)
-    for part in parts.values():
-        part.float()  # type: ignore[no-untyped-call]
-    weights = {name: folder / name / SAFETENSORS_WEIGHTS_NAME for name in parts}
+    MotionPipeline(halved_encoder, halved_denoiser, scheduler).save_pretrained(folder)
+    weights = {name: folder / name / SAFETENSORS_WEIGHTS_NAME for name in ("encoder", "denoiser")}
     export_encoder(encoder, folder / "encoder.onnx", weights=weights["encoder"])
     export_denoiser(denoiser, folder / "denoiser.onnx", weights=weights["denoiser"])
     write_serving_file(denoiser, encoder, folder / "serving.json", steps=steps)
