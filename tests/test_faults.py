@@ -83,7 +83,7 @@ async def test_a_narrow_link_gets_a_lower_bit_rate_and_keeps_its_sound(
     await asyncio.sleep(2)  # what waits in the link and is sent again goes by
     dropped, sent, sounds = link.dropped, link.sent, len(viewer.received.sounds)
     await asyncio.sleep(2)
-    assert link.dropped - dropped < 0.1 * (link.sent - sent)
+    assert link.dropped - dropped < 0.25 * (link.sent - sent)
     assert len(viewer.received.sounds) - sounds > 0.6 * 100
     seen = len(viewer.received.pictures)
     link.heal()
