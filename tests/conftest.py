@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from benchmarks.chromium import CHROMIUM_FLAGS
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -22,19 +24,6 @@ ROOT = Path(__file__).resolve().parent.parent
 ARTIFACTS = ROOT / "artifacts"
 START_TIMEOUT = 150  # seconds for a server to become ready, models and all
 
-CHROMIUM_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--allow-loopback-in-peer-connection",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-)
-SOUND_ALLOWED = "--autoplay-policy=no-user-gesture-required"
 REAL = ("-c", "import sys; from server.cli import main; sys.exit(main())", "serve")
 FAKE = ("-m", "tests.live_fakes")
 

@@ -13,9 +13,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.chromium import SOUND_ALLOWED
 from server.media_files import FilmWriter
 from streaming_model.media import VideoFrame, frame_start
-from tests.conftest import SOUND_ALLOWED, ServerProcess
+from tests.conftest import ServerProcess
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

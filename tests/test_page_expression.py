@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.conftest import SOUND_ALLOWED, ServerProcess
+from benchmarks.chromium import SOUND_ALLOWED
+from tests.conftest import ServerProcess
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import FAKE, SOUND_ALLOWED, ServerProcess
+from benchmarks.chromium import SOUND_ALLOWED
+from tests.conftest import FAKE, ServerProcess
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.data import astronaut
 
+from benchmarks.chromium import SOUND_ALLOWED
 from server.voice.catalog import open_voice
 from streaming_model.portrait.landmarks import shared_landmarker
-from tests.conftest import SOUND_ALLOWED, ServerProcess
+from tests.conftest import ServerProcess
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, FilePayload, Page

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from websockets.sync.client import connect
 
 import benchmarks.realtime
+from benchmarks.chromium import SOUND_ALLOWED
 from benchmarks.realtime.sounds import GAPS, clicks
 from streaming_model.media import SAMPLE_RATE
-from tests.conftest import SOUND_ALLOWED, ServerProcess
+from tests.conftest import ServerProcess
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

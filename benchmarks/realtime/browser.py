@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.chromium import CHROMIUM_FLAGS, SOUND_ALLOWED
 from benchmarks.realtime.figures import pair_offsets
 from benchmarks.realtime.relay import Relay, without_candidates
 from benchmarks.realtime.servers import MeasuringError
@@ -29,19 +30,7 @@ if TYPE_CHECKING:
 METER = Path(__file__).with_name("meter.js")
 _PATH = 60.0  # ms; a browser that gets its share of the processor measures 20 to 50
 _PATH_SPREAD = 15.0  # ms, standard deviation; it measures 5
-_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--allow-loopback-in-peer-connection",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-)
+_FLAGS = (*CHROMIUM_FLAGS, SOUND_ALLOWED)
 _REMEMBER_PEER = """
 window.peers = [];
 window.RTCPeerConnection = class extends RTCPeerConnection {

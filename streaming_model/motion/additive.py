@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from streaming_model.media import SAMPLE_RATE
 from streaming_model.motion.emotion import lip_gaps
 from streaming_model.motion.gestures import GESTURES, gesture_row, gesture_seconds
+from streaming_model.motion.ramps import smooth_ramp
 from streaming_model.motion_space import INDEX, MOTION_NAMES, MOTION_SIZE, POSE
 
 Floats = NDArray[np.float32]
@@ -251,10 +252,7 @@ def _put(
 
 
 def _parted(motion: Floats) -> Floats:
-    low, high = _PARTED
-    share = np.clip((lip_gaps(motion) - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
-    parted: Floats = share * share * (np.float32(3.0) - np.float32(2.0) * share)
-    return parted
+    return smooth_ramp(lip_gaps(motion), *_PARTED)
 
 
 def _smooth(value: float) -> float:

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming_model.motion.ramps import smooth_ramp
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 
 Floats = NDArray[np.float32]
@@ -54,6 +55,4 @@ def press_lips(motion: Floats, contacts: Floats) -> Floats:
 
 def sharpened(contacts: Floats) -> Floats:
     """Returns contacts of any shape in 0..1, 0 where unlikely and 1 where likely enough."""
-    low, high = _CERTAIN
-    share = np.clip((contacts - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
-    return np.asarray(share * share * (3 - 2 * share), dtype=np.float32)
+    return smooth_ramp(contacts, *_CERTAIN)

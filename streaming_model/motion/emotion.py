@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming_model.motion.ramps import smooth_ramp
 from streaming_model.motion.style import EMOTIONS
 from streaming_model.motion_space import ARKIT_NAMES, INDEX, MOTION_SIZE
 
@@ -172,7 +173,7 @@ def add_emotion(motion: Floats, weights: Floats, speaking: Floats) -> Floats:
     offsets = emotion_offsets(felt)
     # A jaw drops in astonishment while nothing is said; lips lift where they are open.
     offsets[:, _OPENERS] *= 1.0 - speaking[:, None]
-    parted = _ramp(lip_gaps(motion), *_OPEN_RANGE)
+    parted = smooth_ramp(lip_gaps(motion), *_OPEN_RANGE)
     unrounded = 1.0 - _ROUND_SHARE * np.clip(motion[:, _ROUND_LIPS].sum(axis=1), 0.0, 1.0)
     offsets[:, _LIFTS] *= (parted * unrounded)[:, None]
     offsets[:, _CORNERS] *= unrounded[:, None]
@@ -186,12 +187,6 @@ def lip_gaps(motion: Floats) -> Floats:
     rolled = 0.2 * (motion[:, INDEX["mouthRollLower"]] + motion[:, INDEX["mouthRollUpper"]])
     gaps: Floats = np.maximum(0.0, motion[:, _JAW] - motion[:, _CLOSE] + lips - rolled)
     return gaps
-
-
-def _ramp(values: Floats, low: float, high: float) -> Floats:
-    share = np.clip((values - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
-    ramp: Floats = share * share * (np.float32(3.0) - np.float32(2.0) * share)
-    return ramp
 
 
 def _offsets_table() -> Floats:

@@ -1,0 +1,17 @@
+"""How the benchmarks and the tests start Chromium without a screen."""
+
+from typing import Final
+
+CHROMIUM_FLAGS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--allow-loopback-in-peer-connection",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+)
+SOUND_ALLOWED: Final = "--autoplay-policy=no-user-gesture-required"
