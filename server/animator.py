@@ -55,7 +55,11 @@ class Animator:
         is_watched: Callable[[], bool],
         on_picture: Callable[[int], None],
     ) -> None:
-        """Takes what it needs; `on_picture` is told the start of every picture placed in time."""
+        """Takes what it needs.
+
+        `on_picture` is told the start of every picture when it is there, in time or not; those
+        that were drawn anew after a rewind tell nothing of how long pictures take.
+        """
         self.avatar = avatar
         self.draw_cost = 0.0
         self.end = 0
@@ -73,7 +77,7 @@ class Animator:
         self._next = 0  # start of the first block not heard yet
         self._heard: deque[tuple[Block, MotionState]] = deque(maxlen=_KEPT)  # with state before
         self._has_gap = False
-        self._redrawn_from = 0
+        self._redrawn_from = self._redrawn_to = 0  # media time
         self._take = 0  # raised by every rewind: work begun before it is void
 
     @property
@@ -115,7 +119,7 @@ class Animator:
             if block.start >= self._next:
                 self._blocks.offer(block)
         self.end = blocks[-1].start + BLOCK
-        self._redrawn_from = start
+        self._redrawn_from, self._redrawn_to = start, self.end
         self._has_gap = True
 
     async def run(self) -> None:
@@ -157,9 +161,14 @@ class Animator:
             return
         self._state = dataclasses.replace(after, motion=self._state.motion)
         for frame in frames:
-            self._on_picture(frame.start)
+            self._note_instant(frame.start)
             is_late = self._timeline.add_frame(frame.start, frame) is Pace.DROP
             self.note(is_late=is_late)
+
+    def _note_instant(self, start: int, *, early_by: int = 0) -> None:
+        """Tells that the picture at `start` is there, or will be `early_by` samples from now."""
+        if start >= self._redrawn_to:
+            self._on_picture(start - early_by)
 
     def note(self, *, is_late: bool) -> None:
         """Notes whether a picture came in time, for the frame rate."""
@@ -174,6 +183,7 @@ class Animator:
         expected = start - int(self.draw_cost)
         if pace(media_time=expected, position=self._timeline.position) is Pace.DROP:
             self._timeline.late_frames += 1
+            self._note_instant(start, early_by=int(self.draw_cost))
             self.note(is_late=True)
             return False
         return True

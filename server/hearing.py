@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 
 from server.clock import Clock
 from server.line import LiveLine
+from server.microphone_track import MicrophoneFrame
 from server.pacing import MILLISECOND
 from server.protocol import BargeIn, ServerEvent
 from server.turns import Heard, Turns
-from server.webrtc import MicrophoneFrame
 
 _FLOOR_TIME = 500_000_000  # ns without a packet, after which another microphone is heard
 
@@ -69,7 +69,12 @@ class Hearing:
         if not self._has_the_floor(speaker):
             return
         microphone = self._line.microphone
-        edges = microphone.push(frame.pcm, sample_rate=frame.sample_rate, channels=frame.channels)
+        edges = microphone.push(
+            frame.pcm,
+            sample_rate=frame.sample_rate,
+            channels=frame.channels,
+            missing=frame.missing,
+        )
         for edge in edges:
             self._publish(self._turns.heard(edge, self._line.timeline.position))
             self._wants_the_floor = edge is Heard.STARTED

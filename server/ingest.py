@@ -83,6 +83,16 @@ class AlignedAudio:
             np.concatenate([piece.sound for piece in pieces]),
         )
 
+    def without(self, samples: int, *, fade: int) -> AlignedAudio:
+        """Returns it less its first `samples`, which fade into the next over `fade` samples.
+
+        Both are counted at 16 kHz; `fade` is at most `samples`, and what remains is longer.
+        """
+        return AlignedAudio(
+            _spliced(self.speech, samples, fade),
+            _spliced(self.sound, samples * SOUND_RATIO, fade * SOUND_RATIO),
+        )
+
     def padded(self, samples: int) -> AlignedAudio:
         """Returns it with silence appended up to `samples` at 16 kHz."""
         missing = samples - len(self)
@@ -91,6 +101,13 @@ class AlignedAudio:
         return AlignedAudio(
             np.pad(self.speech, (0, missing)), np.pad(self.sound, (0, missing * SOUND_RATIO))
         )
+
+
+def _spliced(samples: NDArray[np.float32], count: int, fade: int) -> NDArray[np.float32]:
+    spliced = samples[count:].copy()
+    ramp = np.linspace(0.0, 1.0, fade, dtype=np.float32)
+    spliced[:fade] = (1 - ramp) * samples[:fade] + ramp * spliced[:fade]
+    return spliced
 
 
 class Ingest:

@@ -14,6 +14,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from server.animator import Animator
+from server.arrivals import Arrivals
 from server.audience import Audience
 from server.channel import Channel, Overflow
 from server.clock import Clock
@@ -44,7 +45,8 @@ _STALL = 100 * MILLISECOND  # behind by more, the media clock pauses instead of 
 _RETRY = 5_000_000  # ns
 _PATIENCE = 80 * MILLISECOND  # with the encoder; ITU-R BT.1359 bears 90 ms of sound before picture
 _LEAD = 40 * MILLISECOND  # for the model to hear the first blocks of a text anew
-_MARGIN = 60 * MILLISECOND  # first guess of what computing costs on top of the lookahead
+_MARGIN = 30 * MILLISECOND  # first guess of what computing costs on top of the lookahead
+_MOST_WAIT = 80 * MILLISECOND  # for a block of a live voice that is late
 _MOST_MARGIN = 400 * MILLISECOND
 
 
@@ -83,9 +85,11 @@ class LiveLine:
         on_audible: Callable[[Sequence[Mark], int], None],
     ) -> None:
         self.utterance = 0
-        self.queue = SpeechQueue()
+        self._news = asyncio.Event()
+        self.queue = SpeechQueue(self._news.set)
         self._played = PlayedSound()
-        self.microphone = MicrophoneLane(self._played)
+        self.microphone = MicrophoneLane(self._played, self._note_voice)
+        self._arrivals = Arrivals()
         self.timeline: Timeline[VideoFrame] = Timeline()
         self.frame_rate = FrameRate(avatar.fps)
         self.animator = Animator(
@@ -100,12 +104,15 @@ class LiveLine:
             on_picture=self._note_need,
         )
         self._composed = 0  # media time up to which audio was composed
+        self._unlearned = 0  # media time before which lateness is not the machine's
         self._clock = engines.clock
         self._audience = audience
         self._on_audible = on_audible
         self._schedule = Schedule(0)
         self._unbroken = Schedule(0)  # as if the media clock had never paused
         self._delay = PlayoutDelay(_limits(chunk_frames, lookahead_frames))
+        # What the model must have heard to draw a picture, wherever in a chunk it is.
+        self._sight = (chunk_frames + lookahead_frames) * BLOCK
         self._begun = asyncio.Event()
         self._pictures: Channel[VideoFrame] = Channel(_PICTURES, Overflow.DROP_OLDEST)
         self._not_shown = 0
@@ -163,28 +170,74 @@ class LiveLine:
 
     async def _compose(self) -> None:
         while True:
+            await self._until_due()
+            await self._until_heard()
             start = self._composed
-            await self._clock.sleep_until(self._schedule.instant(start))
             self._pause_if_behind(self._schedule.media_time(self._clock.now()) - start)
-            self._begin_early()
             block = self._next_block(start)
-            self.timeline.add_audio(block)
-            self._composed = start + BLOCK
-            await self._animate(block)
+            self._schedule = self._schedule.later(self._arrivals.shift())
+            await self._add(block)
 
-    def _begin_early(self) -> None:
+    async def _until_due(self) -> None:
+        """Returns when the next block is to be composed; a text may begin meanwhile."""
+        while True:
+            self._news.clear()
+            await self._begin_early()
+            due = self._schedule.instant(self._composed)
+            if self._clock.now() >= due:
+                return
+            await self._doze(due)
+
+    async def _until_heard(self) -> None:
+        """Waits for a live voice's sound that is late, while it can still leave in time.
+
+        So late packets are met by the one delay there is, and need no store of their own.
+        """
+        start = self._composed
+        wait = min(_MOST_WAIT, self._delay.samples - 2 * TICK)
+        latest = self._schedule.instant(start + wait)
+        while self.queue.is_empty and self.microphone.is_late:
+            if self._clock.now() >= latest:
+                self._unlearned = start + BLOCK
+                return
+            self._news.clear()
+            await self._doze(latest)
+
+    async def _doze(self, instant: int) -> None:
+        """Returns at the instant, or before when there is more to say."""
+        async with asyncio.TaskGroup() as group:
+            ends = [
+                group.create_task(self._clock.sleep_until(instant)),
+                group.create_task(self._hear_news()),
+            ]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for task in ends:
+                task.cancel()
+
+    async def _hear_news(self) -> None:
+        await self._news.wait()
+
+    async def _begin_early(self) -> None:
         """Lets speech that is there already begin in the silence that has not left yet.
 
         Sound from a microphone must wait until the model has looked ahead; a text's does not:
-        what lies ahead of it is known.
+        what lies ahead of it is known, and is composed at once as far as the model looks.
         """
         head_start = _LEAD + 2 * int(self.animator.draw_cost)
         first = _next_block_start(self.timeline.position + head_start)
         is_silent = not self.timeline.holds_speech and not self.microphone.is_speech
-        if is_silent and self.queue.can_begin(self._composed - first):
+        end = max(self._composed, first + self._sight)
+        if first < self._composed and is_silent and self.queue.can_begin(end - first):
             blocks = [self._next_block(start) for start in range(first, self._composed, BLOCK)]
             self.timeline.replace_audio(blocks)
             self.animator.rewind(blocks)
+            while self._composed < end:
+                await self._add(self._next_block(self._composed))
+
+    async def _add(self, block: Block) -> None:
+        self.timeline.add_audio(block)
+        self._composed = block.start + BLOCK
+        await self._animate(block)
 
     async def _animate(self, block: Block) -> None:
         """Hands a block to the animator; while the model is seconds behind, so is everything."""
@@ -194,11 +247,26 @@ class LiveLine:
     def _next_block(self, start: int) -> Block:
         block = self.queue.take(start)
         if block is None and self.queue.is_empty:
-            block = self.microphone.take(start, self.utterance)
+            block = self._next_of_voice(start)
+        else:
+            self.microphone.pause()
         if block is None:
             return silent_block(start, self.utterance)
         self.utterance = max(self.utterance, block.utterance)
         return block
+
+    def _next_of_voice(self, start: int) -> Block | None:
+        was_flowing, now = self.microphone.is_flowing, self._clock.now()
+        block = self.microphone.take(start, self.utterance)
+        if was_flowing and self.microphone.is_flowing:
+            self._arrivals.taken(self._schedule.instant(start), now)
+        else:
+            self._arrivals.break_off(now)
+        return block
+
+    def _note_voice(self) -> None:
+        self._arrivals.complete(self._clock.now())
+        self._news.set()
 
     async def _release(self) -> None:
         while True:
@@ -231,6 +299,8 @@ class LiveLine:
                 await self._audience.show(frame.image, frame.start)
 
     def _note_need(self, start: int) -> None:
+        if start < self._unlearned:
+            return
         self._delay.observe(self._schedule.media_time(self._clock.now()) - start)
 
     def _pause_if_behind(self, behind: int) -> None:

@@ -90,47 +90,57 @@ class DelayLimits:
 class PlayoutDelay:
     """Learns the delay between composing audio and releasing it with its frame.
 
-    It grows in small steps when more than one frame in fifty misses its time, and shrinks in
-    silence after ten calm seconds with time to spare. Single hiccups change nothing: they
-    cost one dropped frame, not latency for ever.
+    It follows the slowest frames of the last five seconds, less two of them: hiccups cost a
+    frame each, not latency. As soon as a third is late it grows to what that one needed; it
+    shrinks by a millisecond at a time, in speech too, so that nothing bursts. The jitter of a
+    live voice's packets is in it, for a block that comes late is drawn late.
     """
 
-    WINDOW = 250  # frames, ten seconds at 25 a second
-    STEP = TICK
-    GROW_AFTER = 3  # late frames in a window
-    HEAD_ROOM = 2 * TICK  # samples above the slowest frame that it keeps when it shrinks
-    MOST_SHRINKING = 3 * TICK  # at once: that much leaves in one burst
+    WINDOW = 125  # frames, five seconds at 25 a second
+    SPARED = 2  # frames in a window that may be late
+    SEEN = 50  # frames that are looked at before it shrinks
+    HEAD_ROOM = TICK // 2  # samples above the slowest frame that it waits for
+    MOST_GROWTH = TICK  # samples from packet to packet
+    EASING = MILLISECOND  # by which it shrinks at once: 19 ms lie between two packets then
+    REST = 2  # packets between two such steps in speech
 
     def __init__(self, limits: DelayLimits) -> None:
         self.limits = limits
         self.samples = limits.initial
+        self._goal = limits.initial
         self._needs: deque[int] = deque(maxlen=self.WINDOW)
         self._late = 0
+        self._rested = 0  # packets
 
     def observe(self, need: int) -> None:
         """Notes that a frame was ready `need` samples after its audio was composed."""
         self._needs.append(need)
-        if need > self.samples:
-            self._late += 1
+        if need <= max(self.samples, self._goal):
+            return
+        self._late += 1
+        if self._late > self.SPARED:
+            self._late = 0
+            self._goal = min(self._wanted(), self.limits.most)
 
     def correction(self, *, is_silent: bool) -> int:
-        """Returns by how many samples the delay has just changed; mostly 0.
-
-        Growth is immediate, by one step; shrinking waits for silence.
-        """
-        if self._late >= self.GROW_AFTER and self.samples + self.STEP <= self.limits.most:
-            return self._move(self.STEP)
-        if len(self._needs) < self.WINDOW:
+        """Returns by how many samples the delay has just changed; asked once a packet."""
+        self._rested += 1
+        if self._goal > self.samples:
+            return self._move(min(self._goal - self.samples, self.MOST_GROWTH))
+        if len(self._needs) < self.SEEN:
             return 0
-        least = max(self.limits.least, max(self._needs) + self.HEAD_ROOM)
-        excess = min(self.samples - least, self.MOST_SHRINKING) // TICK * TICK
-        if is_silent and excess > 0:
-            return self._move(-excess)
-        self._late = sum(need > self.samples for need in self._needs)
+        wanted = max(self.limits.least, self._wanted())
+        if self.samples - wanted >= self.EASING and (is_silent or self._rested >= self.REST):
+            return self._move(-self.EASING)
         return 0
+
+    def _wanted(self) -> int:
+        """Returns what all frames of the window but the slowest few needed, and a little more."""
+        slowest = sorted(self._needs)[-1 - self.SPARED :]
+        return slowest[0] + self.HEAD_ROOM
 
     def _move(self, step: int) -> int:
         self.samples += step
-        self._needs.clear()
-        self._late = 0
+        self._goal = max(self._goal, self.samples) if step > 0 else self.samples
+        self._rested = 0
         return step

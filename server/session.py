@@ -25,6 +25,7 @@ from server.ingest import Ingest
 from server.lifetime import LifeLimits, Lifetime
 from server.line import Engines, LiveLine
 from server.microphone import Mode
+from server.microphone_track import microphone_frames
 from server.pacing import MILLISECOND
 from server.portraits import Portraits
 from server.protocol import BargeIn, CloseReason, Layout, ProtocolError, ServerEvent, Style
@@ -33,7 +34,7 @@ from server.speaker import Speaker, SpeakRequest
 from server.timeline import Mark
 from server.turns import Heard, Turns
 from server.voices import Voices
-from server.webrtc import IceServer, Peer, microphone_frame
+from server.webrtc import IceServer, Peer
 from streaming_model.backdrop import Backdrop
 from streaming_model.media import SAMPLE_RATE, SAMPLES_PER_MOTION_FRAME
 from streaming_model.motion.style import MotionStyle
@@ -482,7 +483,7 @@ class Session:
     async def _hear(self, peer: Peer) -> None:
         if peer.microphone is None:
             return
-        while (frame := await microphone_frame(peer.microphone)) is not None:
+        async for frame in microphone_frames(peer.microphone):
             self._hearing.take(peer, frame)
 
     async def _say_goodbye(self, peer: Peer) -> None:

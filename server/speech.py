@@ -7,7 +7,7 @@ silence until more arrives (an underrun), so that audio never bursts to catch up
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -116,8 +116,10 @@ class _Utterance:
 class SpeechQueue:
     """Utterances that wait to be spoken, in the order they were opened."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_news: Callable[[], None] = lambda: None) -> None:
+        """Takes whom to tell that there is more to say."""
         self._utterances: deque[_Utterance] = deque()
+        self._on_news = on_news
 
     @property
     def samples(self) -> int:
@@ -162,6 +164,7 @@ class SpeechQueue:
                 if len(audio):
                     utterance.audio.append(audio)
                     utterance.received += len(audio)
+                self._on_news()
                 return True
         return False
 
@@ -170,6 +173,7 @@ class SpeechQueue:
         for utterance in self._utterances:
             if utterance.number == number:
                 utterance.is_complete = True
+                self._on_news()
 
     def drop_before(self, number: int) -> list[int]:
         """Drops every utterance below `number`; returns those that had not begun."""

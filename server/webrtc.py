@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import av
 from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
@@ -26,7 +25,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
-from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.mediastreams import MediaStreamTrack
 
 from server.bandwidth import Bandwidth, Rung
 from server.channel import Channel, Overflow
@@ -34,6 +33,7 @@ from server.clock import Clock
 from server.encoder import VIDEO_CLOCK, VideoCodec
 from server.feedback import listen_to_receiver
 from server.ingest import SOUND_RATE
+from server.microphone_track import take_packets_at_once
 from server.protocol import ProtocolError
 from server.sender_reports import NtpClock, tie_to_media_clock
 from server.tracks import PictureTrack, SoundTrack
@@ -173,9 +173,7 @@ class Peer:
             # Preferences count only when they are set before the offer is applied.
             _prefer(transceiver, self._preferred)
             if transceiver.kind == "audio":
-                # Four packets of 20 ms would wait in aiortc's jitter buffer; one is enough.
-                receiver: Any = transceiver.receiver
-                receiver._RTCRtpReceiver__jitter_buffer._prefetch = 1
+                take_packets_at_once(transceiver.receiver)
             else:
                 transceiver.direction = "sendonly"
         await connection.setRemoteDescription(
@@ -237,27 +235,6 @@ class Peer:
     def _note_loss(self, fraction: float) -> None:
         sent, now = self.picture.bytes_sent, self._clock.now()
         self.bandwidth.note_loss(fraction, sent=sent, now=now)
-
-
-@dataclass(frozen=True, slots=True)
-class MicrophoneFrame:
-    """Twenty milliseconds of a microphone: interleaved PCM16 of `channels` at `sample_rate`."""
-
-    pcm: bytes
-    sample_rate: int
-    channels: int
-
-
-async def microphone_frame(track: MediaStreamTrack) -> MicrophoneFrame | None:
-    """Returns the next 20 ms of a microphone track, or None when it has ended."""
-    try:
-        frame = await track.recv()
-    except MediaStreamError:
-        return None
-    if not isinstance(frame, av.AudioFrame):
-        return None
-    pcm = frame.to_ndarray().tobytes()
-    return MicrophoneFrame(pcm, frame.sample_rate, frame.layout.nb_channels)
 
 
 def _open_ended(offer: str) -> str:

@@ -19,12 +19,12 @@ from server.direction import Direction
 from server.hearing import Hearing, cut
 from server.inference import Inference
 from server.line import Engines, LiveLine
+from server.microphone_track import MicrophoneFrame
 from server.protocol import ServerEvent, SpeakEnded, SpeakStarted, UserSpeechStarted
 from server.speaker import Speaker, SpeakRequest, _passage
 from server.speech import characters_said
 from server.turns import Turns
 from server.voice.base import Phone, SpeechClause
-from server.webrtc import MicrophoneFrame
 from streaming_model.motion.style import MotionStyle
 from tests.live_fakes import FakeAvatar, FakeVoice
 from tests.test_line import RecordingAudience, hum

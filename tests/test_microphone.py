@@ -37,12 +37,20 @@ def test_off_hears_nothing_and_listen_says_nothing() -> None:
         assert blocks(microphone) == []
 
 
-def test_a_puppet_says_what_it_hears_after_sixty_milliseconds() -> None:
+def test_a_puppet_says_what_it_hears_after_forty_milliseconds() -> None:
     microphone = lane("puppet")
-    hear(microphone, 3)
+    hear(microphone, 1)
     assert blocks(microphone) == []
     hear(microphone, 1)
     assert len(blocks(microphone)) == 1
+
+
+def test_two_packets_make_a_block_each_time_though_the_decimator_holds_back() -> None:
+    microphone = lane("puppet")
+    for _ in range(20):
+        hear(microphone, 2, level=0.1)
+        assert microphone.take(0, 0) is not None
+        assert microphone.samples == 0
 
 
 def test_the_buffer_is_cut_in_pauses_and_never_grows_past_its_limit() -> None:
@@ -56,7 +64,7 @@ def test_the_buffer_is_cut_in_pauses_and_never_grows_past_its_limit() -> None:
 
 def test_an_utterance_is_numbered_from_its_beginning_to_its_end() -> None:
     microphone = lane("puppet")
-    hear(microphone, 7)
+    hear(microphone, 7, level=0.1)
     microphone.begin(5)
     first, second = blocks(microphone, utterance=4)[:2]
     assert (first.utterance, first.begins, first.is_speech) == (5, True, True)
