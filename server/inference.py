@@ -100,6 +100,9 @@ class Inference:
         job = _MotionJob(generator, state, chunk)
         with self._lock:
             self._waiting.append(job)
+        # Sessions in step ask within one turn of the loop; an idle worker that heard of the first
+        # at once would begin without the others.
+        await asyncio.sleep(0)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._worker, self._perform, job)
 

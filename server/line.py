@@ -113,6 +113,7 @@ class LiveLine:
         self._delay = PlayoutDelay(_limits(chunk_frames, lookahead_frames))
         # What the model must have heard to draw a picture, wherever in a chunk it is.
         self._sight = (chunk_frames + lookahead_frames) * BLOCK
+        self._step = chunk_frames * BLOCK  # of the model; all sessions take theirs together
         self._begun = asyncio.Event()
         self._pictures: Channel[VideoFrame] = Channel(_PICTURES, Overflow.DROP_OLDEST)
         self._not_shown = 0
@@ -128,9 +129,9 @@ class LiveLine:
         return self._delay.samples + self.microphone.samples
 
     def begin(self) -> None:
-        """Starts the media clock; later calls change nothing."""
+        """Starts the media clock, in step with other sessions'; later calls change nothing."""
         if not self._begun.is_set():
-            self._schedule = self._unbroken = Schedule(self._clock.now())
+            self._schedule = self._unbroken = Schedule(self._clock.now()).in_step(self._step)
             self._begun.set()
 
     def instant(self, media_time: int) -> int:
@@ -305,7 +306,7 @@ class LiveLine:
 
     def _pause_if_behind(self, behind: int) -> None:
         if behind > _STALL:
-            self._schedule = self._schedule.later(behind)
+            self._schedule = self._schedule.later(behind).in_step(self._step)
 
 
 def _next_block_start(media_time: int) -> int:

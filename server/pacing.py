@@ -50,6 +50,15 @@ class Schedule:
         """Returns this schedule moved by `samples`; negative moves it earlier."""
         return Schedule(self.origin + to_nanoseconds(samples))
 
+    def in_step(self, step: int) -> Schedule:
+        """Returns this schedule begun at the next multiple of `step` samples on the clock.
+
+        Sessions whose schedules are in step want the same work at the same instant, so that a
+        batch does it for all of them (docs/decisions/0010).
+        """
+        step = to_nanoseconds(step)
+        return Schedule(-(-self.origin // step) * step)
+
 
 class Pace(Enum):
     """What to do with a finished frame."""

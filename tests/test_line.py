@@ -99,15 +99,18 @@ def hum(seconds: float) -> AlignedAudio:
 
 
 @asynccontextmanager
-async def running(*, draw_cost: float = 0.0) -> AsyncIterator[Rig]:
-    clock = VirtualClock()
-    inference = SlowInference(clock, int(draw_cost * SECOND))
+async def running(
+    *, draw_cost: float = 0.0, beside: Rig | None = None, motion: FakeMotion | None = None
+) -> AsyncIterator[Rig]:
+    """Runs a line, alone or with the clock and the inference of another."""
+    clock = beside.clock if beside else VirtualClock()
+    inference = beside.inference if beside else SlowInference(clock, int(draw_cost * SECOND))
     worker = InlineExecutor()
     audience = RecordingAudience(clock)
     marks: list[tuple[int, Mark]] = []
     direction = Direction(MotionStyle())
     line = LiveLine(
-        avatar=FakeAvatar(size=64, motion=FakeMotion()),
+        avatar=FakeAvatar(size=64, motion=motion or FakeMotion()),
         seed=0,
         direction=direction,
         chunk_frames=2,
@@ -338,3 +341,28 @@ async def test_nothing_is_drawn_for_nobody(monkeypatch: pytest.MonkeyPatch) -> N
     assert starts
     assert starts[0] > 1.7 * 16_000
     assert set(np.diff(starts)) == {FRAME}
+
+
+@pytest.mark.parametrize("apart", [0.003, 0.04, 0.071])
+async def test_sessions_begun_at_any_time_share_their_batches(apart: float) -> None:
+    motion = FakeMotion()
+    async with running(motion=motion) as first:
+        await first.run(1 + apart)
+        async with running(motion=motion, beside=first):
+            await first.run(0.2)
+            motion.batches.clear()
+            await first.run(2)
+    assert motion.batches == [2] * 50
+
+
+async def test_after_a_standstill_sessions_share_their_batches_again() -> None:
+    motion = FakeMotion()
+    async with running(motion=motion) as first:
+        await first.run(0.5)
+        async with running(motion=motion, beside=first):
+            await first.run(0.5)
+            first.clock.jump(int(0.333 * SECOND))
+            await first.run(0.5)
+            motion.batches.clear()
+            await first.run(2)
+    assert motion.batches == [2] * 50

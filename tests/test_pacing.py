@@ -36,6 +36,13 @@ def test_an_hour_is_an_hour() -> None:
     assert Schedule(7).instant(3600 * 16_000) == 7 + 3600 * 10**9
 
 
+@given(st.integers(0, 10**15), st.sampled_from([640, 1280, 2560]))
+def test_schedules_in_step_begin_at_the_next_multiple(origin: int, step: int) -> None:
+    begun = Schedule(origin).in_step(step).origin
+    assert 0 <= begun - origin < to_nanoseconds(step)
+    assert begun % to_nanoseconds(step) == 0
+
+
 @pytest.mark.parametrize(
     ("start", "position", "expected"),
     [

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from server.app import serve
+from server.app import Server, serve
 from server.config import Settings, SettingsError
+from server.voice.base import SpeechClause
 from streaming_model.errors import NoFaceError, VivantError
-from tests.live_fakes import fake_parts
+from tests.live_fakes import FakeVoice, fake_parts
 
 ROOT = Path(__file__).parent.parent
 
@@ -92,3 +96,37 @@ def test_a_portrait_without_a_face_stops_the_start(tmp_path: Path) -> None:
     settings = Settings(port=0, portrait=str(path), cache_dir=tmp_path)
     with pytest.raises(NoFaceError):
         serve(settings, fake_parts(settings))
+
+
+class Observing(FakeVoice):
+    """Notes how nice its thread is to others while it warms up, and when it speaks."""
+
+    def __init__(self, name: str, niceness: list[int]) -> None:
+        super().__init__(name)
+        self._niceness = niceness
+
+    def _note(self) -> None:
+        thread = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        self._niceness.append(thread - os.getpriority(os.PRIO_PROCESS, os.getpid()))
+
+    def warm_up(self) -> None:
+        self._note()
+
+    def speak(self, text: str, *, speed: float = 1.0) -> Iterator[SpeechClause]:
+        self._note()
+        return super().speak(text, speed=speed)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no niceness")
+async def test_speech_gives_way_to_live_threads_but_not_while_the_server_starts(
+    tmp_path: Path,
+) -> None:
+    niceness: list[int] = []
+    settings = Settings(size=256, cache_dir=tmp_path)
+    parts = replace(fake_parts(settings), open_voice=lambda name: Observing(name, niceness))
+    server = Server(settings, parts)
+    await server.warm_up()
+    voices = server.house.voices
+    voice, worker = await voices.open(voices.default), voices.worker_for(voices.default)
+    await asyncio.get_running_loop().run_in_executor(worker, voice.speak, "hello")
+    assert niceness == [0, 10]

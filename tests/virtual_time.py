@@ -37,11 +37,17 @@ class VirtualClock:
     async def run_until(self, instant: int) -> None:
         await settle()
         while self._sleepers and self._sleepers[0][0] <= instant:
-            self._now, _, waiting = heapq.heappop(self._sleepers)
+            self._now = max(self._now, self._sleepers[0][0])
+            self._wake()
+            await settle()
+        self._now = max(self._now, instant)
+
+    def _wake(self) -> None:
+        """Wakes all whose time it is together, as the event loop does."""
+        while self._sleepers and self._sleepers[0][0] <= self._now:
+            waiting = heapq.heappop(self._sleepers)[2]
             if not waiting.done():
                 waiting.set_result(None)
-            await settle()
-        self._now = instant
 
     def jump(self, nanoseconds: int) -> None:
         """Lets time pass without anybody waking, as when the whole process stood still."""
