@@ -29,8 +29,9 @@ from server.capacity import Capacity
 from server.clock import Clock, MonotonicClock
 from server.config import Settings, SettingsError
 from server.cores import usable_cores
-from server.encoder import VideoCodec
+from server.encoder import OPENERS, VideoCodec, missing_encoder
 from server.gauge import Gauge, MeteredThread
+from server.hardware import find_openers
 from server.inference import AvatarPort, Inference
 from server.lifetime import LifeLimits
 from server.line import Engines
@@ -166,7 +167,11 @@ class Server:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._workers["speech"], voice.warm_up)
         await self._gauge.rehearse(
-            avatar, self._engines.inference, codec=options.codecs[0], bitrate=options.bitrate
+            avatar,
+            self._engines.inference,
+            codec=options.codecs[0],
+            bitrate=options.bitrate,
+            openers=options.openers,
         )
         for name, niceness in _WORKERS.items():
             # Not before: there was nobody to give way to, and a busy machine would never be ready.
@@ -320,12 +325,16 @@ def _bind(settings: Settings) -> socket.socket:
 
 
 def _options(settings: Settings) -> SessionOptions:
-    codecs = (VideoCodec.VP8, VideoCodec.H264)
+    codecs = tuple(VideoCodec(name.upper()) for name in settings.video_codecs)
+    for codec in codecs:
+        if name := missing_encoder(codec):
+            raise SettingsError(f"PyAV here was built without {name}, which {codec.value} needs.")
     return SessionOptions(
         fps=settings.fps,
         size=settings.size,
         bitrate=settings.bitrate * 1000,
-        codecs=codecs[::-1] if settings.codec == "h264" else codecs,
+        codecs=codecs,
+        openers=find_openers() if VideoCodec.H264 in codecs else OPENERS,
         ice_servers=tuple(
             IceServer(url, settings.ice_username, settings.ice_credential)
             if url.startswith("turn")

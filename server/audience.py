@@ -8,7 +8,7 @@ given, never on the event loop. It knows nothing of where pictures come from or 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -16,7 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.bandwidth import Rung, choose_rungs
-from server.encoder import SoundEncoder, SoundPacket, VideoCodec, VideoEncoder, VideoPacket
+from server.codec_contexts import Opener
+from server.encoder import (
+    OPENERS,
+    SoundEncoder,
+    SoundPacket,
+    VideoCodec,
+    VideoEncoder,
+    VideoPacket,
+)
 from server.webrtc import Peer
 from streaming_model.media import SAMPLE_RATE
 
@@ -50,8 +58,16 @@ class Audience:
     """
 
     def __init__(
-        self, *, size: int, fps: int, bitrate: int, picture_worker: Executor, sound_worker: Executor
+        self,
+        *,
+        size: int,
+        fps: int,
+        bitrate: int,
+        picture_worker: Executor,
+        sound_worker: Executor,
+        openers: Mapping[VideoCodec, Opener] = OPENERS,
     ) -> None:
+        self._openers = openers
         self._size, self._fps, self._bitrate = size, fps, bitrate
         self._picture_worker = picture_worker
         self._sound_worker = sound_worker
@@ -139,7 +155,12 @@ class Audience:
         encoder = encoding.encoder
         if encoder is None or encoder.is_packed != is_packed:
             encoder = encoding.encoder = VideoEncoder(
-                codec, size=self._size, fps=self._fps, bitrate=self._bitrate, is_packed=is_packed
+                codec,
+                size=self._size,
+                fps=self._fps,
+                bitrate=self._bitrate,
+                is_packed=is_packed,
+                openers=self._openers,
             )
         encoder.bitrate = bitrate
         return encoder.encode(image, media_time, is_keyframe=is_keyframe)

@@ -19,7 +19,7 @@ from streaming_model.errors import VivantError
 from streaming_model.motion.style import EMOTION_CHOICES, MotionStyle
 
 PREFIX = "VIVANT_"
-CODECS = ("auto", "vp8", "h264")
+VIDEO_CODECS = ("vp8", "h264", "vp9")
 
 
 class SettingsError(VivantError):
@@ -115,6 +115,14 @@ def _texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401
     return texts
 
 
+def _video_codecs(value: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """some of vp8, h264, vp9, the best first, separated by commas"""
+    names = [str(part).strip() for part in (value.split(",") if isinstance(value, str) else value)]
+    if not names or len(set(names)) < len(names) or not set(names) <= set(VIDEO_CODECS):
+        raise ValueError
+    return tuple(names)
+
+
 def _steps(value: Any) -> int | None:  # noqa: ANN401
     """1, 2 or 4"""
     number = int(str(value))
@@ -177,7 +185,11 @@ class Settings:
     barge_in: Literal["on", "off"] | int = _setting(
         "on", _barge_in, "whether a viewer who speaks interrupts: on, off, or after so many ms"
     )
-    codec: str = _setting("auto", _choice(*CODECS), "video codec to prefer")
+    video_codecs: tuple[str, ...] = _setting(
+        ("vp8", "h264"),
+        _video_codecs,
+        "video codecs to agree on, the best first: vp8, h264, vp9 (default: vp8,h264)",
+    )
     emotion: str = _setting(
         "neutral", _choice(*EMOTION_CHOICES), "emotion of the face; auto follows the voice"
     )

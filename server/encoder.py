@@ -1,14 +1,14 @@
-"""Pictures to VP8 or H.264 packets, sound to Opus packets; synchronous, one per session.
+"""Pictures to VP8, H.264 or VP9 packets, sound to Opus packets; synchronous, one per session.
 
-Settings are for faces over a low-latency link: no denoiser (it smears rendered skin), no
-look-ahead, one thread. It knows nothing of WebRTC, tracks or the event loop.
+It knows nothing of WebRTC, tracks or the event loop.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import av
 import cv2
@@ -16,27 +16,51 @@ import numpy as np
 from av.video.frame import PictureType
 from numpy.typing import NDArray
 
+from server.codec_contexts import (
+    VIDEO_CLOCK,
+    VIDEO_TIME_BASE,
+    Opener,
+    open_vp8,
+    open_vp9,
+    open_x264,
+)
 from server.ingest import SOUND_RATE
 from server.packing import pack
 from server.timeline import PACKET
 
-VIDEO_CLOCK = 90_000  # Hz, RTP's for video
 MEDIA_TIME_BASE = Fraction(1, 16_000)
-VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK)
 SOUND_TIME_BASE = Fraction(1, SOUND_RATE)
-_KEYFRAME_INTERVAL = 3000  # frames; a viewer that lost the picture asks for one itself
 _OPUS_BITRATE = 64_000
-_LEVEL_31 = 3_600 * 256  # pixels, the most that H.264's level 3.1 allows
 
 VideoPacket: TypeAlias = "av.Packet[av.VideoStream]"
 SoundPacket: TypeAlias = "av.Packet[av.AudioStream]"
 
 
 class VideoCodec(Enum):
-    """A codec that both browsers and this server know, by its SDP name."""
+    """A codec that browsers and this server know, by its SDP name."""
 
     VP8 = "VP8"
     H264 = "H264"
+    VP9 = "VP9"
+
+
+OPENERS: Final[Mapping[VideoCodec, Opener]] = {
+    VideoCodec.VP8: open_vp8,
+    VideoCodec.H264: open_x264,
+    VideoCodec.VP9: open_vp9,
+}
+
+
+_NAMES: Final[Mapping[VideoCodec, str]] = {
+    VideoCodec.VP8: "libvpx",
+    VideoCodec.H264: "libx264",
+    VideoCodec.VP9: "libvpx-vp9",
+}
+
+
+def missing_encoder(codec: VideoCodec) -> str | None:
+    """Returns the name of the FFmpeg encoder that `codec` needs, if PyAV was built without it."""
+    return None if _NAMES[codec] in av.codecs_available else _NAMES[codec]
 
 
 def video_pts(media_time: int) -> int:
@@ -54,16 +78,21 @@ class VideoEncoder:
     """
 
     def __init__(
-        self, codec: VideoCodec, *, size: int, fps: int, bitrate: int, is_packed: bool = False
+        self,
+        codec: VideoCodec,
+        *,
+        size: int,
+        fps: int,
+        bitrate: int,
+        is_packed: bool = False,
+        openers: Mapping[VideoCodec, Opener] = OPENERS,
     ) -> None:
         self.codec = codec
         self.is_packed = is_packed
         self.bitrate = self._most = bitrate
-        opened = _open_vp8 if codec is VideoCodec.VP8 else _open_h264
         height = 2 * size if is_packed else size
-        self._context = opened(width=size, height=height, fps=fps, bitrate=bitrate)
         # At its full rate: x264 keeps to a changed one only if it began as CBR.
-        self._context.open()
+        self._context = openers[codec](size, height, fps, bitrate)
         self._last_pts: int | None = None
         self._budget_time = 0  # 90 kHz, as the encoder is told
 
@@ -92,9 +121,9 @@ class VideoEncoder:
     def _paced(self, pts: int) -> int:
         """Sets the encoder to `bitrate`; returns the time stamp it is to be told.
 
-        x264 follows its context's bit rate between pictures. FFmpeg's libvpx does not, but
-        budgets each picture by the time since the last one: told that less time has passed, it
-        spends less.
+        H.264's encoders follow their context's bit rate between pictures. FFmpeg's libvpx does
+        not, but budgets each picture by the time since the last one: told that less time has
+        passed, it spends less.
         """
         bitrate = min(self.bitrate, self._most)
         if self.codec is VideoCodec.H264:
@@ -132,53 +161,3 @@ class SoundEncoder:
         packet.pts = packet.dts = media_time * 3
         packet.time_base = SOUND_TIME_BASE
         return packet
-
-
-def _open_vp8(*, width: int, height: int, fps: int, bitrate: int) -> av.VideoCodecContext:
-    context = _video_context("libvpx", size=(width, height), fps=fps, bitrate=bitrate)
-    context.qmin, context.qmax = 2, 56
-    context.options = {
-        "bufsize": str(bitrate),
-        "cpu-used": "-8",
-        "deadline": "realtime",
-        "lag-in-frames": "0",
-        "minrate": str(bitrate),
-        "maxrate": str(bitrate),
-        "noise-sensitivity": "0",
-        "overshoot-pct": "15",
-        "undershoot-pct": "100",
-        "static-thresh": "1",
-        "error-resilient": "default",
-    }
-    return context
-
-
-def _open_h264(*, width: int, height: int, fps: int, bitrate: int) -> av.VideoCodecContext:
-    context = _video_context("libx264", size=(width, height), fps=fps, bitrate=bitrate)
-    context.profile = "Baseline"
-    context.options = {
-        "preset": "superfast",
-        "tune": "zerolatency",
-        "level": "31" if width * height <= _LEVEL_31 else "40",
-        "maxrate": str(bitrate),
-        "bufsize": str(bitrate // 2),
-        # Matches cv2's conversion; without it decoders may assume BT.709.
-        "x264-params": "colormatrix=smpte170m:colorprim=smpte170m:transfer=smpte170m:range=tv",
-    }
-    return context
-
-
-def _video_context(
-    name: str, *, size: tuple[int, int], fps: int, bitrate: int
-) -> av.VideoCodecContext:
-    context = av.CodecContext.create(name, "w")
-    if not isinstance(context, av.VideoCodecContext):
-        raise TypeError(f"{name} is not a video codec")
-    context.width, context.height = size
-    context.bit_rate = bitrate
-    context.pix_fmt = "yuv420p"
-    context.framerate = Fraction(fps)
-    context.time_base = VIDEO_TIME_BASE
-    context.gop_size = _KEYFRAME_INTERVAL
-    context.thread_count = 1
-    return context

@@ -15,7 +15,8 @@ import numpy as np
 
 from server.capacity import LOOP, Capacity
 from server.clock import Clock, thread_time
-from server.encoder import SoundEncoder, VideoCodec, VideoEncoder
+from server.codec_contexts import Opener
+from server.encoder import OPENERS, SoundEncoder, VideoCodec, VideoEncoder
 from server.inference import AvatarPort, Inference
 from server.pacing import TICK
 from server.timeline import PACKET
@@ -90,10 +91,24 @@ class Gauge:
         self._last = (now, spent)
 
     async def rehearse(
-        self, avatar: AvatarPort, inference: Inference, *, codec: VideoCodec, bitrate: int
+        self,
+        avatar: AvatarPort,
+        inference: Inference,
+        *,
+        codec: VideoCodec,
+        bitrate: int,
+        openers: Mapping[VideoCodec, Opener] = OPENERS,
     ) -> None:
         """Runs a second and a half of a session that nobody sees, and notes what it costs."""
-        show = _Show(avatar, inference, self._workers, codec=codec, bitrate=bitrate)
+        video = VideoEncoder(
+            codec,
+            size=avatar.size,
+            fps=avatar.fps,
+            bitrate=bitrate,
+            is_packed=avatar.backdrop.is_transparent,
+            openers=openers,
+        )
+        show = _Show(avatar, inference, self._workers, video)
         for _ in range(_WARM_UP):
             await show.block()
         before = self._spent()
@@ -119,20 +134,12 @@ class _Show:
         avatar: AvatarPort,
         inference: Inference,
         workers: Mapping[str, MeteredThread],
-        *,
-        codec: VideoCodec,
-        bitrate: int,
+        video: VideoEncoder,
     ) -> None:
         self._avatar, self._inference, self._workers = avatar, inference, workers
         self._state = avatar.start()
         self._motion = self._state.motion
-        self._video = VideoEncoder(
-            codec,
-            size=avatar.size,
-            fps=avatar.fps,
-            bitrate=bitrate,
-            is_packed=avatar.backdrop.is_transparent,
-        )
+        self._video = video
         self._audio = SoundEncoder()
         self._noise = np.random.default_rng(0)
         self._position = 0

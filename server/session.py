@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from server import protocol
 from server.audience import Audience
 from server.backgrounds import Backgrounds
+from server.codec_contexts import Opener
 from server.desk import Desk
 from server.direction import Direction, describe_style, with_changes
-from server.encoder import VideoCodec
+from server.encoder import OPENERS, VideoCodec
 from server.events import EventHub
 from server.hearing import Hearing, barge_in_samples, cut
 from server.inference import AvatarPort
@@ -59,6 +60,7 @@ class SessionOptions:
     ice_servers: tuple[IceServer, ...]
     chunk_frames: int
     lookahead_frames: int
+    openers: Mapping[VideoCodec, Opener] = field(default_factory=lambda: OPENERS)
     style: MotionStyle = field(default_factory=MotionStyle)
     limits: LifeLimits = field(default_factory=LifeLimits)
     barge_in: BargeIn = "on"
@@ -116,6 +118,7 @@ class Session:
             bitrate=options.bitrate,
             picture_worker=engines.picture_worker,
             sound_worker=engines.sound_worker,
+            openers=options.openers,
         )
         self._seed = seed
         self._gestures = 0

@@ -30,11 +30,13 @@ from aiortc.mediastreams import MediaStreamTrack
 from server.bandwidth import Bandwidth, Rung
 from server.channel import Channel, Overflow
 from server.clock import Clock
-from server.encoder import VIDEO_CLOCK, VideoCodec
+from server.codec_contexts import VIDEO_CLOCK
+from server.encoder import VideoCodec
 from server.feedback import listen_to_receiver
 from server.ingest import SOUND_RATE
 from server.microphone_track import take_packets_at_once
 from server.protocol import ProtocolError
+from server.rtp_codecs import give_packer, without_other_profiles
 from server.sender_reports import NtpClock, tie_to_media_clock
 from server.tracks import PictureTrack, SoundTrack
 
@@ -177,8 +179,10 @@ class Peer:
             else:
                 transceiver.direction = "sendonly"
         await connection.setRemoteDescription(
-            RTCSessionDescription(sdp=_open_ended(offer), type="offer")
+            RTCSessionDescription(sdp=without_other_profiles(_open_ended(offer)), type="offer")
         )
+        self.codec = _agreed_codec(connection.getTransceivers(), self.codec)
+        give_packer(senders[VIDEO_CLOCK], self.codec)
         for transceiver in connection.getTransceivers():
             if transceiver not in ours:
                 # What nobody reads would be decoded and pile up.
@@ -186,7 +190,6 @@ class Peer:
         answer = await connection.createAnswer()
         _hasten_gathering(connection)
         await connection.setLocalDescription(answer)
-        self.codec = _agreed_codec(connection.getTransceivers(), self.codec)
         for rate, sender in senders.items():
             tie_to_media_clock(sender, instant_of=_in_rate(instant_of, rate), ntp=ntp)
         listen_to_receiver(

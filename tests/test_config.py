@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from server.config import Settings, SettingsError, add_arguments
+from server.config import VIDEO_CODECS, Settings, SettingsError, add_arguments
+from server.encoder import VideoCodec
 
 
 def load(*flags: str, environment: dict[str, str] | None = None) -> Settings:
@@ -54,6 +55,17 @@ def test_lists_are_separated_by_commas_on_the_command_line() -> None:
     assert settings.ice_servers == ("stun:a:1", "turn:b:2")
 
 
+def test_video_codecs_are_in_the_order_of_preference(tmp_path: Path) -> None:
+    assert load().video_codecs == ("vp8", "h264")
+    assert load("--video-codecs", "vp9, vp8").video_codecs == ("vp9", "vp8")
+    (tmp_path / "vivant.toml").write_text('video_codecs = ["h264"]\n')
+    assert load("--config", str(tmp_path / "vivant.toml")).video_codecs == ("h264",)
+
+
+def test_every_codec_of_the_settings_has_an_encoder() -> None:
+    assert {codec.value.lower() for codec in VideoCodec} == set(VIDEO_CODECS)
+
+
 @pytest.mark.parametrize(
     ("flag", "value"),
     [
@@ -64,7 +76,9 @@ def test_lists_are_separated_by_commas_on_the_command_line() -> None:
         ("--fps", "9"),
         ("--fps", "25.5"),
         ("--steps", "3"),
-        ("--codec", "av1"),
+        ("--video-codecs", "vp8,theora"),
+        ("--video-codecs", "vp8,vp8"),
+        ("--video-codecs", ","),
         ("--host", ""),
         ("--max-sessions", "0"),
         ("--core-share", "1.1"),

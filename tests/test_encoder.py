@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from server.encoder import SoundEncoder, VideoCodec, VideoEncoder, video_pts
 
-DECODERS = {VideoCodec.VP8: "vp8", VideoCodec.H264: "h264"}
+DECODERS = {VideoCodec.VP8: "vp8", VideoCodec.H264: "h264", VideoCodec.VP9: "vp9"}
 SIZE = 256
 
 
