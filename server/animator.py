@@ -39,6 +39,7 @@ class Animator:
     Attributes:
         avatar: the portrait that speaks.
         draw_cost: smoothed time to draw a picture, in 16 kHz samples.
+        move_cost: smoothed time to make a chunk of motion, in 16 kHz samples.
         end: media time up to which it was given audio.
     """
 
@@ -61,7 +62,7 @@ class Animator:
         that were drawn anew after a rewind tell nothing of how long pictures take.
         """
         self.avatar = avatar
-        self.draw_cost = 0.0
+        self.draw_cost = self.move_cost = 0.0
         self.end = 0
         self._seed = seed
         self._direction = direction
@@ -131,7 +132,10 @@ class Animator:
             additions = self._direction.additions.since(block.start - SAMPLE_RATE)
             directed = generator.direct(before, wanted, additions, at=block.start)
             chunk = AudioChunk(block.start, block.speech, block.utterance)
+            began = self._clock.now()
             state, motion = await self._inference.step(generator, directed, chunk)
+            if motion:
+                self.move_cost = self._smoothed(self.move_cost, began)
             if take != self._take:
                 continue  # rewound meanwhile: the block, or another in its place, waits again
             self._current = None
@@ -155,8 +159,7 @@ class Animator:
             self._has_gap = False
         began = self._clock.now()
         after, frames = await self._inference.draw(avatar, state, motion)
-        spent = to_samples(self._clock.now() - began)
-        self.draw_cost += _SMOOTHING * (spent - self.draw_cost)
+        self.draw_cost = self._smoothed(self.draw_cost, began)
         if avatar is not self.avatar or take != self._take:
             return
         self._state = dataclasses.replace(after, motion=self._state.motion)
@@ -164,6 +167,9 @@ class Animator:
             self._note_instant(frame.start)
             is_late = self._timeline.add_frame(frame.start, frame) is Pace.DROP
             self.note(is_late=is_late)
+
+    def _smoothed(self, cost: float, began: int) -> float:
+        return cost + _SMOOTHING * (to_samples(self._clock.now() - began) - cost)
 
     def _note_instant(self, start: int, *, early_by: int = 0) -> None:
         """Tells that the picture at `start` is there, or will be `early_by` samples from now."""

@@ -44,7 +44,7 @@ _PICTURES = 4
 _STALL = 100 * MILLISECOND  # behind by more, the media clock pauses instead of bursting
 _RETRY = 5_000_000  # ns
 _PATIENCE = 80 * MILLISECOND  # with the encoder; ITU-R BT.1359 bears 90 ms of sound before picture
-_LEAD = 40 * MILLISECOND  # for the model to hear the first blocks of a text anew
+_LEAD = 10 * MILLISECOND  # that a text begins ahead, besides what its first picture costs
 _MARGIN = 30 * MILLISECOND  # first guess of what computing costs on top of the lookahead
 _MOST_WAIT = 80 * MILLISECOND  # for a block of a live voice that is late
 _MOST_MARGIN = 400 * MILLISECOND
@@ -224,8 +224,10 @@ class LiveLine:
         Sound from a microphone must wait until the model has looked ahead; a text's does not:
         what lies ahead of it is known, and is composed at once as far as the model looks.
         """
-        head_start = _LEAD + 2 * int(self.animator.draw_cost)
-        first = _next_block_start(self.timeline.position + head_start)
+        # What it hears anew makes two chunks; another session's picture may be under way.
+        head_start = _LEAD + 2 * int(self.animator.move_cost + self.animator.draw_cost)
+        leaving = self._schedule.media_time(self._clock.now()) - self._delay.samples
+        first = _next_block_start(max(self.timeline.position, leaving + head_start))
         is_silent = not self.timeline.holds_speech and not self.microphone.is_speech
         end = max(self._composed, first + self._sight)
         if first < self._composed and is_silent and self.queue.can_begin(end - first):
@@ -260,7 +262,8 @@ class LiveLine:
         was_flowing, now = self.microphone.is_flowing, self._clock.now()
         block = self.microphone.take(start, self.utterance)
         if was_flowing and self.microphone.is_flowing:
-            self._arrivals.taken(self._schedule.instant(start), now)
+            left_over = self.microphone.samples
+            self._arrivals.taken(self._schedule.instant(start), now, left_over=left_over)
         else:
             self._arrivals.break_off(now)
         return block

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from server.channel import Channel, Overflow
 from server.clock import Clock
@@ -36,6 +36,14 @@ _MOST_NAMED = 5  # unpronounceable pieces quoted in a warning
 
 
 _TOO_LONG = f"The voice took longer than {_PATIENCE // 10**9} s; the rest is not spoken."
+
+
+class WorkerFor(Protocol):
+    """Where voices compute."""
+
+    def __call__(self, name: str, /, *, is_first: bool) -> Executor:
+        """Returns where the voice of that name is to speak, or to begin a text."""
+        ...
 
 
 class UnpronounceableError(VivantError):
@@ -70,10 +78,10 @@ class Speaker:
         queue: SpeechQueue,
         open_voice: Callable[[str], Awaitable[Voice]],
         publish: Callable[[list[ServerEvent]], None],
-        worker_for: Callable[[str], Executor],
+        worker_for: WorkerFor,
         clock: Clock,
     ) -> None:
-        """Takes what it needs; `worker_for` a voice's name is where that voice may block."""
+        """Takes what it needs; `worker_for` tells where a voice may block."""
         self._queue = queue
         self._open_voice = open_voice
         self._publish = publish
@@ -107,8 +115,10 @@ class Speaker:
             return
         clauses = _told(voice.speak(request.text), request.text)
         loop = asyncio.get_running_loop()
-        worker = self._worker_for(request.voice)
+        is_first = True
         while self._queue.holds(number):
+            worker = self._worker_for(request.voice, is_first=is_first)
+            is_first = False
             work = loop.run_in_executor(worker, _next_clause, clauses)
             clause = await self._guarded(number, work)
             if clause is None:

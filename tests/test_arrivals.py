@@ -53,3 +53,15 @@ def test_the_clock_keeps_up_with_a_microphone_whose_clock_is_off(rate: float) ->
     shifts = follow([1.0] * 2500, rate=rate)  # 100 s, 30 ms
     assert sum(shifts) / MILLISECOND == pytest.approx(100_000 * rate, abs=3)
     assert max(map(abs, shifts)) <= MILLISECOND
+
+
+def test_after_a_stall_the_clock_catches_up_within_seconds_and_no_faster_than_a_tenth() -> None:
+    arrivals, backlog, shifts = Arrivals(), 4800, []  # 300 ms wait
+    for index in range(150):  # 6 s
+        due = index * _BLOCK
+        arrivals.complete(due)
+        arrivals.taken(due, due, left_over=max(backlog, 0))
+        shifts.append(arrivals.shift())
+        backlog += shifts[-1]
+    assert min(shifts) >= -4 * MILLISECOND
+    assert backlog <= 60 * MILLISECOND

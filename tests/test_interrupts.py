@@ -130,7 +130,7 @@ def make_rig(clock: VirtualClock, *, seed: int = 0, barge_in: int | None = 0) ->
         queue=line.queue,
         open_voice=open_voice,
         publish=events.extend,
-        worker_for=lambda _: late,
+        worker_for=lambda _, **__: late,
         clock=clock,
     )
     hearing = Hearing(line=line, turns=turns, publish=events.extend, clock=clock, barge_in=barge_in)

@@ -183,6 +183,27 @@ async def test_a_text_need_not_wait_for_the_lookahead() -> None:
     assert rig.line.late_frames == 0
 
 
+@pytest.mark.parametrize("phase", range(0, 40, 8))
+@pytest.mark.parametrize("draw_cost", [0.005, 0.02])
+async def test_a_text_is_heard_as_soon_as_its_first_picture_can_be_there(
+    phase: int, draw_cost: float
+) -> None:
+    async with running(draw_cost=draw_cost) as rig:
+        await rig.run(8 + phase / 1000)  # it has learned how little it needs
+        asked = rig.clock.now()
+        rig.say(1, 1.0)
+        await rig.run(3)
+    first = rig.first_sound()
+    # Two pictures' time and 10 ms, then up to 20 to the next packet and 20 to the next block.
+    assert first - asked <= (2 * draw_cost + 0.01 + 0.041) * SECOND
+    shown = {start: (instant, height) for instant, start, height in rig.audience.pictures}
+    spoken = [start for start, level in rig.loudness().items() if level > 0.1 and start in shown]
+    assert len(spoken) == 25
+    assert shown[spoken[0]][0] == first  # with its own picture, not one at rest
+    assert all(shown[start][1] > 20 for start in spoken)
+    assert rig.line.late_frames <= 2
+
+
 async def test_utterances_are_announced_when_they_are_heard() -> None:
     async with running() as rig:
         rig.say(1, 1.0)

@@ -69,6 +69,7 @@ class House:
             default="hum",
             open_voice=open_fake_voice,
             worker=worker,
+            first_worker=worker,
             remote_worker=worker,
         )
         return Session(

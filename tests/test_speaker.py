@@ -82,7 +82,7 @@ async def running() -> AsyncIterator[Rig]:
         queue=queue,
         open_voice=open_voice,
         publish=events.extend,
-        worker_for=lambda name: HangingExecutor() if name == "hangs" else InlineExecutor(),
+        worker_for=lambda name, **_: HangingExecutor() if name == "hangs" else InlineExecutor(),
         clock=clock,
     )
     async with asyncio.TaskGroup() as group:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from server.voice.base import SpeechClause, VoiceError
 from server.voice.clauses import Clause, split_clauses
 from server.voice.g2p import EnglishPhonemes
-from server.voice.levels import Leveller, frame_clause
+from server.voice.levels import FIRST_HEAD_SECONDS, HEAD_SECONDS, Leveller, frame_clause
 from server.voice.text import spoken_form
 from server.voice.timing import TimedToken, phones_of
 from server.voice.tokens import PAUSES, Token
@@ -79,7 +79,10 @@ def _clauses(
         sounds = phonemes(spoken.tokens if is_closed else (*spoken.tokens, ending))
         raw = [synthesise(part, speed) for part in split_phonemes(sounds, longest)]
         if raw or spoken.skipped:
-            yield _clause(text, clause, _joined(raw), spoken.skipped, level, sample_rate, speed)
+            head = FIRST_HEAD_SECONDS if clause is clauses[0] else HEAD_SECONDS
+            yield _clause(
+                text, clause, _joined(raw), spoken.skipped, level, sample_rate, speed, head
+            )
 
 
 def _clause(
@@ -90,6 +93,7 @@ def _clause(
     level: Leveller,
     sample_rate: int,
     speed: float,
+    head_seconds: float,
 ) -> SpeechClause:
     phones = phones_of(raw.tokens, raw.samples, sample_rate)
     samples, timed = frame_clause(
@@ -97,6 +101,7 @@ def _clause(
         phones,
         sample_rate=sample_rate,
         pause_seconds=clause.pause_seconds / speed if phones else 0.0,
+        head_seconds=head_seconds,
     )
     return SpeechClause(
         text=text[clause.start : clause.end],

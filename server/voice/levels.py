@@ -14,6 +14,7 @@ TARGET_RMS = 0.1  # -20 dBFS over the spoken part
 PEAK_KNEE = 0.8  # the limiter bends above this
 PEAK_LIMIT = 0.94
 HEAD_SECONDS = 0.04  # silence left before the first phone
+FIRST_HEAD_SECONDS = 0.01  # the same where a text begins: somebody waits for it
 FADE_SECONDS = 0.005
 LARGEST_GAIN = 30.0
 GAIN_MEMORY = 0.7  # how much of the last clause's gain is kept, so that levels do not pump
@@ -64,6 +65,7 @@ def frame_clause(
     *,
     sample_rate: int,
     pause_seconds: float,
+    head_seconds: float = HEAD_SECONDS,
 ) -> tuple[NDArray[np.float32], tuple[Phone, ...]]:
     """Trims silence at both ends, appends the pause and fades the edges.
 
@@ -72,11 +74,12 @@ def frame_clause(
         phones: tiling 0..n.
         sample_rate: in Hz.
         pause_seconds: silence wanted after the last phone.
+        head_seconds: silence wanted before the first.
 
     Returns:
         the samples and the phones that tile them.
     """
-    head = round(HEAD_SECONDS * sample_rate)
+    head = round(head_seconds * sample_rate)
     pause = round(pause_seconds * sample_rate)
     start, end = 0, len(samples)
     if phones and phones[0].symbol == SILENCE:
