@@ -109,9 +109,11 @@ class Server:
 
     def __init__(self, settings: Settings, parts: Parts, *, clock: Clock | None = None) -> None:
         self._settings = settings
-        self._workers = {name: MeteredThread(name, _name_thread, name) for name in _WORKERS}
-        self._remote_voices = RemoteThreads(_REMOTE_VOICES, "remote voice")
         self._clock: Clock = clock or MonotonicClock()
+        self._workers = {
+            name: MeteredThread(name, self._clock, _name_thread, name) for name in _WORKERS
+        }
+        self._remote_voices = RemoteThreads(_REMOTE_VOICES, "remote voice")
         self._engines = Engines(
             inference=Inference(self._workers["inference"]),
             picture_worker=self._workers["pictures"],

@@ -1,7 +1,8 @@
 """How many sessions this machine can hold, from what sessions are seen to cost.
 
-Pure arithmetic on shares of a processor core, by thread: the threads of the live path each run
-on one core at a time, and together on all of them. It reads no clock and opens no session.
+Pure arithmetic on two things that fill up: the time of each thread of the live path, in which it
+computes or waits for the interpreter or for a core, and the cores that all of them compute on.
+It reads no clock and opens no session.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-Load: TypeAlias = Mapping[str, float]  # cores in use, by thread: 0.16 is 16 % of one core
+# Shares of each thread's time, 0.16 is 16 % of it, and under `cores` how many all compute on.
+Load: TypeAlias = Mapping[str, float]
 
 LOOP = "loop"  # the event loop's thread: signalling, pacing, packets
-ALL = "cores"  # all threads together, as the reason for a limit
+ALL = "cores"  # all threads together
 LATE = "late"  # pictures miss their time already, as the reason for a limit
 CAP = "max_sessions"  # the operator's own limit, as the reason for one
 _LOOP_SHARE = 0.25  # of the other threads' cost, until a viewer shows better; measured 0.21
@@ -41,10 +43,10 @@ class Capacity:
 
     Attributes:
         cores: cores that the process may use.
-        share: the part of them, and of each thread's core, that sessions may take.
+        share: the part of them, and of each thread's time, that sessions may take.
         cap: the operator's limit, or None.
-        cost: what one watched session takes, by thread; empty until it was measured.
-        load: what all sessions take now, by thread.
+        cost: what one watched session takes; empty until it was measured.
+        load: what all sessions take now.
         is_late: whether any session makes fewer pictures than it should: whatever the forecast
             says, something else is using the machine.
     """
@@ -58,18 +60,18 @@ class Capacity:
     def rehearsed(self, cost: Load) -> None:
         """Takes what a session without viewers was measured to cost before the first one came."""
         self.cost = dict(cost)
-        self.cost[LOOP] = _LOOP_SHARE * sum(cost.values())
+        self.cost[LOOP] = _LOOP_SHARE * cost[ALL]
+        self.cost[ALL] += self.cost[LOOP]
 
     def observe(self, load: Load, *, watched: int) -> None:
         """Takes the load of the last second, in which that many sessions were watched.
 
         Sessions that nobody watches are hardly any work, so those watched are charged for all.
         """
-        for thread, share in load.items():
-            self.load[thread] = _toward(self.load.get(thread, 0.0), share, _FOLLOWING)
+        for name, share in load.items():
+            self.load[name] = _toward(self.load.get(name, 0.0), share, _FOLLOWING)
             if watched:
-                cost = share / watched
-                self.cost[thread] = _toward(self.cost.get(thread, cost), cost, _LEARNING)
+                self._learn(name, share / watched)
 
     def verdict(self, sessions: int) -> Verdict:
         """Returns how many more may open beside `sessions` that are open.
@@ -94,20 +96,22 @@ class Capacity:
             "max_sessions": self.cap,
             "cores": round(self.cores, 2),
             "core_share": self.share,
-            "session_cost": {thread: round(cost, 4) for thread, cost in self.cost.items()},
-            "load": {thread: round(share, 4) for thread, share in self.load.items()},
+            "session_cost": {name: round(cost, 4) for name, cost in self.cost.items()},
+            "load": {name: round(share, 4) for name, share in self.load.items()},
         }
 
+    def _learn(self, name: str, cost: float) -> None:
+        # Those that make fewer pictures take less than they want: a forecast made from that would
+        # let others in as soon as they recover.
+        if not self.is_late or cost > self.cost.get(name, 0.0):
+            self.cost[name] = _toward(self.cost.get(name, cost), cost, _LEARNING)
+
     def _measured(self, sessions: int) -> tuple[int, str]:
-        spare = {
-            thread: (self.share - self._taken(thread, sessions), cost)
-            for thread, cost in self.cost.items()
-        }
-        taken = sum(self._taken(thread, sessions) for thread in self.cost)
-        spare[ALL] = (self.share * self.cores - taken, sum(self.cost.values()))
         rooms = {
-            name: max(0, int(left / cost + _ROUNDING))
-            for name, (left, cost) in spare.items()
+            name: max(
+                0, int((self._allowed(name) - self._taken(name, sessions)) / cost + _ROUNDING)
+            )
+            for name, cost in self.cost.items()
             if cost > 0
         }
         if not rooms:
@@ -115,8 +119,11 @@ class Capacity:
         limit = min(rooms, key=lambda name: rooms[name])
         return min(rooms[limit], _MOST), limit
 
-    def _taken(self, thread: str, sessions: int) -> float:
-        return max(self.load.get(thread, 0.0), sessions * self.cost[thread])
+    def _allowed(self, name: str) -> float:
+        return self.share * (self.cores if name == ALL else 1)
+
+    def _taken(self, name: str, sessions: int) -> float:
+        return max(self.load.get(name, 0.0), sessions * self.cost[name])
 
 
 def _toward(value: float, target: float, weight: float) -> float:

@@ -1,7 +1,9 @@
-"""Measures what sessions cost in processor time, at the start and while they run.
+"""Measures what sessions cost, at the start and while they run.
 
-It reads the processor time of the live path's threads and tells `capacity`. Threads that
-work ahead of time at a lower priority (voices, fitting) give way to the others and do not count.
+It reads how long the live path's threads compute and how long they are busy, and tells
+`capacity`. A thread that waits for the interpreter, which one thread holds at a time, is as busy
+as one that computes. Threads that work ahead of time at a lower priority (voices, fitting) give
+way to the others and do not count.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 
-from server.capacity import LOOP, Capacity
+from server.capacity import ALL, LOOP, Capacity
 from server.clock import Clock, thread_time
 from server.codec_contexts import Opener
 from server.encoder import OPENERS, SoundEncoder, VideoCodec, VideoEncoder
@@ -35,15 +37,20 @@ _LOUDNESS = 0.1  # of the noise that is spoken
 
 
 class MeteredThread(ThreadPoolExecutor):
-    """An executor of one thread that knows how long it has computed.
+    """An executor of one thread that knows how long it has worked.
 
     Attributes:
         spent: processor time of all its work so far, in nanoseconds.
+        busy: time from beginning to end of all its work so far, in nanoseconds.
     """
 
-    def __init__(self, name: str, initializer: Callable[..., None], *arguments: object) -> None:
+    def __init__(
+        self, name: str, clock: Clock, initializer: Callable[..., None], *arguments: object
+    ) -> None:
         super().__init__(1, name, initializer, arguments)
+        self._clock = clock
         self.spent = 0
+        self.busy = 0
 
     def submit(
         self,
@@ -52,20 +59,21 @@ class MeteredThread(ThreadPoolExecutor):
         *args: ParametersT.args,
         **kwargs: ParametersT.kwargs,
     ) -> Future[ResultT]:
-        """Does the work later, and adds what it took."""
+        """Does the work later, and adds up what it took."""
 
         def timed() -> ResultT:
-            began = thread_time()
+            began, spent = self._clock.now(), thread_time()
             try:
                 return fn(*args, **kwargs)
             finally:
-                self.spent += thread_time() - began
+                self.spent += thread_time() - spent
+                self.busy += self._clock.now() - began
 
         return super().submit(timed)
 
 
 class Gauge:
-    """The processor time of the live path's threads, second by second."""
+    """What the live path's threads take, second by second."""
 
     def __init__(
         self, *, workers: Mapping[str, MeteredThread], capacity: Capacity, clock: Clock
@@ -82,13 +90,14 @@ class Gauge:
         Args:
             watched: how many sessions somebody watches.
         """
-        now = self._clock.now()
-        spent = {**self._spent(), LOOP: thread_time()}
+        now, own = self._clock.now(), thread_time()
+        taken = {name: worker.busy for name, worker in self._workers.items()}
+        taken |= {LOOP: own, ALL: own + sum(self._spent().values())}
         if self._last is not None and now > self._last[0]:
             before, since = self._last[1], now - self._last[0]
-            load = {thread: (spent[thread] - before[thread]) / since for thread in spent}
+            load = {name: (taken[name] - before[name]) / since for name in taken}
             self._capacity.observe(load, watched=watched)
-        self._last = (now, spent)
+        self._last = (now, taken)
 
     async def rehearse(
         self,
@@ -114,13 +123,14 @@ class Gauge:
         before = self._spent()
         for _ in range(_REHEARSAL):
             await show.block()
+        # What it computes, and not how long it is busy: alone it waits for nobody, and what else
+        # the machine does while the server starts says little of later.
         seconds = _REHEARSAL / MOTION_FPS
-        self._capacity.rehearsed(
-            {
-                thread: (spent - before[thread]) / (seconds * 1_000_000_000)
-                for thread, spent in self._spent().items()
-            }
-        )
+        cost = {
+            name: (spent - before[name]) / (seconds * 1_000_000_000)
+            for name, spent in self._spent().items()
+        }
+        self._capacity.rehearsed({**cost, ALL: sum(cost.values())})
 
     def _spent(self) -> dict[str, int]:
         return {name: worker.spent for name, worker in self._workers.items()}

@@ -10,6 +10,7 @@ import pytest
 
 from server.app import Server
 from server.capacity import Capacity
+from server.clock import MonotonicClock
 from server.config import Settings
 from server.cores import usable_cores
 from server.gauge import Gauge, MeteredThread
@@ -17,7 +18,7 @@ from tests.live_fakes import fake_parts
 from tests.virtual_time import VirtualClock
 
 SECOND = 1_000_000_000  # ns
-COST = {"inference": 0.2, "pictures": 0.1, "sound": 0.02}
+COST = {"inference": 0.2, "pictures": 0.1, "sound": 0.02, "cores": 0.32}
 
 
 def capacity(*, cores: float = 2, share: float = 0.8, cap: int | None = None) -> Capacity:
@@ -52,7 +53,7 @@ def test_the_operators_limit_holds_where_it_is_lower() -> None:
 
 def test_the_first_is_let_in_even_by_a_machine_too_slow() -> None:
     slow = Capacity(cores=1, share=0.1, cap=None)
-    slow.rehearsed({"inference": 3.0})
+    slow.rehearsed({"inference": 3.0, "cores": 3.0})
     assert slow.verdict(0).room == 1
     assert slow.verdict(1).room == 0
 
@@ -64,7 +65,7 @@ def test_before_anything_is_measured_the_operators_limit_is_all_there_is() -> No
 
 def test_what_running_sessions_cost_is_learned() -> None:
     learning = capacity(cores=64)
-    load = {"inference": 0.2, "pictures": 0.1, "sound": 0.02, "loop": 0.05}
+    load = {"inference": 0.2, "pictures": 0.1, "sound": 0.02, "loop": 0.05, "cores": 0.37}
     for _ in range(200):
         learning.observe(load, watched=2)
     assert learning.cost["inference"] == pytest.approx(0.1, abs=0.001)
@@ -89,11 +90,32 @@ def test_work_beyond_the_forecast_takes_room() -> None:
     assert (verdict.room, verdict.limit) == (0, "loop")
 
 
+def test_a_thread_that_waits_is_as_full_as_one_that_computes() -> None:
+    waiting = capacity(cores=2)
+    for _ in range(200):  # half of the time for the interpreter: one core is in use, two are there
+        waiting.observe({"inference": 0.8, "pictures": 0.4, "cores": 0.9}, watched=4)
+    verdict = waiting.verdict(4)
+    assert (verdict.room, verdict.limit) == (0, "inference")
+
+
 def test_late_pictures_keep_others_out_whatever_the_forecast() -> None:
     late = capacity(cores=64)
     late.is_late = True
     assert (late.verdict(1).room, late.verdict(1).limit) == (0, "late")
     assert late.verdict(0).room == 1
+
+
+def test_what_slowed_sessions_save_is_no_room_for_others() -> None:
+    slowed = capacity(cores=64)
+    slowed.is_late = True
+    for _ in range(200):  # half of the pictures, half of the work
+        slowed.observe({"inference": 0.4, "pictures": 0.2, "sound": 0.1, "cores": 0.7}, watched=4)
+    slowed.is_late = False
+    assert slowed.verdict(4).room == 0
+    slowed.is_late = True
+    for _ in range(200):  # but what costs more even so is believed
+        slowed.observe({"inference": 1.0}, watched=2)
+    assert slowed.cost["inference"] == pytest.approx(0.5, abs=0.001)
 
 
 def test_the_reasons_are_told() -> None:
@@ -103,7 +125,7 @@ def test_the_reasons_are_told() -> None:
     assert told["limit"] == "cores"
     assert told["max_sessions"] == 9
     assert told["cores"] == 1
-    assert told["session_cost"] == {**COST, "loop": 0.08}
+    assert told["session_cost"] == {**COST, "loop": 0.08, "cores": 0.4}
 
 
 def spin(seconds: float) -> None:
@@ -113,24 +135,31 @@ def spin(seconds: float) -> None:
 
 
 def test_a_worker_counts_computing_and_not_waiting() -> None:
-    with MeteredThread("worker", lambda: None) as worker:
+    with MeteredThread("worker", MonotonicClock(), lambda: None) as worker:
         worker.submit(spin, 0.03).result()
         worker.submit(threading.Event().wait, 0.05).result()
         with pytest.raises(ZeroDivisionError):
             worker.submit(divmod, 1, 0).result()
     assert 0.03 * SECOND <= worker.spent < 0.05 * SECOND
+    assert worker.busy >= 0.08 * SECOND
 
 
-def test_the_gauge_divides_what_was_spent_by_the_time_that_passed() -> None:
+def test_the_gauge_divides_what_was_taken_by_the_time_that_passed() -> None:
     clock, measured = VirtualClock(), Capacity(cores=2, share=0.8, cap=None)
-    with MeteredThread("worker", lambda: None) as worker:
+
+    def wait() -> None:
+        spin(0.02)
+        clock.jump(SECOND // 20)
+
+    with MeteredThread("worker", clock, lambda: None) as worker:
         gauge = Gauge(workers={"inference": worker}, capacity=measured, clock=clock)
         gauge.sample(0)
-        worker.submit(spin, 0.02).result()
-        clock.jump(SECOND // 10)
+        worker.submit(wait).result()
+        clock.jump(SECOND // 20)
         gauge.sample(1)
-    assert measured.cost["inference"] == pytest.approx(0.2, rel=0.3)
+    assert measured.cost["inference"] == pytest.approx(0.5)
     assert measured.cost["loop"] < 0.2
+    assert measured.cost["cores"] == pytest.approx(0.2 + measured.cost["loop"], rel=0.3)
 
 
 async def test_a_server_measures_a_session_before_the_first_one_comes(tmp_path: Path) -> None:
@@ -138,8 +167,10 @@ async def test_a_server_measures_a_session_before_the_first_one_comes(tmp_path: 
     server = Server(settings, fake_parts(settings))
     await server.warm_up()
     told = server.house.sessions.capacity.describe(0)
-    assert set(told["session_cost"]) == {"inference", "pictures", "sound", "loop"}
+    assert set(told["session_cost"]) == {"inference", "pictures", "sound", "loop", "cores"}
     assert all(0 < cost < 1 for cost in told["session_cost"].values())
+    threads = {name: cost for name, cost in told["session_cost"].items() if name != "cores"}
+    assert told["session_cost"]["cores"] == pytest.approx(sum(threads.values()), abs=0.001)
     assert told["room"] >= 1
 
 
