@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streaming_model.motion.prosody import ProsodyState, find_pitch, hear, start_prosody
+from streaming_model.motion.prosody import ProsodyState, find_pitches, hear, start_prosody
 from streaming_model.motion.style import EMOTIONS
 
 FRAME = 640
@@ -45,12 +45,14 @@ def share(state: ProsodyState, *names: str) -> float:
 @pytest.mark.parametrize("pitch", [70.0, 110.0, 180.0, 260.0, 400.0])
 def test_the_pitch_of_a_buzz_is_found(pitch: float) -> None:
     buzz = voice(0.2, pitch=pitch, semitones=0, syllables=0)
-    assert find_pitch(buzz[FRAME : 2 * FRAME]) == pytest.approx(pitch, rel=0.01)
+    assert find_pitches(buzz.astype(np.float64).reshape(-1, FRAME)[1:4]) == pytest.approx(
+        [pitch] * 3, rel=0.01
+    )
 
 
 def test_noise_and_silence_have_no_pitch() -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, FRAME).astype(np.float32)
-    assert find_pitch(noise) == 0 and find_pitch(np.zeros(FRAME, np.float32)) == 0
+    assert find_pitches(np.stack([noise, np.zeros(FRAME)])) == [0, 0]
 
 
 @pytest.mark.parametrize("pitch", [100.0, 210.0])
@@ -88,6 +90,16 @@ def test_it_fades_in_a_pause_and_hears_nothing_in_noise() -> None:
     assert quiet.emotions.sum() < 0.15 * excited.emotions.sum()
     noise = np.random.default_rng(1).normal(0, 0.05, 16_000 * 5).astype(np.float32)
     assert listen(noise).emotions.sum() == 0
+
+
+def test_some_frames_at_once_are_heard_as_one_by_one() -> None:
+    samples = np.concatenate([voice(4), np.zeros(10 * FRAME, np.float32), voice(2, pitch=170)])
+    one, many = start_prosody(), start_prosody()
+    for start in range(0, len(samples) - 5 * FRAME + 1, 5 * FRAME):
+        many = hear(many, samples[start : start + 5 * FRAME])
+        one = listen(samples[start : start + 5 * FRAME], one)
+        np.testing.assert_allclose(many.emotions, one.emotions, atol=1e-6)
+    assert many.voiced == one.voiced > 2
 
 
 def test_it_changes_slowly() -> None:

@@ -1,14 +1,12 @@
-"""Training: time boxes resume, losses see what they should, exports equal the networks."""
+"""Training: time boxes resume, losses see what they should."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.motion.contacts import NETWORK_SIZE
@@ -18,7 +16,6 @@ from streaming_model.motion_space import INDEX, MOTION_SIZE
 from training.corpus.utterances import Utterance
 from training.dataset import STREAM_FRAMES, UNKNOWN_PHONE, Stream
 from training.encoder_stage import EncoderTask, phone_accuracy, train_encoder
-from training.export import ServedDenoiser, export_denoiser, export_encoder, round_to_half
 from training.hearing import area_under_curve, measure_hearing
 from training.logs import TrainingLog
 from training.motion_loss import MotionLoss
@@ -250,40 +247,6 @@ def test_hearing_finds_the_right_phones_of_a_task_that_knows_them() -> None:
     heard = measure_hearing(task, [voice])
     assert heard.accuracy[0] == pytest.approx(0.5, abs=0.05)
     assert heard.labels == 50
-
-
-@torch.no_grad()
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_exports_equal_the_networks(tmp_path: Path) -> None:
-    encoder, denoiser = small_encoder(), small_denoiser()
-    for network in (encoder, denoiser):
-        round_to_half(network)
-    for name, network in (("encoder", encoder), ("denoiser", denoiser)):
-        halved = {key: weight.half() for key, weight in network.state_dict().items()}
-        save_file(halved, tmp_path / f"{name}.safetensors")
-    export_encoder(encoder, tmp_path / "encoder.onnx", weights=tmp_path / "encoder.safetensors")
-    export_denoiser(denoiser, tmp_path / "denoiser.onnx", weights=tmp_path / "denoiser.safetensors")
-    mel, state = torch.randn(3, 4, 80), torch.randn(3, encoder.state_size)
-    session = onnxruntime.InferenceSession(str(tmp_path / "encoder.onnx"))
-    outputs = session.run(None, {"mel": mel.numpy(), "state": state.numpy()})
-    for served, reference in zip(outputs, encoder(mel, state), strict=True):
-        np.testing.assert_allclose(served, reference.numpy(), atol=1e-5)
-    session = onnxruntime.InferenceSession(str(tmp_path / "denoiser.onnx"))
-    for new, look in ((1, 0), (5, 3)):
-        inputs = {
-            "x_t": torch.randn(3, new, NETWORK_SIZE),
-            "t": torch.full((3,), 0.5),
-            "step_size": torch.full((3,), 0.5),
-            "history": torch.randn(3, 10, NETWORK_SIZE),
-            "history_known": torch.ones(3, 10),
-            "audio": torch.randn(3, 10 + new + look, 16),
-            "style": torch.randn(3, len(STYLE_NAMES)),
-            "activity": torch.zeros(3, dtype=torch.int64),
-            "guidance": torch.full((3,), 0.4),
-        }
-        served = session.run(None, {name: value.numpy() for name, value in inputs.items()})[0]
-        reference = ServedDenoiser(denoiser)(*inputs.values()).numpy()
-        np.testing.assert_allclose(served, reference, atol=1e-5)
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """The commands `python -m training corpus` and `motion`: make the speech-to-motion model again.
 
-`extract` turns films of people into captured speech to train on.
+`extract` turns films of people into captured speech to train on, `export` writes the graphs that
+serve a model's weights.
 """
 
 from __future__ import annotations
@@ -46,7 +47,14 @@ def main() -> None:
     hears = commands.add_parser("hears", help="what a trained encoder hears of held-out voices")
     hears.add_argument("--work", type=Path, default=Path("build/motion"))
     hears.add_argument("--voices", type=Path, required=True, help="folder of held-out speech")
+    export = commands.add_parser("export", help="write a model's serving graphs again")
+    export.add_argument("folder", type=Path, help="what training wrote, such as --output")
     arguments = parser.parse_args()
+    if arguments.command == "export":
+        from training.export import export_folder
+
+        export_folder(arguments.folder)
+        return
     if arguments.command == "hears":
         print_hearing(arguments.work, arguments.voices)
         return

@@ -7,48 +7,21 @@ graphs refer to the bytes there as ONNX external data. Arithmetic stays in singl
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Final
 
 import onnx
 import torch
+from diffusers.utils.constants import SAFETENSORS_WEIGHTS_NAME
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.audio.features import MEL_BINS, MELS_PER_FRAME
-from streaming_model.motion.denoiser import DenoiserInputs, MotionDenoiser
+from streaming_model.motion.denoiser import MotionDenoiser
+from training.served import ServedDenoiser, ServedEncoder, StepModulation
 
-_OPSET: Final = 17
-
-
-class ServedDenoiser(nn.Module):
-    """The denoiser as serving calls it: with a clean history."""
-
-    def __init__(self, denoiser: MotionDenoiser) -> None:
-        super().__init__()
-        self.denoiser = denoiser
-
-    def forward(
-        self,
-        x_t: Tensor,
-        t: Tensor,
-        step_size: Tensor,
-        history: Tensor,
-        history_known: Tensor,
-        audio: Tensor,
-        style: Tensor,
-        activity: Tensor,
-        guidance: Tensor,
-    ) -> Tensor:
-        """Returns x0; the arguments are those of `MotionDenoiser`."""
-        none = torch.zeros_like(t)
-        inputs = DenoiserInputs(
-            history, history_known, audio, style, activity, none, step_size, guidance
-        )
-        x0: Tensor = self.denoiser(x_t, t, inputs)
-        return x0
+_OPSET: Final = 20  # the first that knows both kinds of GELU
 
 
 def round_to_half(network: nn.Module) -> None:
@@ -58,91 +31,96 @@ def round_to_half(network: nn.Module) -> None:
             weight.copy_(weight.half().float())
 
 
+def export_folder(folder: Path) -> None:
+    """Writes the serving graphs of a model in diffusers' form again, from its weights.
+
+    What the graphs do may change with the code; the weights stay as they were trained.
+    """
+    encoder, denoiser = (
+        part.from_pretrained(folder / name, dtype=torch.float32)
+        for name, part in (("encoder", AudioEncoder), ("denoiser", MotionDenoiser))
+    )
+    export_encoder(encoder, folder / "encoder.onnx", weights=_weights(folder, "encoder"))
+    export_denoiser(denoiser, folder / "denoiser.onnx", weights=_weights(folder, "denoiser"))
+
+
+def _weights(folder: Path, name: str) -> Path:
+    return folder / name / SAFETENSORS_WEIGHTS_NAME
+
+
 def export_encoder(encoder: AudioEncoder, path: Path, *, weights: Path) -> None:
-    """Writes the graph (mel [batch, 4, 80], state) -> (features [batch, 1, size], state).
+    """Writes the graph (mel [batch, 4 * frames, 80], state) -> (features, next_state).
+
+    Features are [batch, frames, size], the state is that of `AudioEncoder`.
 
     Args:
         encoder: in single precision, with the numbers that `weights` holds.
         path: of the graph.
         weights: the encoder's safetensors file, in the graph's folder or below.
     """
-    example = (torch.zeros(2, MELS_PER_FRAME, MEL_BINS), torch.zeros(2, encoder.state_size))
-    _export(
-        encoder,
-        example,
-        path,
-        inputs=["mel", "state"],
-        outputs=["features", "next_state"],
-        dynamic={name: {0: "batch"} for name in ("mel", "state", "features", "next_state")},
-        weights=weights,
-    )
+    example = {
+        "mel": torch.zeros(2, 2 * MELS_PER_FRAME, MEL_BINS),
+        "state": torch.zeros(2, encoder.state_size),
+    }
+    dynamic = {name: {0: "batch"} for name in (*example, "features", "next_state")}
+    dynamic["mel"][1], dynamic["features"][1] = "time", "frames"
+    outputs = ["features", "next_state"]
+    _export(ServedEncoder(encoder), example, path, outputs=outputs, dynamic=dynamic)
+    _refer_to(weights, path, prefix="encoder.")
 
 
 def export_denoiser(denoiser: MotionDenoiser, path: Path, *, weights: Path) -> None:
     """Writes the graph of `ServedDenoiser` for any batch, chunk and lookahead.
 
-    The arguments are those of `export_encoder`.
+    Beside it, in `modulation.onnx`, that of `StepModulation`. The arguments are those of
+    `export_encoder`.
     """
     size, audio_size = denoiser.config["motion_size"], denoiser.config["audio_size"]
-    history = denoiser.config["history_frames"]
+    history, width = denoiser.config["history_frames"], denoiser.config["width"]
     example = {
         "x_t": torch.zeros(2, 2, size),
-        "t": torch.ones(2),
-        "step_size": torch.ones(2),
         "history": torch.zeros(2, history, size),
         "history_known": torch.ones(2, history),
         "audio": torch.zeros(2, history + 4, audio_size),
         "style": torch.zeros(2, len(denoiser.config["style_names"])),
         "activity": torch.zeros(2, dtype=torch.int64),
-        "guidance": torch.zeros(2),
+        "modulation": torch.zeros(6 * denoiser.config["layers"], width),
     }
-    dynamic = {name: {0: "batch"} for name in (*example, "x0")}
+    dynamic = {name: {0: "batch"} for name in (*example, "x0") if name != "modulation"}
     dynamic["x_t"][1], dynamic["x0"][1], dynamic["audio"][1] = "new", "new", "window"
-    _export(
-        ServedDenoiser(denoiser),
-        tuple(example.values()),
-        path,
-        inputs=list(example),
-        outputs=["x0"],
-        dynamic=dynamic,
-        weights=weights,
-        prefix="denoiser.",
-    )
+    _export(ServedDenoiser(denoiser), example, path, outputs=["x0"], dynamic=dynamic)
+    _refer_to(weights, path, prefix="denoiser.")
+    step = {name: torch.ones(1) for name in ("t", "step_size", "guidance")}
+    beside = path.with_name("modulation.onnx")
+    _export(StepModulation(denoiser), step, beside, outputs=["modulation"], dynamic={})
+    _refer_to(weights, beside, prefix="denoiser.")
 
 
 def _export(
     network: nn.Module,
-    example: tuple[Tensor, ...],
+    example: dict[str, Tensor],
     path: Path,
     *,
-    inputs: list[str],
     outputs: list[str],
     dynamic: dict[str, dict[int, str]],
-    weights: Path,
-    prefix: str = "",
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        full = Path(folder) / "full.onnx"
-        torch.onnx.export(
-            network.eval(),
-            example,
-            str(full),
-            input_names=inputs,
-            output_names=outputs,
-            dynamic_axes=dynamic,
-            opset_version=_OPSET,
-            dynamo=False,
-            # Folding would transpose weights and lose their names.
-            do_constant_folding=False,
-        )
-        model = onnx.load(str(full))
-    _refer_to(weights, model, folder=path.parent, prefix=prefix)
-    path.write_bytes(model.SerializeToString())
-    onnx.checker.check_model(str(path))
+    torch.onnx.export(
+        network.eval(),
+        tuple(example.values()),
+        str(path),
+        input_names=list(example),
+        output_names=outputs,
+        dynamic_axes=dynamic,
+        opset_version=_OPSET,
+        dynamo=False,
+        # Folding would transpose weights and lose their names.
+        do_constant_folding=False,
+    )
 
 
-def _refer_to(weights: Path, model: onnx.ModelProto, *, folder: Path, prefix: str) -> None:
-    """Takes the weights out of the graph; each is read from `weights`, and cast, when it loads."""
+def _refer_to(weights: Path, path: Path, *, prefix: str) -> None:
+    """Takes the weights out of a graph; each is read from `weights`, and cast, when it loads."""
+    model = onnx.load(str(path))
     stored = _stored_tensors(weights)
     kept, casts = [], []
     for initializer in model.graph.initializer:
@@ -155,7 +133,7 @@ def _refer_to(weights: Path, model: onnx.ModelProto, *, folder: Path, prefix: st
         half.dims.extend(shape)
         half.data_location = TensorProto.EXTERNAL
         place = {
-            "location": weights.relative_to(folder).as_posix(),
+            "location": weights.relative_to(path.parent).as_posix(),
             "offset": str(offset),
             "length": str(length),
         }
@@ -170,6 +148,8 @@ def _refer_to(weights: Path, model: onnx.ModelProto, *, folder: Path, prefix: st
     del model.graph.node[:]
     model.graph.initializer.extend(kept)
     model.graph.node.extend(nodes)
+    path.write_bytes(model.SerializeToString())
+    onnx.checker.check_model(str(path))
 
 
 def _stored_tensors(path: Path) -> dict[str, tuple[list[int], int, int]]:

@@ -2,11 +2,12 @@
 
 A stack of causal convolutions with a bounded past of about one second. Its memory is one
 flat tensor that is passed in and out, so that it exports as a single graph. Training only:
-the serving path runs the exported graph.
+the serving path runs the exported graph, which `training.served` writes as matrix products.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -53,7 +54,8 @@ class ResidualBlock(nn.Module):
 class AudioEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Log-mel features to `feature_size` numbers per motion frame, causally.
 
-    The state is [batch, state_size], zeros at the start of a stream.
+    The state is [batch, state_size], zeros at the start of a stream: of each convolution in
+    turn its past [time, channels], flattened.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
@@ -92,18 +94,18 @@ class AudioEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         Returns:
             [batch, frames, feature_size] features and the next state.
         """
-        pasts = self._split(state)
+        pasts = [past.transpose(1, 2) for past in self.split(state)]
         next_pasts = []
         x = mel.transpose(1, 2)
         for layer, past in zip(self.down, pasts, strict=False):
             x, past = layer(x, past)
             x = nn.functional.gelu(x)
-            next_pasts.append(past.flatten(1))
+            next_pasts.append(past)
         for block, past in zip(self.blocks, pasts[len(self.down) :], strict=True):
             x, past = block(x, past)
-            next_pasts.append(past.flatten(1))
+            next_pasts.append(past)
         features = self.out(self.norm(x.transpose(1, 2)))
-        return features, torch.cat(next_pasts, dim=1)
+        return features, self.join([past.transpose(1, 2) for past in next_pasts])
 
     def encode(self, mel: Tensor) -> Tensor:
         """Encodes [batch, 4 * frames, 80] from the start of a stream, in one go."""
@@ -111,16 +113,23 @@ class AudioEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         features, _ = self(mel, mel.new_zeros(mel.shape[0], self.state_size))
         return cast(Tensor, features)
 
+    def split(self, state: Tensor) -> list[Tensor]:
+        """Returns of each convolution in turn its past [batch, time, channels]."""
+        convs = self._convs()
+        parts = torch.split(state, [conv.channels * conv.past for conv in convs], dim=1)
+        return [
+            part.reshape(-1, conv.past, conv.channels)
+            for part, conv in zip(parts, convs, strict=True)
+        ]
+
+    def join(self, pasts: Sequence[Tensor]) -> Tensor:
+        """Returns the state [batch, state_size] of these pasts [batch, time, channels]."""
+        sizes = [conv.channels * conv.past for conv in self._convs()]
+        parts = [past.reshape(-1, size) for past, size in zip(pasts, sizes, strict=True)]
+        return torch.cat(parts, dim=1)
+
     def _convs(self) -> list[CausalConv]:
         return [
             *cast(list[CausalConv], list(self.down)),
             *[cast(ResidualBlock, block).look for block in self.blocks],
-        ]
-
-    def _split(self, state: Tensor) -> list[Tensor]:
-        convs = self._convs()
-        parts = torch.split(state, [conv.channels * conv.past for conv in convs], dim=1)
-        return [
-            part.reshape(-1, conv.channels, conv.past)
-            for part, conv in zip(parts, convs, strict=True)
         ]

@@ -1,4 +1,4 @@
-"""Log-mel features of one motion frame at a time, with a slow automatic gain.
+"""Log-mel features of some motion frames at a time, with a slow automatic gain.
 
 Four windows of 25 ms, 10 ms apart, end inside each frame of 640 samples: nothing after the
 frame is heard. Knows numpy only; the state is a value, so any cut gives the same bits.
@@ -6,6 +6,7 @@ frame is heard. Knows numpy only; the state is a value, so any cut gives the sam
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -67,10 +68,10 @@ class SpeechLevel:
         share = _ATTACK if difference > 0 else slow
         return SpeechLevel(self.decibels + share * difference, self.heard + 1)
 
-    def gain(self) -> np.float32:
+    def gain(self) -> float:
         """Returns the factor on the power that brings this level to the target."""
         decibels = min(max(_TARGET_LEVEL - self.decibels, -_GAIN_RANGE), _GAIN_RANGE)
-        return np.float32(10.0 ** (decibels / 10.0))
+        return math.pow(10.0, decibels / 10.0)
 
 
 def start_features() -> FeatureState:
@@ -81,38 +82,36 @@ def start_features() -> FeatureState:
 def frame_features(
     state: FeatureState, samples: NDArray[np.float32]
 ) -> tuple[FeatureState, NDArray[np.float32]]:
-    """Returns the next state and the [4, 80] log-mel features of one frame of 640 samples."""
-    joined = np.concatenate([state.past, clean_samples(samples)])
-    level = state.level.after(_loudness(joined[_PAST:]))
+    """Returns the next state and the [4 * frames, 80] features of some frames of 640 samples."""
+    clean = clean_samples(samples)
+    level, gains = state.level, []
+    for loudness in _loudness(clean.reshape(-1, SAMPLES_PER_MOTION_FRAME)):
+        level = level.after(loudness)
+        gains += [level.gain()] * MELS_PER_FRAME
+    joined = np.concatenate([state.past, clean])
     power = _mel_power(sliding_window_view(joined, _WINDOW)[::_HOP])
-    return FeatureState(joined[-_PAST:].copy(), level), _compress(power, level.gain())
+    after = FeatureState(joined[-_PAST:].copy(), level)
+    return after, _compress(power, np.array(gains, np.float32)[:, None])
 
 
 def stream_features(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns the [4 * frames, 80] features of a whole recording; a partial frame is dropped.
-
-    The same numbers as `frame_features` from the start of a stream, many frames at once.
-    """
-    frames = len(samples) // SAMPLES_PER_MOTION_FRAME
-    used = clean_samples(samples[: frames * SAMPLES_PER_MOTION_FRAME])
-    level, gains = SpeechLevel(), np.empty(frames, np.float32)
-    for index, frame in enumerate(used.reshape(frames, SAMPLES_PER_MOTION_FRAME)):
-        level = level.after(_loudness(frame))
-        gains[index] = level.gain()
-    joined = np.concatenate([np.zeros(_PAST, np.float32), used])
-    power = _mel_power(sliding_window_view(joined, _WINDOW)[::_HOP])
-    return _compress(power, np.repeat(gains, MELS_PER_FRAME)[:, None])
+    """Returns the [4 * frames, 80] features of a whole recording; a partial frame is dropped."""
+    whole = len(samples) - len(samples) % SAMPLES_PER_MOTION_FRAME
+    return frame_features(start_features(), samples[:whole])[1]
 
 
 def clean_samples(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Returns the samples with NaN and infinities silenced, clipped to -1..1."""
-    finite = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    clipped: NDArray[np.float32] = np.clip(finite, -1.0, 1.0)
-    return clipped
+    finite = np.isfinite(samples)
+    known = samples if finite.all() else np.where(finite, samples, np.float32(0))
+    # Two bounds: np.clip takes three times as long on a frame.
+    return np.minimum(np.maximum(known, np.float32(-1)), np.float32(1))
 
 
-def _loudness(frame: NDArray[np.float32]) -> float:
-    return 10.0 * float(np.log10(np.mean(np.square(frame)) + 1e-10))
+def _loudness(frames: NDArray[np.float32]) -> list[float]:
+    """Returns dBFS of each of [frames, 640]."""
+    power = np.einsum("ij,ij->i", frames, frames) / np.float32(SAMPLES_PER_MOTION_FRAME)
+    return [10.0 * math.log10(value + 1e-10) for value in power.tolist()]
 
 
 def _mel_power(windows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -121,11 +120,9 @@ def _mel_power(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(power @ _MEL_WEIGHTS, dtype=np.float32)
 
 
-def _compress(
-    power: NDArray[np.float32], gain: np.float32 | NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _compress(power: NDArray[np.float32], gains: NDArray[np.float32]) -> NDArray[np.float32]:
     # Speech lies between about -1.5 and 1.5 afterwards, digital silence at -2.
-    compressed = np.log10(power * gain + np.float32(_FLOOR)) / 2 + 1
+    compressed = np.log10(power * gains + np.float32(_FLOOR)) / 2 + 1
     return np.asarray(compressed, dtype=np.float32)
 
 

@@ -150,26 +150,45 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         Returns:
             [batch, N, motion] x0.
         """
-        history_frames, new_frames = self.history_frames, x_t.shape[1]
-        audio = self.audio_in(inputs.audio) + self.position[: inputs.audio.shape[1]]
-        known = inputs.history_known[:, :, None]
-        history = known * self.history_in(inputs.history) + (1 - known) * self.start
-        tokens = torch.cat(
-            [
-                (self.sink + self.style_in(inputs.style) + self.activity(inputs.activity))[:, None],
-                history + audio[:, :history_frames] + self.kind[0],
-                self.motion_in(x_t)
-                + audio[:, history_frames : history_frames + new_frames]
-                + self.kind[1],
-                audio[:, history_frames + new_frames :] + self.kind[2],
-            ],
-            dim=1,
+        tokens = self.tokens(
+            x_t,
+            inputs.history,
+            inputs.history_known,
+            inputs.audio,
+            inputs.style,
+            inputs.activity,
         )
         condition = self.time(t) + self.step_size(inputs.step_size)
         condition = condition + self.history_noise(inputs.history_noise)
         condition = nn.functional.silu(condition + self.guidance(inputs.guidance))
         for block in self.blocks:
             tokens = block(tokens, condition)
-        first = 1 + history_frames
-        x0: Tensor = self.out(self.norm(tokens[:, first : first + new_frames]))
+        first = 1 + self.history_frames
+        x0: Tensor = self.out(self.norm(tokens[:, first : first + x_t.shape[1]]))
         return x0
+
+    def tokens(
+        self,
+        x_t: Tensor,
+        history: Tensor,
+        history_known: Tensor,
+        audio: Tensor,
+        style: Tensor,
+        activity: Tensor,
+    ) -> Tensor:
+        """Returns [batch, 1 + K + N + L, width] what the layers see; see `DenoiserInputs`."""
+        history_frames, new_frames = self.history_frames, x_t.shape[1]
+        heard = self.audio_in(audio) + self.position[: audio.shape[1]]
+        known = history_known[:, :, None]
+        given = known * self.history_in(history) + (1 - known) * self.start
+        return torch.cat(
+            [
+                (self.sink + self.style_in(style) + self.activity(activity))[:, None],
+                given + heard[:, :history_frames] + self.kind[0],
+                self.motion_in(x_t)
+                + heard[:, history_frames : history_frames + new_frames]
+                + self.kind[1],
+                heard[:, history_frames + new_frames :] + self.kind[2],
+            ],
+            dim=1,
+        )

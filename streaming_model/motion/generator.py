@@ -1,8 +1,8 @@
 """The motion generator: audio of any length in, motion frames at 25 a second out.
 
-A streaming block (see `streaming`). It cuts what it gets into frames of 640 samples, encodes
-each once, and whenever enough lookahead is there samples the next few frames of motion,
-conditioned on those before. Runs on numpy and onnxruntime.
+A streaming block (see `streaming`). Whenever there is enough sound for the next few frames
+of motion and their lookahead, it encodes what is new in it and samples them, conditioned on
+those before. Runs on numpy and onnxruntime.
 """
 
 from __future__ import annotations
@@ -98,7 +98,6 @@ class MotionGenerator:
             marks=(),
             features=start_features(),
             encoder=np.zeros(settings.encoder_state_size, np.float32),
-            encoded=0,
             audio=np.zeros((settings.history_frames, settings.audio_size), np.float32),
             given=0,
             history=np.zeros((settings.history_frames, len(settings.scale)), np.float32),
@@ -172,31 +171,38 @@ class MotionGenerator:
     def _drain(
         self, states: list[MotionState]
     ) -> tuple[list[MotionState], list[list[MotionChunk]]]:
-        """Encodes every whole frame that waits, and samples whenever a chunk is due."""
+        """Gives the motion that the waiting sound is enough for."""
         outputs: list[list[MotionChunk]] = [[] for _ in states]
-        reach = self.chunk_frames + self.lookahead_frames
-        while ready := [
-            index
-            for index, state in enumerate(states)
-            if len(state.pending) >= SAMPLES_PER_MOTION_FRAME
-        ]:
-            encoded = self._encode([states[index] for index in ready])
-            for index, state in zip(ready, encoded, strict=True):
-                states[index] = state
-            due = [index for index in ready if states[index].encoded >= states[index].given + reach]
-            if not due:
-                continue
-            moved = self._generate([states[index] for index in due])
-            for index, (state, chunk) in zip(due, moved, strict=True):
+        while due := self._due(states):
+            heard = self._listen([states[index] for index in due])
+            for index, (state, chunk) in zip(due, self._generate(heard), strict=True):
                 states[index] = state
                 outputs[index].append(chunk)
         # A copy, so that a short rest does not keep the whole of a long chunk in memory.
         return [replace(state, pending=state.pending.copy()) for state in states], outputs
 
-    def _encode(self, states: list[MotionState]) -> list[MotionState]:
+    def _due(self, states: Sequence[MotionState]) -> list[int]:
+        """Returns which sessions can give a chunk, of those that lack as much as the first."""
+        lacks = [self._lacking(state) for state in states]
+        due = [
+            index
+            for index, (state, lack) in enumerate(zip(states, lacks, strict=True))
+            if len(state.pending) >= lack
+        ]
+        return [index for index in due if lacks[index] == lacks[due[0]]]
+
+    def _lacking(self, state: MotionState) -> int:
+        """Returns how many samples a session must hear for its next chunk."""
+        heard = len(state.audio) - self._settings.history_frames
+        return (self.chunk_frames + self.lookahead_frames - heard) * SAMPLES_PER_MOTION_FRAME
+
+    def _listen(self, states: Sequence[MotionState]) -> list[MotionState]:
+        """Returns the sessions' states with what each lacked heard; it is the same for all."""
+        lack = self._lacking(states[0])
+        samples = [state.pending[:lack] for state in states]
         heard = [
-            frame_features(state.features, state.pending[:SAMPLES_PER_MOTION_FRAME])
-            for state in states
+            frame_features(state.features, sound)
+            for state, sound in zip(states, samples, strict=True)
         ]
         features, memories = self._networks.encode(
             np.stack([mel for _, mel in heard]), np.stack([state.encoder for state in states])
@@ -204,15 +210,14 @@ class MotionGenerator:
         return [
             replace(
                 state,
-                prosody=hear(state.prosody, state.pending[:SAMPLES_PER_MOTION_FRAME]),
-                pending=state.pending[SAMPLES_PER_MOTION_FRAME:],
+                prosody=hear(state.prosody, sound),
+                pending=state.pending[lack:],
                 features=feature_state,
                 encoder=memory,
-                encoded=state.encoded + 1,
-                audio=np.concatenate([state.audio, feature[None]]),
+                audio=np.concatenate([state.audio, feature]),
             )
-            for state, (feature_state, _), memory, feature in zip(
-                states, heard, memories, features, strict=True
+            for state, sound, (feature_state, _), memory, feature in zip(
+                states, samples, heard, memories, features, strict=True
             )
         ]
 

@@ -1,5 +1,7 @@
 """The shipped networks on onnxruntime: audio encoder and motion denoiser, batched.
 
+The denoiser's layers are modulated by the sampler's step, which is worked out once for each.
+
 One thread each: more spin against each other on a busy machine. Knows nothing of streams.
 """
 
@@ -65,10 +67,10 @@ class Settings:
 
 
 class MotionNetworks:
-    """Both graphs and their settings.
+    """The graphs and their settings.
 
     Args:
-        folder: holds `encoder.onnx`, `denoiser.onnx` and `serving.json`.
+        folder: holds `encoder.onnx`, `denoiser.onnx`, `modulation.onnx` and `serving.json`.
         guidance: scale of the guidance to imitate; the model's own default if None.
 
     Raises:
@@ -81,31 +83,39 @@ class MotionNetworks:
         self.presence: Presence | None = load_presence(folder, audio_size=self.settings.audio_size)
         self._encoder = _open_graph(folder / "encoder.onnx")
         self._denoiser = _open_graph(folder / "denoiser.onnx")
-        # Older weights know no guidance.
-        self._inputs = {each.name for each in self._denoiser.get_inputs()}
+        self._modulation = _open_graph(folder / "modulation.onnx")
+        self._steps: dict[tuple[float, float], Floats] = {}
 
     def encode(self, mel: Floats, state: Floats) -> tuple[Floats, Floats]:
-        """Maps [batch, 4, 80] and [batch, state] to [batch, audio_size] and the next state."""
+        """Maps [batch, 4 * frames, 80] and [batch, state] to features and the next state.
+
+        The features are [batch, frames, audio_size].
+        """
         features, next_state = self._encoder.run(None, {"mel": mel, "state": state})
-        return features[:, 0], next_state
+        return features, next_state
 
     def denoise(self, x_t: Floats, t: float, step_size: float, condition: Condition) -> Floats:
         """Maps [batch, N, size] noisy frames at flow time `t` to clean ones."""
-        batch = len(x_t)
         inputs = {
             "x_t": x_t,
-            "t": np.full(batch, t, np.float32),
-            "step_size": np.full(batch, step_size, np.float32),
             "history": condition.history,
             "history_known": condition.history_known,
             "audio": condition.audio,
             "style": condition.style,
             "activity": condition.activity,
-            "guidance": np.full(batch, self.guidance, np.float32),
+            "modulation": self._modulate(t, step_size),
         }
-        inputs = {name: values for name, values in inputs.items() if name in self._inputs}
         x0: Floats = self._denoiser.run(None, inputs)[0]
         return x0
+
+    def _modulate(self, t: float, step_size: float) -> Floats:
+        """Returns [6 * layers, width] what the denoiser is told of a step of the sampler."""
+        step = t, step_size
+        if step not in self._steps:
+            values = {"t": t, "step_size": step_size, "guidance": self.guidance}
+            inputs = {name: np.array([value], np.float32) for name, value in values.items()}
+            self._steps[step] = self._modulation.run(None, inputs)[0]
+        return self._steps[step]
 
 
 def _read_settings(path: Path) -> Settings:

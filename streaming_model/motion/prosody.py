@@ -10,13 +10,13 @@ rated speech. Fear and disgust have no safe acoustic sign and are never inferred
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming_model.media import MOTION_FPS, SAMPLE_RATE
+from streaming_model.media import MOTION_FPS, SAMPLE_RATE, SAMPLES_PER_MOTION_FRAME
 from streaming_model.motion.style import EMOTIONS
 
 Floats = NDArray[np.float32]
@@ -81,15 +81,23 @@ def start_prosody() -> ProsodyState:
 
 
 def hear(state: ProsodyState, samples: Floats) -> ProsodyState:
-    """Returns the state after a frame of [640] samples; its `emotions` are what it sounds like."""
-    level = 10 * math.log10(float(np.mean(np.square(samples, dtype=np.float64))) + 1e-12)
-    is_known = state.spoken > 0
-    if not _QUIET <= level <= _LOUDEST or (is_known and level < state.own[_LEVEL] - _PAUSE):
-        faded = state.emotions * np.float32(1.0 - _share(_FADE_SECONDS))
-        return ProsodyState(
-            state.spoken, state.voiced, state.level, state.square, state.now, state.own, faded
-        )
-    pitch = find_pitch(samples)
+    """Returns the state after some frames of 640 samples; `emotions` are what it sounds like."""
+    frames = samples.reshape(-1, SAMPLES_PER_MOTION_FRAME).astype(np.float64)
+    power = np.einsum("ij,ij->i", frames, frames) / SAMPLES_PER_MOTION_FRAME
+    levels = [10 * math.log10(value + 1e-12) for value in power.tolist()]
+    audible = [index for index, level in enumerate(levels) if _QUIET <= level <= _LOUDEST]
+    pitches = dict(zip(audible, find_pitches(frames[audible]), strict=True)) if audible else {}
+    for index, level in enumerate(levels):
+        is_pause = state.spoken > 0 and level < state.own[_LEVEL] - _PAUSE
+        if index not in pitches or is_pause:
+            faded = state.emotions * np.float32(1.0 - _share(_FADE_SECONDS))
+            state = replace(state, emotions=faded)
+        else:
+            state = _hear_voice(state, level=level, pitch=pitches[index])
+    return state
+
+
+def _hear_voice(state: ProsodyState, *, level: float, pitch: float) -> ProsodyState:
     semitones = 12 * math.log2(pitch / 100) if pitch else 0.0
     spoken, voiced = state.spoken + 1 / MOTION_FPS, state.voiced + (pitch > 0) / MOTION_FPS
     square, now = _follow(state, level=level, semitones=semitones, is_voiced=pitch > 0)
@@ -123,29 +131,41 @@ def emotions_of(deviations: list[float]) -> Floats:
     return weights
 
 
-def find_pitch(samples: Floats) -> float:
-    """Returns the fundamental of a frame of [640] samples in Hz, or 0 where none is heard.
+def find_pitches(frames: NDArray[np.float64]) -> list[float]:
+    """Returns the fundamental of each of [frames, 640] samples in Hz, 0 where none is heard.
 
     The first high peak of the autocorrelation, normalised by the energy of the parts that it
     compares (Boersma 1993; Talkin 1995), at 8 kHz.
     """
-    halved = samples.reshape(-1, 2).sum(axis=1, dtype=np.float64)
-    halved -= halved.mean()
+    normal = _autocorrelation(frames[:, ::2] + frames[:, 1::2])
+    middle = normal[:, 1:-1]
+    is_peak = (middle >= normal[:, :-2]) & (middle > normal[:, 2:])
+    is_peak[:, : _SHORTEST - 1] = False
+    heights = np.where(is_peak, middle, -1.0)
+    best = heights.max(axis=1)
+    lags = np.argmax(heights >= _FIRST_PEAK * best[:, None], axis=1) + 1
+    return [
+        _RATE / (lag + _summit(*row[lag - 1 : lag + 2].tolist())) if top >= _VOICED else 0.0
+        for row, lag, top in zip(normal, lags.tolist(), best.tolist(), strict=True)
+    ]
+
+
+def _autocorrelation(halved: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns [frames, lags], 1 where a frame of [frames, 320] repeats itself exactly."""
+    length = halved.shape[1]
+    halved = halved - halved.mean(axis=1, keepdims=True)
     spectrum = np.fft.rfft(halved, _TRANSFORM)
-    products = np.fft.irfft(spectrum.real**2 + spectrum.imag**2)[: len(_LAGS)]
-    energy = np.zeros(len(halved) + 1)
-    np.cumsum(np.square(halved), out=energy[1:])
-    compared = energy[len(halved) - _LAGS] * (energy[-1] - energy[_LAGS])
-    normal = products / (np.sqrt(compared) + 1e-9)
-    middle = normal[1:-1]
-    peaks = np.flatnonzero((middle >= normal[:-2]) & (middle > normal[2:])) + 1
-    peaks = peaks[peaks >= _SHORTEST]
-    if not len(peaks) or (best := float(normal[peaks].max())) < _VOICED:
-        return 0.0
-    lag = int(peaks[np.argmax(normal[peaks] >= _FIRST_PEAK * best)])
-    left, top, right = normal[lag - 1 : lag + 2]
-    # The top of the parabola through the three values around the peak.
-    return float(_RATE / (lag + 0.5 * (left - right) / (left - 2 * top + right)))
+    products = np.fft.irfft(spectrum.real**2 + spectrum.imag**2)[:, : len(_LAGS)]
+    energy = np.zeros((len(halved), length + 1))
+    np.cumsum(np.square(halved), axis=1, out=energy[:, 1:])
+    compared = energy[:, length - _LAGS] * (energy[:, -1:] - energy[:, _LAGS])
+    normal: NDArray[np.float64] = products / (np.sqrt(compared) + 1e-9)
+    return normal
+
+
+def _summit(left: float, top: float, right: float) -> float:
+    """Returns where the parabola through three values, one apart, is highest, from the middle."""
+    return 0.5 * (left - right) / (left - 2 * top + right)
 
 
 def _follow(

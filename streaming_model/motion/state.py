@@ -33,12 +33,11 @@ class MotionState:
         additions: gestures and a live stream to be added.
         origin: media time of the stream's first sample, None before any audio.
         received: samples received.
-        pending: [n] float32 samples that do not fill a frame yet.
+        pending: [n] float32 samples that were not listened to yet.
         marks: (sample since the origin, utterance) where each utterance began.
         features: state of the log-mel features.
         encoder: [state] float32, state of the audio encoder.
-        encoded: frames encoded.
-        audio: [K + encoded - given, audio_size] features of the history and after.
+        audio: [K + heard, audio_size] features of the history and of what was heard after it.
         given: frames of motion given.
         history: [K, size] the last frames given, in network units.
         voice: 0..1, how far a voice has let the mouth open.
@@ -55,7 +54,6 @@ class MotionState:
     marks: Marks
     features: FeatureState
     encoder: NDArray[np.float32]
-    encoded: int
     audio: NDArray[np.float32]
     given: int
     history: NDArray[np.float32]
