@@ -6,6 +6,7 @@ at once. It knows no pictures, and nothing of WebRTC.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from fractions import Fraction
 from typing import TypeAlias
@@ -41,6 +42,19 @@ def open_vp9(width: int, height: int, fps: int, bitrate: int) -> av.VideoCodecCo
         **_libvpx_options(bitrate),
         "aq-mode": "3",  # cyclic refresh, made for real time: 1.4 dB at 1.5 Mbit/s
         "tile-columns": "0",  # for one thread
+    }
+    context.open()
+    return context
+
+
+def open_av1(width: int, height: int, fps: int, bitrate: int) -> av.VideoCodecContext:
+    """Returns SVT-AV1, main profile, at a constant bit rate that cannot be changed later."""
+    os.environ.setdefault("SVT_LOG", "0")  # or it writes its settings to standard error
+    context = _context("libsvtav1", size=(width, height), fps=fps, bitrate=bitrate)
+    context.options = {
+        "preset": "10",
+        # Low delay, constant bit rate, one thread's worth of parallelism, no screen content.
+        "svtav1-params": "pred-struct=1:rc=2:lp=1:scm=0",
     }
     context.open()
     return context

@@ -19,7 +19,7 @@ from streaming_model.errors import VivantError
 from streaming_model.motion.style import EMOTION_CHOICES, MotionStyle
 
 PREFIX = "VIVANT_"
-VIDEO_CODECS = ("vp8", "h264", "vp9")
+VIDEO_CODECS = ("vp8", "h264", "vp9", "av1")
 
 
 class SettingsError(VivantError):
@@ -116,7 +116,7 @@ def _texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401
 
 
 def _video_codecs(value: Any) -> tuple[str, ...]:  # noqa: ANN401
-    """some of vp8, h264, vp9, the best first, separated by commas"""
+    """some of vp8, h264, vp9, av1, the best first, separated by commas"""
     names = [str(part).strip() for part in (value.split(",") if isinstance(value, str) else value)]
     if not names or len(set(names)) < len(names) or not set(names) <= set(VIDEO_CODECS):
         raise ValueError
@@ -188,7 +188,7 @@ class Settings:
     video_codecs: tuple[str, ...] = _setting(
         ("vp8", "h264"),
         _video_codecs,
-        "video codecs to agree on, the best first: vp8, h264, vp9 (default: vp8,h264)",
+        "video codecs to agree on, the best first: vp8, h264, vp9, av1 (default: vp8,h264)",
     )
     emotion: str = _setting(
         "neutral", _choice(*EMOTION_CHOICES), "emotion of the face; auto follows the voice"

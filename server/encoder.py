@@ -1,4 +1,4 @@
-"""Pictures to VP8, H.264 or VP9 packets, sound to Opus packets; synchronous, one per session.
+"""Pictures to VP8, H.264, VP9 or AV1 packets, sound to Opus packets; synchronous, one per session.
 
 It knows nothing of WebRTC, tracks or the event loop.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 from fractions import Fraction
+from functools import partial
 from typing import Final, TypeAlias
 
 import av
@@ -20,6 +21,7 @@ from server.codec_contexts import (
     VIDEO_CLOCK,
     VIDEO_TIME_BASE,
     Opener,
+    open_av1,
     open_vp8,
     open_vp9,
     open_x264,
@@ -31,6 +33,7 @@ from server.timeline import PACKET
 MEDIA_TIME_BASE = Fraction(1, 16_000)
 SOUND_TIME_BASE = Fraction(1, SOUND_RATE)
 _OPUS_BITRATE = 64_000
+_AV1_LEAST, _AV1_MOST = 0.85, 1.5  # of the rate it was opened with, before it is opened anew
 
 VideoPacket: TypeAlias = "av.Packet[av.VideoStream]"
 SoundPacket: TypeAlias = "av.Packet[av.AudioStream]"
@@ -42,12 +45,14 @@ class VideoCodec(Enum):
     VP8 = "VP8"
     H264 = "H264"
     VP9 = "VP9"
+    AV1 = "AV1"
 
 
 OPENERS: Final[Mapping[VideoCodec, Opener]] = {
     VideoCodec.VP8: open_vp8,
     VideoCodec.H264: open_x264,
     VideoCodec.VP9: open_vp9,
+    VideoCodec.AV1: open_av1,
 }
 
 
@@ -55,6 +60,7 @@ _NAMES: Final[Mapping[VideoCodec, str]] = {
     VideoCodec.VP8: "libvpx",
     VideoCodec.H264: "libx264",
     VideoCodec.VP9: "libvpx-vp9",
+    VideoCodec.AV1: "libsvtav1",
 }
 
 
@@ -74,7 +80,8 @@ class VideoEncoder:
     Attributes:
         is_packed: whether it takes RGBA pictures and makes them twice as high.
         bitrate: bits a second; may be set at any time, up to what it was opened with. It takes
-            effect with the next picture, without a complete one (docs/decisions/0007).
+            effect with the next picture, without a complete one (docs/decisions/0007); AV1
+            follows in steps, each with a complete one.
     """
 
     def __init__(
@@ -91,8 +98,10 @@ class VideoEncoder:
         self.is_packed = is_packed
         self.bitrate = self._most = bitrate
         height = 2 * size if is_packed else size
+        self._open = partial(openers[codec], size, height, fps)
         # At its full rate: x264 keeps to a changed one only if it began as CBR.
-        self._context = openers[codec](size, height, fps, bitrate)
+        self._context = self._open(bitrate)
+        self._opened_at = bitrate
         self._last_pts: int | None = None
         self._budget_time = 0  # 90 kHz, as the encoder is told
 
@@ -123,9 +132,13 @@ class VideoEncoder:
 
         H.264's encoders follow their context's bit rate between pictures. FFmpeg's libvpx does
         not, but budgets each picture by the time since the last one: told that less time has
-        passed, it spends less.
+        passed, it spends less. SVT-AV1 can only be opened anew.
         """
         bitrate = min(self.bitrate, self._most)
+        if self.codec is VideoCodec.AV1:
+            if not _AV1_LEAST <= bitrate / self._opened_at <= _AV1_MOST:
+                self._context, self._opened_at = self._open(bitrate), bitrate
+            return pts
         if self.codec is VideoCodec.H264:
             self._context.bit_rate = bitrate
             return pts

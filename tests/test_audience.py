@@ -94,8 +94,8 @@ async def test_a_picture_is_encoded_once_per_codec(encoders: list[CountingEncode
     house = audience()
     watchers = [seat(house, codec) for codec in VideoCodec for _ in range(3)]
     await show(house, 0, 10)
-    assert sorted(encoder.codec.value for encoder in encoders) == ["H264", "VP8", "VP9"]
-    assert [len(encoder.rates) for encoder in encoders] == [10, 10, 10]
+    assert sorted(encoder.codec.value for encoder in encoders) == ["AV1", "H264", "VP8", "VP9"]
+    assert [len(encoder.rates) for encoder in encoders] == [10, 10, 10, 10]
     for watcher in watchers:
         alike = [other for other in watchers if other.codec is watcher.codec]
         assert all(other.picture.packets == watcher.picture.packets for other in alike)

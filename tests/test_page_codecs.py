@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 Visit = Callable[..., "Page"]
 
 SIZE = 256
-ENOUGH = 100  # pictures
+ENOUGH = 50  # pictures
 # Offers one codec and the retransmission of it.
 OFFER_ONLY = """
 window.peers = [];
@@ -69,11 +69,16 @@ def server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def browser(launch: Callable[..., Browser]) -> Browser:
+    return launch(SOUND_ALLOWED)
+
+
 @pytest.mark.parametrize("name", VIDEO_CODECS)
 def test_a_browser_decodes_what_it_offers(
-    name: str, launch: Callable[..., Browser], visit: Visit, server: ServerProcess
+    name: str, browser: Browser, visit: Visit, server: ServerProcess
 ) -> None:
-    page = visit(launch(SOUND_ALLOWED), "about:blank")
+    page = visit(browser, "about:blank")
     page.add_init_script(OFFER_ONLY.replace("CODEC", name.upper()))
     with page.expect_response("**/v1/sessions") as opened:
         page.goto(server.address)

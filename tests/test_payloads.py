@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.encoder import VideoCodec, VideoEncoder
-from server.payloads import MOST, PICTURE_IDS, vp9_payloads
-from server.rtp_codecs import Vp9Packer, give_packer
-from tests.test_encoder import SIZE, picture
+from server.payloads import MOST, PICTURE_IDS, av1_payloads, vp9_payloads
+from server.rtp_codecs import Av1Packer, Vp9Packer, give_packer
+from tests.test_encoder import SIZE, open_decoder, picture
 
 
 def test_a_complete_vp9_picture_in_one_packet_is_laid_out_as_the_rfc_has_it() -> None:
@@ -70,8 +70,7 @@ async def test_a_sender_packs_vp9_that_can_be_decoded() -> None:
     give_packer(sender, VideoCodec.VP9)
     packer = sender._RTCRtpSender__encoder  # type: ignore[attr-defined]
     encoder = VideoEncoder(VideoCodec.VP9, size=SIZE, fps=25, bitrate=2_000_000)
-    decoder = av.CodecContext.create("libvpx-vp9", "r")
-    assert isinstance(decoder, av.VideoCodecContext)
+    decoder = open_decoder(VideoCodec.VP9)
     ids = []
     for index in range(10):
         packet = encoder.encode(picture(index), 640 * index, is_keyframe=index == 6)
@@ -97,6 +96,91 @@ def test_the_picture_id_begins_again_after_the_last(monkeypatch: pytest.MonkeyPa
         payloads, _ = packer.pack(encoder.encode(image, 640 * index, is_keyframe=False))
         ids.append(payloads[0][1:3])
     assert ids == [b"\xff\xff", b"\x80\x00"]
+
+
+DELIMITER = b"\x12\x00"  # an OBU of kind 2, empty, that tells its size
+
+
+def obu(kind: int, content: bytes) -> bytes:
+    """Returns an OBU that tells its size, in two bytes: seven bits each, the lowest first."""
+    return bytes([kind << 3 | 2, 0x80 | len(content) & 0x7F, len(content) >> 7]) + content
+
+
+def test_an_av1_picture_in_one_packet_is_laid_out_as_the_specification_has_it() -> None:
+    unit = DELIMITER + obu(1, b"sequence") + obu(6, b"frame")
+    (payload,) = av1_payloads(unit, is_keyframe=True)
+    assert payload[0] == 0b00001000  # Z, Y, W: every element tells its length; N: a new sequence
+    # no temporal delimiter, and no sizes in the OBUs
+    assert payload[1:] == b"\x09" + b"\x08sequence" + b"\x06" + b"\x30frame"
+    (payload,) = av1_payloads(DELIMITER + obu(6, b"frame"), is_keyframe=False)
+    assert payload == b"\x00\x06\x30frame"
+
+
+def test_an_av1_obu_of_several_packets_says_where_it_goes_on() -> None:
+    payloads = av1_payloads(DELIMITER + obu(6, bytes(3 * MOST)), is_keyframe=False)
+    assert [payload[0] >> 6 for payload in payloads] == [0b01, 0b11, 0b11, 0b10]  # Z, Y
+    assert all(len(payload) <= MOST for payload in payloads)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from((1, 3, 4, 6)), st.binary(max_size=3 * MOST)), min_size=1),
+    st.booleans(),
+)
+def test_av1_obus_are_whole_again(obus: list[tuple[int, bytes]], is_keyframe: bool) -> None:
+    unit = DELIMITER + b"".join(obu(kind, content) for kind, content in obus)
+    payloads = av1_payloads(unit, is_keyframe=is_keyframe)
+    assert all(len(payload) <= MOST for payload in payloads)
+    assert av1_obus(payloads) == [bytes([kind << 3]) + content for kind, content in obus]
+
+
+def test_an_av1_extension_is_kept_and_a_tile_list_is_not() -> None:
+    layered = bytes([6 << 3 | 0b110, 0x20, 4]) + b"tile"
+    (payload,) = av1_payloads(layered + obu(8, b"list"), is_keyframe=False)
+    assert payload == b"\x00\x06" + bytes([6 << 3 | 0b100, 0x20]) + b"tile"
+
+
+@pytest.mark.parametrize("unit", [b"\x30frame", b"\x32\x7fframe", b"\x32\xff", b"\x32"])
+def test_what_is_no_av1_is_refused(unit: bytes) -> None:
+    with pytest.raises(ValueError, match=r"byte \d"):
+        av1_payloads(unit, is_keyframe=False)
+
+
+def av1_obus(payloads: list[bytes]) -> list[bytes]:
+    """Returns the OBUs of one picture, put together as section 4.4 tells a receiver."""
+    obus: list[bytes] = []
+    for payload in payloads:
+        assert payload[0] & 0b00110000 == 0  # W
+        position, is_first = 1, True
+        while position < len(payload):
+            size = shift = 0
+            while True:
+                byte = payload[position]
+                size |= (byte & 0x7F) << shift
+                position, shift = position + 1, shift + 7
+                if not byte & 0x80:
+                    break
+            element = payload[position : position + size]
+            assert len(element) == size
+            if is_first and payload[0] & 0x80:
+                obus[-1] += element
+            else:
+                obus.append(element)
+            position, is_first = position + size, False
+    return obus
+
+
+def test_av1_that_was_packed_can_be_decoded() -> None:
+    packer, decoder = Av1Packer(), open_decoder(VideoCodec.AV1)
+    encoder = VideoEncoder(VideoCodec.AV1, size=SIZE, fps=25, bitrate=2_000_000)
+    for index in range(10):
+        packet = encoder.encode(picture(index), 640 * index, is_keyframe=index == 6)
+        payloads, timestamp = packer.pack(packet)
+        assert timestamp == 3600 * index
+        assert bool(payloads[0][0] & 0x08) == (index in (0, 6))
+        unit = b"".join(obu(part[0] >> 3, part[1:]) for part in av1_obus(payloads))
+        (frame,) = decoder.decode(av.Packet(DELIMITER + unit))
+        error = frame.to_ndarray(format="rgb24").astype(int) - picture(index)
+        assert np.sqrt((error**2).mean()) < 20
 
 
 def test_a_packer_takes_no_pictures() -> None:

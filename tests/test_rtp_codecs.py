@@ -15,7 +15,7 @@ from server.rtp_codecs import without_other_profiles
 from server.sender_reports import NtpClock
 from server.webrtc import Peer
 
-VP8, H264, VP9 = VideoCodec.VP8, VideoCodec.H264, VideoCodec.VP9
+VP8, H264, VP9, AV1 = VideoCodec.VP8, VideoCodec.H264, VideoCodec.VP9, VideoCodec.AV1
 
 HEAD = """v=0
 o=- 1 2 IN IP4 127.0.0.1
@@ -78,6 +78,7 @@ async def answered(sdp: str, codecs: Sequence[VideoCodec]) -> tuple[list[tuple[i
         ((VP8, H264), [(96, "VP8"), (103, "H264")]),
         ((VP9, VP8), [(98, "VP9"), (96, "VP8")]),
         ((H264, VP9), [(103, "H264"), (98, "VP9")]),
+        ((AV1, VP9), [(45, "AV1"), (98, "VP9")]),
     ],
 )
 async def test_the_servers_order_wins(
@@ -86,6 +87,12 @@ async def test_the_servers_order_wins(
     codecs, peer = await answered(offer(CHROMIUM), preferred)
     assert codecs == agreed
     assert peer.codec is preferred[0]
+
+
+async def test_lost_packets_of_every_codec_can_be_sent_again() -> None:
+    both = offer({45: CHROMIUM[45], 46: ("rtx", "apt=45"), 98: CHROMIUM[98], 99: ("rtx", "apt=98")})
+    codecs, _ = await answered(both, (AV1, VP9))
+    assert codecs == [(45, "AV1"), (46, "rtx"), (98, "VP9"), (99, "rtx")]
 
 
 async def test_what_the_offer_lacks_is_passed_over() -> None:
@@ -104,6 +111,9 @@ async def test_another_profile_is_not_taken_for_ours() -> None:
     ten_bits_first = {100: CHROMIUM[100], 98: CHROMIUM[98]}
     codecs, _ = await answered(offer(ten_bits_first), (VP9,))
     assert codecs == [(98, "VP9")]
+    full_colour_first = {46: ("AV1", "level-idx=5;profile=1;tier=0"), 45: CHROMIUM[45]}
+    codecs, _ = await answered(offer(full_colour_first), (AV1,))
+    assert codecs == [(45, "AV1")]
     with pytest.raises(ProtocolError, match="no codec in common"):
         await answered(offer({100: CHROMIUM[100]}), (VP9,))
 
