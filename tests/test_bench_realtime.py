@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.realtime.admission import Load, load_lines
 from benchmarks.realtime.figures import Spread, lags, median_step, onsets, pair_offsets, slope
 from benchmarks.realtime.interrupt import old_sound_milliseconds
 from benchmarks.realtime.relay import (
@@ -89,6 +90,21 @@ def test_onsets_follow_quiet() -> None:
 def test_a_line_says_whether_its_limit_is_kept(line: Line, verdict: Verdict) -> None:
     assert line.verdict is verdict
     assert Report({}, [line]).keeps_limits == (verdict is not Verdict.FAIL)
+
+
+def test_sessions_hold_up_to_the_first_number_that_does_not() -> None:
+    def load(sessions: int, p99: float) -> Load:
+        return Load(sessions, p50=40.0, p99=p99, fps=25.0, cores=0.2, own_cores=0.1)
+
+    loads = [load(1, 45.0), load(2, 50.0), load(3, 70.0), load(4, 55.0)]
+    held, beyond, *pauses = load_lines(
+        loads, {"limit": "cores", "session_cost": {"inference": 0.1, "cores": 0.2}}, 12
+    )
+    assert (held.value, held.verdict) == (2, Verdict.FAIL)
+    assert (beyond.value, beyond.verdict) == (2, Verdict.FAIL)
+    assert "10 % of inference, 20 % of cores" in beyond.note
+    assert "limited by cores" in held.note
+    assert [line.value for line in pauses] == [45.0, 50.0, 70.0, 55.0]
 
 
 def test_a_report_is_written_for_programs_and_for_people(tmp_path: Path) -> None:
