@@ -110,14 +110,21 @@ class Audience:
                 peer.picture.offer(packet)
         self.pictures_sent += 1
 
-    async def play(self, sound: NDArray[np.float32], media_time: int) -> None:
-        """Encodes [960] float32 of 48 kHz sound and hands it out."""
+    async def play(
+        self, sound: NDArray[np.float32], media_time: int, ahead: NDArray[np.float32]
+    ) -> None:
+        """Encodes [960] float32 of 48 kHz sound and hands it out.
+
+        A decoder gives what Opus was told `len(ahead)` samples late. The coder is told that much
+        early, so that what is heard at a packet's time stamp is the sound of that media time.
+        """
         if not self._peers:
             return
         self._sound_encoder = self._sound_encoder or SoundEncoder()
+        told = np.concatenate([sound[len(ahead) :], ahead])
         loop = asyncio.get_running_loop()
         packet: SoundPacket = await loop.run_in_executor(
-            self._sound_worker, self._sound_encoder.encode, sound, media_time
+            self._sound_worker, self._sound_encoder.encode, told, media_time
         )
         self.bytes_sent += packet.size
         for peer in self._peers:

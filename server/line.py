@@ -289,7 +289,7 @@ class LiveLine:
             if departure.marks:
                 self._on_audible(departure.marks, departure.start)
             self._played.add(departure.sound)
-            await self._audience.play(departure.sound, departure.start)
+            await self._audience.play(departure.sound, departure.start, departure.ahead)
             self._delay.correction(is_silent=not departure.is_speech)
 
     async def _show(self) -> None:

@@ -22,6 +22,7 @@ from server.speech import Block
 FrameT = TypeVar("FrameT")
 
 PACKET = TICK * SOUND_RATIO  # 48 kHz samples in 20 ms
+CODER_DELAY = 312  # 48 kHz samples, 6.5 ms, by which libopus's sound comes late (its look-ahead)
 _FADE = 5 * 48  # 48 kHz samples, 5 ms: short enough to be gone, long enough not to click
 
 
@@ -64,6 +65,7 @@ class Departure(Generic[FrameT]):
     Attributes:
         start: media time of the audio packet.
         sound: [960] float32, 48 kHz.
+        ahead: [312] float32, what follows it: the coder is given its sound that much early.
         is_speech: whether the packet carries an utterance.
         frames: (start, frame) of the pictures that leave with it, oldest first.
         marks: what becomes audible with it.
@@ -71,6 +73,7 @@ class Departure(Generic[FrameT]):
 
     start: int
     sound: NDArray[np.float32]
+    ahead: NDArray[np.float32]
     is_speech: bool
     frames: tuple[tuple[int, FrameT], ...]
     marks: tuple[Mark, ...]
@@ -175,6 +178,7 @@ class Timeline(Generic[FrameT]):
         return Departure(
             start=packet.start,
             sound=packet.sound,
+            ahead=self._ahead(),
             is_speech=packet.is_speech,
             frames=tuple(frames),
             marks=tuple(
@@ -189,17 +193,23 @@ class Timeline(Generic[FrameT]):
         of stopping with a click. Frames stay until others replace them, so that the picture
         does not stand still.
         """
-        fades = True
+        fades, sent = True, CODER_DELAY if self.position else 0
         unheard = []
         for packet in self._packets:
             if packet.utterance >= floor:
                 break
-            packet.sound = _faded(packet.sound) if fades else np.zeros_like(packet.sound)
+            packet.sound = _faded(packet.sound, sent) if fades else np.zeros_like(packet.sound)
             packet.is_speech = False
             unheard += [mark.utterance for mark in packet.marks if mark.begins]
             packet.marks.clear()
             fades = False
         return unheard
+
+    def _ahead(self) -> NDArray[np.float32]:
+        """Returns the beginning of the next packet; silence while it is not known."""
+        if not self._packets:
+            return np.zeros(CODER_DELAY, np.float32)
+        return self._packets[0].sound[:CODER_DELAY]
 
     def _count(self, packet: _Packet) -> None:
         if packet.utterance != self._speaking:
@@ -207,7 +217,10 @@ class Timeline(Generic[FrameT]):
         self.spoken = Spoken(self.spoken.samples + packet.length, packet.characters)
 
 
-def _faded(sound: NDArray[np.float32]) -> NDArray[np.float32]:
+def _faded(sound: NDArray[np.float32], sent: int) -> NDArray[np.float32]:
+    """Returns it fading out after the first `sent` samples, which have left already."""
     faded = np.zeros_like(sound)
-    faded[:_FADE] = sound[:_FADE] * np.linspace(1.0, 0.0, _FADE, dtype=np.float32)
+    faded[:sent] = sound[:sent]
+    ramp = np.linspace(1.0, 0.0, _FADE, dtype=np.float32)
+    faded[sent : sent + _FADE] = sound[sent : sent + _FADE] * ramp
     return faded

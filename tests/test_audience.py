@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -17,11 +18,14 @@ import server.audience
 from server.audience import Audience
 from server.bandwidth import Bandwidth, Rung
 from server.encoder import VideoCodec, VideoEncoder
+from server.speech import BLOCK, silent_block
+from server.timeline import CODER_DELAY, Timeline
 from tests.virtual_time import InlineExecutor
 
 SIZE = 64
 FRAME = 640  # samples
 MOST = 400_000
+NOTHING = np.zeros(CODER_DELAY, np.float32)
 
 
 class Inbox:
@@ -104,7 +108,7 @@ async def test_a_picture_is_encoded_once_per_codec(encoders: list[CountingEncode
 async def test_sound_is_encoded_once_for_everyone() -> None:
     house = audience()
     watchers = [seat(house, codec) for codec in VideoCodec for _ in range(2)]
-    await house.play(np.zeros(960, np.float32), 0)
+    await house.play(np.zeros(960, np.float32), 0, NOTHING)
     assert len({id(watcher.sound.packets[0]) for watcher in watchers}) == 1
 
 
@@ -174,7 +178,7 @@ async def test_encoding_holds_up_neither_the_event_loop_nor_the_sound() -> None:
             index = 0
             while not is_over.is_set():
                 began = time.perf_counter()
-                await house.play(np.zeros(960, np.float32), 320 * index)
+                await house.play(np.zeros(960, np.float32), 320 * index, NOTHING)
                 sounds.append(time.perf_counter() - began)
                 await asyncio.sleep(0.005)
                 index += 1
@@ -205,18 +209,45 @@ async def test_an_encoder_goes_with_its_last_viewer(encoders: list[CountingEncod
     assert [len(encoder.rates) for encoder in encoders] == [3, 1]
 
 
+async def test_what_is_heard_at_a_time_stamp_is_the_sound_of_that_media_time() -> None:
+    """Opus gives its sound 6.5 ms late; a viewer's lips would be that much early."""
+    house = audience()
+    viewer = seat(house, VideoCodec.VP8)
+    noise = np.random.default_rng(0).normal(0, 0.1, 50 * 960)
+    spoken: NDArray[np.float32] = np.convolve(noise, np.ones(8) / 8, "same").astype(np.float32)
+    timeline: Timeline[None] = Timeline()
+    for start in range(0, 25 * BLOCK, BLOCK):
+        sound = spoken[3 * start : 3 * (start + BLOCK)]
+        timeline.add_audio(replace(silent_block(start, 0), sound=sound))
+    while (departure := timeline.depart()) is not None:
+        await house.play(departure.sound, departure.start, departure.ahead)
+    heard = decoded(viewer.sound.packets)
+    late = [float(spoken[9_600:19_200] @ heard[9_600 + lag :][:9_600]) for lag in range(-480, 481)]
+    assert abs(int(np.argmax(late)) - 480) <= 5  # 0.1 ms
+
+
+def decoded(packets: list[Any]) -> NDArray[np.float32]:
+    """Returns what a decoder makes of Opus packets, each at its time stamp, left channel."""
+    decoder: Any = av.CodecContext.create("opus", "r")
+    heard = np.zeros(len(packets) * 960, np.float32)
+    for packet in packets:
+        for frame in decoder.decode(av.Packet(bytes(packet))):
+            heard[packet.pts :][:960] = frame.to_ndarray()[0]
+    return heard
+
+
 async def test_the_sound_encoder_and_its_threads_go_with_the_last_viewer() -> None:
     at_rest, house = native_threads(), audience()
     first, last = seat(house, VideoCodec.VP8), seat(house, VideoCodec.VP8)
     silence = np.zeros(960, np.float32)
-    await house.play(silence, 0)
+    await house.play(silence, 0, NOTHING)
     house.remove(first)  # type: ignore[arg-type]
-    await house.play(silence, 320)
+    await house.play(silence, 320, NOTHING)
     assert len(last.sound.packets) == 2
     house.remove(last)  # type: ignore[arg-type]
     assert native_threads() == at_rest
     back = seat(house, VideoCodec.VP8)
-    await house.play(silence, 640)
+    await house.play(silence, 640, NOTHING)
     assert len(back.sound.packets) == 1
 
 

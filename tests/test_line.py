@@ -63,7 +63,9 @@ class RecordingAudience(Audience):
         if self.encode_cost:
             await self._clock.sleep_until(self._clock.now() + self.encode_cost)
 
-    async def play(self, sound: NDArray[np.float32], media_time: int) -> None:
+    async def play(
+        self, sound: NDArray[np.float32], media_time: int, ahead: NDArray[np.float32]
+    ) -> None:
         self.sounds.append((self._clock.now(), media_time, sound))
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from server.pacing import TICK, Pace
 from server.speech import BLOCK, Block, silent_block
-from server.timeline import Departure, Timeline
+from server.timeline import CODER_DELAY, Departure, Timeline
 
 
 def speech(start: int, utterance: int, *, begins: bool = False, ends: bool = False) -> Block:
@@ -87,6 +87,20 @@ def test_an_interruption_leaves_at_most_five_milliseconds_of_old_sound() -> None
     assert np.flatnonzero(sound).max() < 240
     assert np.abs(np.diff(sound)).max() < 0.01  # it fades: no click
     assert not timeline.holds_speech
+
+
+def test_a_fade_begins_after_what_the_coder_was_given_already() -> None:
+    timeline: Timeline[str] = Timeline()
+    for index in range(6):
+        timeline.add_audio(speech(index * BLOCK, 1))
+    first = timeline.depart()
+    assert first is not None
+    timeline.interrupt(2)
+    rest = np.concatenate([departure.sound for departure in leave_all(timeline)])
+    assert (rest[:CODER_DELAY] == first.ahead).all()
+    assert np.flatnonzero(rest).max() < CODER_DELAY + 240
+    told = np.concatenate([first.sound, rest])
+    assert np.abs(np.diff(told)).max() < 0.01
 
 
 def test_a_frame_that_goes_back_in_time_replaces_those_after_it() -> None:
