@@ -123,6 +123,11 @@ class Animator:
         self._redrawn_from, self._redrawn_to = start, self.end
         self._has_gap = True
 
+    def forget(self) -> None:
+        """Drops what waits to be heard and the states that were remembered."""
+        self._blocks.drain()
+        self._heard.clear()
+
     async def run(self) -> None:
         """Animates blocks until cancelled."""
         async for block in self._blocks:

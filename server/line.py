@@ -163,11 +163,18 @@ class LiveLine:
     async def run(self) -> None:
         """Runs the line until cancelled."""
         await self._begun.wait()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._compose(), name="compose")
-            group.create_task(self.animator.run(), name="animate")
-            group.create_task(self._release(), name="release")
-            group.create_task(self._show(), name="show")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._compose(), name="compose")
+                group.create_task(self.animator.run(), name="animate")
+                group.create_task(self._release(), name="release")
+                group.create_task(self._show(), name="show")
+        finally:
+            # The parts of a line know each other, so that it is gone only when garbage is
+            # collected; what is large goes now.
+            self.timeline.clear()
+            self._pictures.drain()
+            self.animator.forget()
 
     async def _compose(self) -> None:
         while True:

@@ -32,7 +32,6 @@ from server.portraits import Portraits
 from server.protocol import BargeIn, CloseReason, Layout, ProtocolError, ServerEvent, Style
 from server.sender_reports import NtpClock
 from server.speaker import Speaker, SpeakRequest
-from server.timeline import Mark
 from server.turns import Heard, Turns
 from server.voices import Voices
 from server.webrtc import IceServer, Peer
@@ -111,7 +110,10 @@ class Session:
         self._clock = engines.clock
         self._lifetime = Lifetime(options.limits, self._clock.now())
         self._ntp = NtpClock(self._clock)
-        self._turns = Turns()
+        # Callbacks know what they need of the session and not the session itself, so that a closed
+        # one is gone at once and waits for no collection of garbage.
+        self._turns = turns = Turns()
+        publish = self.events.publish
         self._audience = Audience(
             size=options.size,
             fps=options.fps,
@@ -131,12 +133,12 @@ class Session:
             lookahead_frames=options.lookahead_frames,
             engines=engines,
             audience=self._audience,
-            on_audible=self._on_audible,
+            on_audible=lambda marks, at: publish(turns.audible(marks, at)),
         )
         self._speaker = Speaker(
             queue=self.line.queue,
             open_voice=voices.open,
-            publish=self.events.publish,
+            publish=publish,
             worker_for=voices.worker_for,
             clock=self._clock,
         )
@@ -145,8 +147,8 @@ class Session:
         self._owners: set[Peer] = set()  # of them, those of the client that opened the session
         self._hearing = Hearing(
             line=self.line,
-            turns=self._turns,
-            publish=self._publish,
+            turns=turns,
+            publish=publish,
             clock=self._clock,
             barge_in=barge_in_samples(options.barge_in),
         )
@@ -513,9 +515,6 @@ class Session:
             if line.frame_rate.pictures_per_second != rate:
                 rate = line.frame_rate.pictures_per_second
                 self._publish([protocol.RateUpdated(rate, line.timeline.position)])
-
-    def _on_audible(self, marks: Sequence[Mark], media_time: int) -> None:
-        self._publish(self._turns.audible(marks, media_time))
 
     def _publish(self, events: Sequence[ServerEvent]) -> None:
         self.events.publish(events)

@@ -210,8 +210,12 @@ class Sessions:
         while True:
             self._measure(sum(session.is_watched for session in self._sessions.values()))
             await self._clock.sleep_until(self._clock.now() + _SECOND)
-            for session in self._sessions.values():
-                session.look_at_time()
+            self._look_at_time()
             self.capacity.is_late = any(session.is_reduced for session in self._sessions.values())
             self._line.forget(self._clock.now())
             self._admit()
+
+    def _look_at_time(self) -> None:
+        # Apart, so that the loop above does not keep the session that was looked at last.
+        for session in self._sessions.values():
+            session.look_at_time()

@@ -186,6 +186,11 @@ class Timeline(Generic[FrameT]):
             ),
         )
 
+    def clear(self) -> None:
+        """Drops everything that waits to leave."""
+        self._packets.clear()
+        self._frames.clear()
+
     def interrupt(self, floor: int) -> list[int]:
         """Silences every utterance below `floor` that waits to leave.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -384,6 +386,26 @@ async def test_a_session_that_fails_ends_alone(
         assert failing.is_closing
         assert not other.is_closing
         assert len(rig.sessions) == 1
+
+
+async def test_a_closed_session_waits_for_no_collection_of_garbage(tmp_path: Path) -> None:
+    async with house(tmp_path) as rig:
+        session = await rig.open()
+        session.line.begin()
+        session.speak("Here and gone.")
+        await rig.run(2)
+        timeline, gone = session.line.timeline, weakref.ref(session)
+        assert timeline.end > timeline.position
+        gc.collect()
+        gc.disable()
+        try:
+            session.close("client")
+            del session
+            await rig.run(2)
+            assert gone() is None
+        finally:
+            gc.enable()
+        assert timeline.end == timeline.position  # nor do its pictures and sound
 
 
 async def test_an_unknown_session_is_not_found(tmp_path: Path) -> None:
