@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from server.channel import Channel, Overflow
 from server.clock import Clock
-from server.ingest import AlignedAudio, convert
+from server.ingest import AlignedAudio, Ingest
 from server.protocol import ProtocolError, ServerEvent, Warned
 from server.speech import Passage, SpeechQueue
 from streaming_model.errors import VivantError
@@ -65,7 +65,7 @@ class SpeakRequest:
 class _Clause:
     text: str
     audio: AlignedAudio
-    passage: Passage
+    passage: Passage | None
     skipped: tuple[str, ...]
 
 
@@ -113,13 +113,14 @@ class Speaker:
         voice = await self._guarded(number, self._open_voice(request.voice))
         if voice is None:
             return
-        clauses = _told(voice.speak(request.text), request.text)
+        clauses = _told(voice.speak(request.text, in_pieces=True), request.text)
         loop = asyncio.get_running_loop()
+        converter = _Converter()
         is_first = True
         while self._queue.holds(number):
             worker = self._worker_for(request.voice, is_first=is_first)
             is_first = False
-            work = loop.run_in_executor(worker, _next_clause, clauses)
+            work = loop.run_in_executor(worker, _next_clause, clauses, converter)
             clause = await self._guarded(number, work)
             if clause is None:
                 return
@@ -191,20 +192,46 @@ def _told(clauses: Iterator[SpeechClause], text: str) -> Iterator[SpeechClause]:
         raise UnpronounceableError(f"There is nothing to pronounce in {text[:40]!r}.")
 
 
-def _next_clause(clauses: Iterator[SpeechClause]) -> _Clause | None:
+class _Converter:
+    """Makes aligned audio of clauses, without a seam between the pieces of one."""
+
+    def __init__(self) -> None:
+        self._ingest: Ingest | None = None
+
+    def convert(self, clause: SpeechClause) -> _Clause:
+        """Returns a clause with what the filters still held of the one before, or a piece."""
+        if self._ingest is not None and not clause.text:
+            return _Clause("", self._ingest.push(clause.samples), None, clause.skipped)
+        before = self.finish()
+        self._ingest = Ingest(sample_rate=clause.sample_rate)
+        audio = self._ingest.push(clause.samples)
+        return _Clause(
+            clause.text,
+            AlignedAudio.concatenate([before, audio]),
+            _passage(clause).after(len(before)),
+            clause.skipped,
+        )
+
+    def finish(self) -> AlignedAudio:
+        """Returns what the filters still held of the last clause."""
+        if self._ingest is None:
+            return AlignedAudio.concatenate([])
+        rest, self._ingest = self._ingest.finish(), None
+        return rest
+
+
+def _next_clause(clauses: Iterator[SpeechClause], converter: _Converter) -> _Clause | None:
     clause = next(clauses, None)
-    if clause is None:
-        return None
-    audio = convert(clause.samples, sample_rate=clause.sample_rate)
-    return _Clause(clause.text, audio, _passage(clause, len(audio)), clause.skipped)
+    if clause is not None:
+        return converter.convert(clause)
+    rest = converter.finish()
+    return _Clause("", rest, None, ()) if len(rest) else None
 
 
-def _passage(clause: SpeechClause, samples: int) -> Passage:
-    """Returns where the clause's text is heard in its `samples` at 16 kHz, less pauses."""
-    voiced = [phone for phone in clause.phones if phone.symbol != "sil"]
-    if not voiced:
-        return Passage(clause.text, clause.text_start, 0, samples)
+def _passage(clause: SpeechClause) -> Passage:
+    """Returns where the clause's text is heard in its samples at 16 kHz, less pauses."""
     scale = SAMPLE_RATE / clause.sample_rate
-    return Passage(
-        clause.text, clause.text_start, int(voiced[0].start * scale), int(voiced[-1].end * scale)
-    )
+    voiced = [phone for phone in clause.phones if phone.symbol != "sil"]
+    start = voiced[0].start if voiced else 0
+    end = voiced[-1].end if voiced else len(clause.samples)
+    return Passage(clause.text, clause.text_start, int(start * scale), int(end * scale))

@@ -151,8 +151,10 @@ class FakeVoice:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def speak(self, text: str, *, speed: float = 1.0) -> Iterator[SpeechClause]:
-        del speed
+    def speak(
+        self, text: str, *, speed: float = 1.0, in_pieces: bool = False
+    ) -> Iterator[SpeechClause]:
+        del speed, in_pieces
         position = 0
         for sentence in text.split("."):
             if "explode" in sentence:

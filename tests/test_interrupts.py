@@ -269,7 +269,7 @@ def push(rig: Rig, seconds: float) -> None:
 def test_pauses_and_phones_tell_where_words_are() -> None:
     phones = (Phone("sil", 0, 2_400), Phone("ə", 2_400, 12_000), Phone("sil", 12_000, 24_000))
     clause = SpeechClause("ab cd", 10, 15, 24_000, np.zeros(24_000, np.float32), phones, ())
-    passage = _passage(clause, 16_000)
+    passage = _passage(clause)
     assert (passage.start, passage.end) == (1_600, 8_000)
     positions = (0, 1_600, 4_800, 7_900, 8_000, 16_000)
     assert [characters_said([passage], at) for at in positions] == [0, 0, 12, 12, 15, 15]

@@ -112,7 +112,9 @@ class Observing(FakeVoice):
     def warm_up(self) -> None:
         self._note()
 
-    def speak(self, text: str, *, speed: float = 1.0) -> Iterator[SpeechClause]:
+    def speak(
+        self, text: str, *, speed: float = 1.0, in_pieces: bool = False
+    ) -> Iterator[SpeechClause]:
         self._note()
         return super().speak(text, speed=speed)
 

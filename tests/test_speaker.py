@@ -28,8 +28,10 @@ class EndlessVoice(FakeVoice):
 
     clauses = 0
 
-    def speak(self, text: str, *, speed: float = 1.0) -> Iterator[SpeechClause]:
-        del speed
+    def speak(
+        self, text: str, *, speed: float = 1.0, in_pieces: bool = False
+    ) -> Iterator[SpeechClause]:
+        del speed, in_pieces
         while True:
             self.clauses += 1
             samples = np.zeros(240_000, np.float32)

@@ -104,7 +104,9 @@ class Voice(Protocol):
     def sample_rate(self) -> int:
         """Rate of every clause, in Hz."""
 
-    def speak(self, text: str, *, speed: float = 1.0) -> Iterator[SpeechClause]:
+    def speak(
+        self, text: str, *, speed: float = 1.0, in_pieces: bool = False
+    ) -> Iterator[SpeechClause]:
         """Speaks `text` clause by clause, the first one short so that sound starts early.
 
         Pieces that cannot be pronounced are skipped and listed; text without a word gives one
@@ -113,6 +115,8 @@ class Voice(Protocol):
         Args:
             text: any Unicode text.
             speed: 1.0 is the voice's own pace, 0.5 to 2.0.
+            in_pieces: whether the first clause may come in several pieces, so that it is heard
+                earlier: all but the first have no text, and the first tells the phones of all.
 
         Raises:
             VoiceError: `speed` is out of range or the engine fails.

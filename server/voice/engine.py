@@ -12,6 +12,7 @@ from server.voice.base import SpeechClause, VoiceError
 from server.voice.clauses import Clause, split_clauses
 from server.voice.g2p import EnglishPhonemes
 from server.voice.levels import FIRST_HEAD_SECONDS, HEAD_SECONDS, Leveller, frame_clause
+from server.voice.pieces import RawPieces, clause_in_pieces
 from server.voice.text import spoken_form
 from server.voice.timing import TimedToken, phones_of
 from server.voice.tokens import PAUSES, Token
@@ -28,6 +29,7 @@ class RawSpeech:
 
 
 Synthesise = Callable[[str, float], RawSpeech]
+Begin = Callable[[str, float], RawPieces]
 
 
 def speak_clauses(
@@ -38,6 +40,7 @@ def speak_clauses(
     synthesise: Synthesise,
     sample_rate: int,
     longest: int,
+    begin: Begin | None = None,
 ) -> Iterator[SpeechClause]:
     """Yields the clauses of `text`, each synthesised when it is asked for.
 
@@ -48,12 +51,13 @@ def speak_clauses(
         synthesise: (phonemes, speed) to speech.
         sample_rate: of the engine.
         longest: most phonemes in one call of `synthesise`.
+        begin: makes the first clause in pieces; without it, it is made whole.
 
     Raises:
         VoiceError: `speed` is out of range.
     """
     check_speed(speed)
-    return _clauses(text, speed, phonemes, synthesise, sample_rate, longest)
+    return _clauses(text, speed, phonemes, synthesise, sample_rate, longest, begin)
 
 
 def check_speed(speed: float) -> None:
@@ -69,6 +73,7 @@ def _clauses(
     synthesise: Synthesise,
     sample_rate: int,
     longest: int,
+    begin: Begin | None,
 ) -> Iterator[SpeechClause]:
     level = Leveller()
     clauses = split_clauses(text)
@@ -77,7 +82,14 @@ def _clauses(
         ending = Token("." if clause is clauses[-1] else ",", "pause")
         is_closed = not spoken.tokens or spoken.tokens[-1].kind == "pause"
         sounds = phonemes(spoken.tokens if is_closed else (*spoken.tokens, ending))
-        raw = [synthesise(part, speed) for part in split_phonemes(sounds, longest)]
+        parts = split_phonemes(sounds, longest)
+        if begin is not None and clause is clauses[0] and len(parts) == 1:
+            pieces = begin(parts[0], speed)
+            yield from clause_in_pieces(
+                text, clause, pieces, spoken.skipped, level, sample_rate, speed
+            )
+            continue
+        raw = [synthesise(part, speed) for part in parts]
         if raw or spoken.skipped:
             head = FIRST_HEAD_SECONDS if clause is clauses[0] else HEAD_SECONDS
             yield _clause(

@@ -87,8 +87,11 @@ class KokoroVoice:
         self._session = _open_model(threads)
         self._phonemes = english(british=speaker.british)
 
-    def speak(self, text: str, *, speed: float = 1.0) -> Iterator[SpeechClause]:
-        """Speaks `text` clause by clause; see `base.Voice`."""
+    def speak(
+        self, text: str, *, speed: float = 1.0, in_pieces: bool = False
+    ) -> Iterator[SpeechClause]:
+        """Speaks `text` clause by clause, never in pieces; see `base.Voice`."""
+        del in_pieces
         return speak_clauses(
             text,
             speed=speed,

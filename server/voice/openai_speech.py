@@ -76,12 +76,15 @@ class OpenAiVoice:
         timeout = httpx.Timeout(server.read_seconds, connect=CONNECT_SECONDS)
         self._client = httpx.Client(headers=headers, timeout=timeout)
 
-    def speak(self, text: str, *, speed: float = 1.0) -> Iterator[SpeechClause]:
-        """Speaks `text`; a clause may come as several pieces, the later ones with empty text.
+    def speak(
+        self, text: str, *, speed: float = 1.0, in_pieces: bool = False
+    ) -> Iterator[SpeechClause]:
+        """Speaks `text`; a clause comes in pieces, as the server sends them, even when not asked.
 
         Raises:
             VoiceError: the speed is out of range, or the server refuses, fails or falls silent.
         """
+        del in_pieces
         check_speed(speed)
         return self._clauses(text, speed)
 
