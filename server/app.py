@@ -56,6 +56,7 @@ _WORKERS = {
     "inference": 0, "pictures": 0, "sound": 0, "first words": 2, "speech": 10, "portraits": 15,
 }  # fmt: skip
 _LIVE = ("inference", "pictures", "sound")  # threads that keep pace with the media clock
+_VOICES = ("first words", "speech")
 _REMOTE_VOICES = 16  # threads that wait for speech servers; they compute nothing
 _SWITCH_INTERVAL = 0.001  # seconds a thread may keep Python; the default of 5 ms delays media
 
@@ -125,6 +126,7 @@ class Server:
         )
         self._gauge = Gauge(
             workers={name: self._workers[name] for name in _LIVE},
+            voices=[self._workers[name] for name in _VOICES],
             capacity=self._capacity,
             clock=self._clock,
         )

@@ -21,6 +21,7 @@ CAP = "max_sessions"  # the operator's own limit, as the reason for one
 _LOOP_SHARE = 0.25  # of the other threads' cost, until a viewer shows better; measured 0.21
 _LEARNING = 0.1  # of each second's cost that enters the smoothed one
 _FOLLOWING = 0.3  # of each second's load
+_AVERAGING = 0.05  # of each second's text to speech
 _ROUNDING = 1e-6  # of a session
 _MOST = 1000  # sessions, where nothing else limits them
 
@@ -46,6 +47,7 @@ class Capacity:
         share: the part of them, and of each thread's time, that sessions may take.
         cap: the operator's limit, or None.
         cost: what one watched session takes; empty until it was measured.
+        speech: cores that text to speech takes beside it, at a lower priority, on average.
         load: what all sessions take now.
         is_late: whether any session makes fewer pictures than it should: whatever the forecast
             says, something else is using the machine.
@@ -54,6 +56,7 @@ class Capacity:
     def __init__(self, *, cores: float, share: float, cap: int | None) -> None:
         self.cores, self.share, self.cap = cores, share, cap
         self.cost: dict[str, float] = {}
+        self.speech = 0.0
         self.load: dict[str, float] = {}
         self.is_late = False
 
@@ -63,11 +66,19 @@ class Capacity:
         self.cost[LOOP] = _LOOP_SHARE * cost[ALL]
         self.cost[ALL] += self.cost[LOOP]
 
-    def observe(self, load: Load, *, watched: int) -> None:
+    def observe(self, load: Load, *, watched: int, speech: float = 0.0) -> None:
         """Takes the load of the last second, in which that many sessions were watched.
 
         Sessions that nobody watches are hardly any work, so those watched are charged for all.
+        Speech is made ahead and in bursts, which keep nobody out: only its average counts.
+
+        Args:
+            load: of the live path.
+            watched: how many sessions somebody watched.
+            speech: cores that text to speech took.
         """
+        if watched:
+            self.speech = _toward(self.speech, speech / watched, _AVERAGING)
         for name, share in load.items():
             self.load[name] = _toward(self.load.get(name, 0.0), share, _FOLLOWING)
             if watched:
@@ -97,6 +108,7 @@ class Capacity:
             "cores": round(self.cores, 2),
             "core_share": self.share,
             "session_cost": {name: round(cost, 4) for name, cost in self.cost.items()},
+            "speech_cost": round(self.speech, 4),
             "load": {name: round(share, 4) for name, share in self.load.items()},
         }
 
@@ -108,9 +120,7 @@ class Capacity:
 
     def _measured(self, sessions: int) -> tuple[int, str]:
         rooms = {
-            name: max(
-                0, int((self._allowed(name) - self._taken(name, sessions)) / cost + _ROUNDING)
-            )
+            name: max(0, int(self._spare(name, sessions) / self._whole(name) + _ROUNDING))
             for name, cost in self.cost.items()
             if cost > 0
         }
@@ -119,11 +129,14 @@ class Capacity:
         limit = min(rooms, key=lambda name: rooms[name])
         return min(rooms[limit], _MOST), limit
 
-    def _allowed(self, name: str) -> float:
-        return self.share * (self.cores if name == ALL else 1)
+    def _whole(self, name: str) -> float:
+        """Returns what one more session takes, its speech included."""
+        return self.cost[name] + (self.speech if name == ALL else 0)
 
-    def _taken(self, name: str, sessions: int) -> float:
-        return max(self.load.get(name, 0.0), sessions * self.cost[name])
+    def _spare(self, name: str, sessions: int) -> float:
+        allowed, speech = (self.cores, self.speech) if name == ALL else (1, 0)
+        taken = max(self.load.get(name, 0.0), sessions * self.cost[name])
+        return self.share * allowed - taken - sessions * speech
 
 
 def _toward(value: float, target: float, weight: float) -> float:

@@ -2,14 +2,14 @@
 
 It reads how long the live path's threads compute and how long they are busy, and tells
 `capacity`. A thread that waits for the interpreter, which one thread holds at a time, is as busy
-as one that computes. Threads that work ahead of time at a lower priority (voices, fitting) give
-way to the others and do not count.
+as one that computes. Threads that work ahead of time at a lower priority give way to the others:
+fitting does not count, and voices do on average.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
@@ -76,13 +76,19 @@ class Gauge:
     """What the live path's threads take, second by second."""
 
     def __init__(
-        self, *, workers: Mapping[str, MeteredThread], capacity: Capacity, clock: Clock
+        self,
+        *,
+        workers: Mapping[str, MeteredThread],
+        voices: Iterable[MeteredThread],
+        capacity: Capacity,
+        clock: Clock,
     ) -> None:
-        """Takes the threads whose work keeps pace with the media clock."""
+        """Takes the threads whose work keeps pace with the media clock, and those that speak."""
         self._workers = workers
+        self._voices = tuple(voices)
         self._capacity = capacity
         self._clock = clock
-        self._last: tuple[int, dict[str, int]] | None = None
+        self._last: tuple[int, int, dict[str, int]] | None = None
 
     def sample(self, watched: int) -> None:
         """Tells the capacity what was used since the last call; runs on the event loop.
@@ -93,11 +99,14 @@ class Gauge:
         now, own = self._clock.now(), thread_time()
         taken = {name: worker.busy for name, worker in self._workers.items()}
         taken |= {LOOP: own, ALL: own + sum(self._spent().values())}
+        spoken = sum(voice.spent for voice in self._voices)
         if self._last is not None and now > self._last[0]:
-            before, since = self._last[1], now - self._last[0]
+            then, spoken_then, before = self._last
+            since = now - then
             load = {name: (taken[name] - before[name]) / since for name in taken}
-            self._capacity.observe(load, watched=watched)
-        self._last = (now, taken)
+            speech = (spoken - spoken_then) / since
+            self._capacity.observe(load, watched=watched, speech=speech)
+        self._last = (now, spoken, taken)
 
     async def rehearse(
         self,

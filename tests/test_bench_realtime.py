@@ -98,11 +98,13 @@ def test_sessions_hold_up_to_the_first_number_that_does_not() -> None:
 
     loads = [load(1, 45.0), load(2, 50.0), load(3, 70.0), load(4, 55.0)]
     held, beyond, *pauses = load_lines(
-        loads, {"limit": "cores", "session_cost": {"inference": 0.1, "cores": 0.2}}, 12
+        loads,
+        {"limit": "cores", "session_cost": {"inference": 0.1, "cores": 0.2}, "speech_cost": 0.12},
+        12,
     )
     assert (held.value, held.verdict) == (2, Verdict.FAIL)
     assert (beyond.value, beyond.verdict) == (2, Verdict.FAIL)
-    assert "10 % of inference, 20 % of cores" in beyond.note
+    assert "10 % of inference, 20 % of cores, 12 % of a core for its voice" in beyond.note
     assert "limited by cores" in held.note
     assert [line.value for line in pauses] == [45.0, 50.0, 70.0, 55.0]
 

@@ -105,6 +105,18 @@ def test_late_pictures_keep_others_out_whatever_the_forecast() -> None:
     assert late.verdict(0).room == 1
 
 
+def test_speech_counts_on_average_and_not_in_bursts() -> None:
+    load = {"inference": 0.2, "pictures": 0.1, "sound": 0.02, "loop": 0.08, "cores": 0.4}
+    quiet, talking = capacity(cores=2), capacity(cores=2)
+    for _ in range(200):
+        quiet.observe(load, watched=1, speech=0.0)
+        talking.observe(load, watched=1, speech=0.4)
+    assert quiet.verdict(1).room == 3  # the fourth of 0.4 in all is the last of 1.6
+    assert (talking.verdict(1).room, talking.verdict(1).limit) == (1, "cores")
+    quiet.observe(load, watched=1, speech=1.0)
+    assert quiet.verdict(1).room >= 2
+
+
 def test_what_slowed_sessions_save_is_no_room_for_others() -> None:
     slowed = capacity(cores=64)
     slowed.is_late = True
@@ -126,6 +138,7 @@ def test_the_reasons_are_told() -> None:
     assert told["max_sessions"] == 9
     assert told["cores"] == 1
     assert told["session_cost"] == {**COST, "loop": 0.08, "cores": 0.4}
+    assert told["speech_cost"] == 0
 
 
 def spin(seconds: float) -> None:
@@ -151,15 +164,20 @@ def test_the_gauge_divides_what_was_taken_by_the_time_that_passed() -> None:
         spin(0.02)
         clock.jump(SECOND // 20)
 
-    with MeteredThread("worker", clock, lambda: None) as worker:
-        gauge = Gauge(workers={"inference": worker}, capacity=measured, clock=clock)
+    with (
+        MeteredThread("worker", clock, lambda: None) as worker,
+        MeteredThread("voice", clock, lambda: None) as voice,
+    ):
+        gauge = Gauge(workers={"inference": worker}, voices=[voice], capacity=measured, clock=clock)
         gauge.sample(0)
         worker.submit(wait).result()
+        voice.submit(spin, 0.02).result()
         clock.jump(SECOND // 20)
         gauge.sample(1)
     assert measured.cost["inference"] == pytest.approx(0.5)
     assert measured.cost["loop"] < 0.2
     assert measured.cost["cores"] == pytest.approx(0.2 + measured.cost["loop"], rel=0.3)
+    assert measured.speech == pytest.approx(0.05 * 0.2, rel=0.3)  # of which one second is little
 
 
 async def test_a_server_measures_a_session_before_the_first_one_comes(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def load_lines(loads: list[Load], capacity: dict[str, Any], most: int) -> list[L
             len(loads) - held,
             "",
             most=0,
-            note=f"one is forecast to take {_told(capacity['session_cost'])}",
+            note=f"one is forecast to take {_told(capacity)}",
         ),
     ]
     for load in loads:
@@ -209,5 +209,6 @@ def load_lines(loads: list[Load], capacity: dict[str, Any], most: int) -> list[L
     return lines
 
 
-def _told(cost: dict[str, float]) -> str:
-    return ", ".join(f"{100 * share:.0f} % of {name}" for name, share in cost.items())
+def _told(capacity: dict[str, Any]) -> str:
+    costs = {**capacity["session_cost"], "a core for its voice": capacity["speech_cost"]}
+    return ", ".join(f"{100 * share:.0f} % of {name}" for name, share in costs.items())
