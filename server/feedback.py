@@ -21,7 +21,7 @@ from aiortc.rtp import (
 )
 
 _LOG = logging.getLogger(__name__)
-_HOOKS = ("_handle_rtcp_packet", "_send_keyframe", "_ssrc")
+_HOOKS = ("_handle_rtcp_packet", "_retransmit", "_send_keyframe", "_ssrc")
 
 
 def listen_to_receiver(
@@ -30,6 +30,7 @@ def listen_to_receiver(
     on_picture_lost: Callable[[], None],
     on_estimate: Callable[[int], None],
     on_loss: Callable[[float], None],
+    may_repeat: Callable[[int], bool],
 ) -> bool:
     """Hands on what the receiver of `sender` reports; returns whether that was possible.
 
@@ -38,13 +39,14 @@ def listen_to_receiver(
         on_picture_lost: the receiver wants a complete picture (PLI, FIR).
         on_estimate: bits a second that the receiver believes the connection carries (REMB).
         on_loss: the fraction of packets lost since its last report, 0..1.
+        may_repeat: whether the packet of this sequence number, which it lacks, is sent again.
     """
     missing = [name for name in _HOOKS if not hasattr(sender, name)]
     if missing:
         _LOG.warning("aiortc's sender has no %s: the bit rate stays as it is", missing[0])
         return False
     hooked: Any = sender
-    handle = hooked._handle_rtcp_packet
+    handle, retransmit = hooked._handle_rtcp_packet, hooked._retransmit
 
     async def hear(packet: Any) -> None:  # noqa: ANN401 - aiortc's own types
         if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
@@ -58,7 +60,12 @@ def listen_to_receiver(
                     on_loss(report.fraction_lost / 256)
         await handle(packet)
 
+    async def repeat(sequence_number: int) -> None:
+        if may_repeat(sequence_number):
+            await retransmit(sequence_number)
+
     hooked._handle_rtcp_packet = hear
+    hooked._retransmit = repeat
     hooked._send_keyframe = on_picture_lost
     return True
 

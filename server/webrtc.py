@@ -36,6 +36,7 @@ from server.feedback import listen_to_receiver
 from server.ingest import SOUND_RATE
 from server.microphone_track import take_packets_at_once
 from server.protocol import ProtocolError
+from server.repeats import Answer, Repeats
 from server.rtp_codecs import give_packer, without_other_profiles
 from server.sender_reports import NtpClock, tie_to_media_clock
 from server.tracks import PictureTrack, SoundTrack
@@ -106,6 +107,7 @@ class Peer:
         self._clock = clock
         self.codec = codecs[0]
         self.bandwidth = Bandwidth(most=bitrate)
+        self._repeats = Repeats()
         self.rung = Rung.HIGH
         self.sound = SoundTrack()
         self.picture = PictureTrack(self._ask_for_keyframe)
@@ -197,6 +199,7 @@ class Peer:
             on_picture_lost=self._ask_for_keyframe,
             on_estimate=self._note_estimate,
             on_loss=self._note_loss,
+            may_repeat=self._may_repeat,
         )
         return connection.localDescription.sdp
 
@@ -230,6 +233,13 @@ class Peer:
 
     def _ask_for_keyframe(self) -> None:
         self._want_keyframe(self)
+
+    def _may_repeat(self, sequence_number: int) -> bool:
+        rate, now = self.bandwidth.rate, self._clock.now()
+        answer = self._repeats.answer(sequence_number, rate=rate, now=now)
+        if answer is Answer.GIVE_UP:
+            self._ask_for_keyframe()
+        return answer is Answer.REPEAT
 
     def _note_estimate(self, estimate: int) -> None:
         sent, now = self.picture.bytes_sent, self._clock.now()
