@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from server.pacing import TICK
+from server.pacing import MILLISECOND, TICK
 from tests.test_line import SECOND, Rig, running
 
 _MS = 1_000_000  # ns
@@ -95,7 +95,7 @@ def summary(rig: Rig, marks: list[int]) -> Spoken:
         unsaid=sum(level < 0.05 for start, level in loud.items() if start > began),
         strays=sum(instant != left[start] for start, instant in shown.items()),
         late=rig.line.late_frames,
-        delay=rig.line.instant(0) / _MS - rig.line._schedule.instant(0) / _MS,
+        delay=rig.line._media_clock.delay.samples / MILLISECOND,
     )
 
 
@@ -133,7 +133,7 @@ async def test_a_step_in_load_grows_the_delay_at_once_and_calm_gives_it_back() -
     def load(rig: Rig) -> None:
         now = rig.clock.now()
         rig.inference.cost = (35 if 6 * SECOND < now < 8 * SECOND else 5) * _MS
-        delays.append((rig.line.instant(0) - rig.line._schedule.instant(0)) / _MS)
+        delays.append(rig.line._media_clock.delay.samples / MILLISECOND)
 
     spoken = await speak(0, meanwhile=load)
     assert max(delays) >= 155

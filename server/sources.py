@@ -1,0 +1,82 @@
+"""What one session says next: what was asked for first, then the live voice, else silence."""
+
+from __future__ import annotations
+
+import asyncio
+
+from server.arrivals import Arrivals
+from server.clock import Clock
+from server.echo import PlayedSound
+from server.media_clock import MediaClock
+from server.microphone import MicrophoneLane
+from server.speech import Block, SpeechQueue, silent_block
+
+
+class Sources:
+    """The sound of one session before it has a time.
+
+    Attributes:
+        queue: what waits to be said.
+        microphone: the live voice.
+        utterance: the number that silence carries now.
+    """
+
+    def __init__(self, clock: Clock, media_clock: MediaClock, played: PlayedSound) -> None:
+        """Takes what it needs; the media clock is made to follow the live voice."""
+        self._news = asyncio.Event()
+        self.queue = SpeechQueue(self._news.set)
+        self.microphone = MicrophoneLane(played, self._note_voice)
+        self.utterance = 0
+        self._arrivals = Arrivals()
+        self._clock = clock
+        self._media_clock = media_clock
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the live voice is being said, and its next sound has not come yet."""
+        return self.queue.is_empty and self.microphone.is_late
+
+    def take(self, start: int) -> Block:
+        """Returns the block that begins at media time `start`."""
+        block = self.queue.take(start)
+        if block is None and self.queue.is_empty:
+            block = self._take_voice(start)
+        else:
+            self.microphone.pause()
+        if block is None:
+            return silent_block(start, self.utterance)
+        self.utterance = max(self.utterance, block.utterance)
+        return block
+
+    def forget_news(self) -> None:
+        """Lets `wait` wait for what comes from now on."""
+        self._news.clear()
+
+    async def wait(self, instant: int) -> None:
+        """Returns at the instant, or as soon as there is more to say."""
+        async with asyncio.TaskGroup() as group:
+            ends = [
+                group.create_task(self._clock.sleep_until(instant)),
+                group.create_task(self._hear_news()),
+            ]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for task in ends:
+                task.cancel()
+
+    async def _hear_news(self) -> None:
+        await self._news.wait()
+
+    def _take_voice(self, start: int) -> Block | None:
+        was_flowing, now = self.microphone.is_flowing, self._clock.now()
+        block = self.microphone.take(start, self.utterance)
+        if was_flowing and self.microphone.is_flowing:
+            due = self._media_clock.due(start)
+            self._arrivals.taken(due, now, left_over=self.microphone.samples)
+            self._media_clock.shift(self._arrivals.shift())
+        else:
+            self._arrivals.break_off(now)
+        return block
+
+    def _note_voice(self) -> None:
+        self._arrivals.complete(self._clock.now())
+        self._news.set()
