@@ -54,6 +54,12 @@ def test_the_vector_follows_the_names_that_the_weights_know() -> None:
         style.vector(("jaw", "mood"))
 
 
+def test_the_manner_of_filmed_people_is_asked_for_as_it_was_trained() -> None:
+    told = dict(zip(STYLE_NAMES, MotionStyle(captured=1.0).vector(), strict=True))
+    assert told.pop("captured") == 1.0
+    assert not any(told.values())
+
+
 def test_neutral_and_auto_ask_the_network_for_no_emotion() -> None:
     for emotion in ("neutral", "auto"):
         assert not MotionStyle(emotion=emotion, intensity=1.0).emotion_weights().any()

@@ -107,7 +107,13 @@ def test_the_learning_rate_rises_then_falls(tmp_path: Path) -> None:
 
 
 def test_windows_align_sound_and_motion_and_know_the_beginning() -> None:
-    data = encode_streams(small_encoder(), [stream(0), stream(1)], scale=scale(), history=10)
+    data = encode_streams(
+        small_encoder(),
+        [stream(0), stream(1)],
+        scale=scale(),
+        history=10,
+        rng=np.random.default_rng(0),
+    )
     windows = draw_windows(data, history=10, rng=np.random.default_rng(0))
     new = windows.target().shape[1]
     assert 10 + new <= windows.inputs().audio.shape[1] <= 10 + new + 8
@@ -118,7 +124,9 @@ def test_windows_align_sound_and_motion_and_know_the_beginning() -> None:
 
 
 def test_the_chunks_of_a_window_follow_one_another() -> None:
-    data = encode_streams(small_encoder(), [stream(0)], scale=scale(), history=10)
+    data = encode_streams(
+        small_encoder(), [stream(0)], scale=scale(), history=10, rng=np.random.default_rng(0)
+    )
     windows = draw_windows(data, history=10, rng=np.random.default_rng(4), chunks=3)
     new, seen = windows.new, windows.inputs(2)
     look = windows.audio.shape[1] - 10 - 3 * new
@@ -132,7 +140,9 @@ def test_the_chunks_of_a_window_follow_one_another() -> None:
 
 
 def test_losses_are_finite_and_zero_for_the_truth() -> None:
-    data = encode_streams(small_encoder(), [stream(0)], scale=scale(), history=10)
+    data = encode_streams(
+        small_encoder(), [stream(0)], scale=scale(), history=10, rng=np.random.default_rng(0)
+    )
     windows = draw_windows(data, history=10, rng=np.random.default_rng(1), chunks=2)
     loss, truth = MotionLoss(scale()), windows.target()
     before = windows.inputs().history[:, -2:]
@@ -168,8 +178,38 @@ def test_a_missed_contact_costs_more_than_a_false_one() -> None:
     )
 
 
+def test_a_jump_back_from_a_wrong_history_costs_more_where_continuity_is_asked_for() -> None:
+    loss, mask = MotionLoss(torch.ones(NETWORK_SIZE)), torch.ones(1, NETWORK_SIZE)
+    truth, true_before = torch.zeros(1, 2, NETWORK_SIZE), torch.zeros(1, 2, NETWORK_SIZE)
+    jaw = torch.zeros(NETWORK_SIZE)
+    jaw[INDEX["jawOpen"]] = 0.2
+    before = true_before + jaw
+    jump, eased = truth, truth + 0.5 * jaw
+
+    def velocity(x: torch.Tensor) -> float:
+        asked = loss(x, truth, before, mask, target_before=true_before)
+        return float(asked - loss(x, truth, before, mask))
+
+    assert velocity(jump) > 0
+    assert velocity(eased) < velocity(jump)
+
+
+def test_a_loss_on_life_weighs_the_head_against_the_mouth() -> None:
+    mask, before = torch.ones(1, NETWORK_SIZE), torch.zeros(1, 2, NETWORK_SIZE)
+    truth, nod, smile = (torch.zeros(1, 1, NETWORK_SIZE) for _ in range(3))
+    nod[..., INDEX["headPitch"]] = smile[..., INDEX["mouthSmileLeft"]] = 1.0
+
+    def share(loss: MotionLoss) -> float:
+        return float(loss(nod, truth, before, mask) / loss(smile, truth, before, mask))
+
+    plain = share(MotionLoss(torch.ones(NETWORK_SIZE)))
+    assert share(MotionLoss(torch.ones(NETWORK_SIZE), life=8.0)) > 4 * plain
+
+
 def test_training_lowers_the_loss_and_resumes(tmp_path: Path) -> None:
-    data = encode_streams(small_encoder(), [stream(0)], scale=scale(), history=10)
+    data = encode_streams(
+        small_encoder(), [stream(0)], scale=scale(), history=10, rng=np.random.default_rng(0)
+    )
     loss, network = MotionLoss(scale()), small_denoiser()
     windows = draw_windows(data, history=10, rng=np.random.default_rng(2))
     torch.manual_seed(5)
@@ -197,7 +237,9 @@ def test_every_stage_runs_on_spoken_and_captured_streams(tmp_path: Path) -> None
         task = train_encoder(
             streams, small_encoder(), scale=scale(), box=box("encoder"), seed=0, log=log
         )
-        data = encode_streams(task.encoder, streams, scale=scale(), history=10)
+        data = encode_streams(
+            task.encoder, streams, scale=scale(), history=10, rng=np.random.default_rng(0)
+        )
         task, teacher = train_together(
             data,
             streams,
@@ -217,7 +259,13 @@ def test_every_stage_runs_on_spoken_and_captured_streams(tmp_path: Path) -> None
 def test_captured_speech_is_drawn_seldom_and_always_labelled() -> None:
     captured = stream(2, captured=True)
     captured.style[:, STYLE_NAMES.index("captured")] = 1.0
-    data = encode_streams(small_encoder(), [stream(0), captured], scale=scale(), history=10)
+    data = encode_streams(
+        small_encoder(),
+        [stream(0), captured],
+        scale=scale(),
+        history=10,
+        rng=np.random.default_rng(0),
+    )
     assert data.chance[1] == pytest.approx(0.06)
     windows = draw_windows(data, history=10, rng=np.random.default_rng(3), size=2_000)
     label = windows.style[:, 0, STYLE_NAMES.index("captured")]

@@ -33,7 +33,7 @@ def main() -> None:
         )
     motion.add_argument("--work", type=Path, default=Path("build/motion"))
     motion.add_argument("--output", type=Path, default=Path("streaming_model/weights/motion"))
-    motion.add_argument("--max-seconds", type=float, default=4440.0, help="training time")
+    motion.add_argument("--max-seconds", type=float, default=5400.0, help="training time")
     motion.add_argument(
         "--captured",
         type=Path,
@@ -42,7 +42,7 @@ def main() -> None:
         help="folder of captured speech (training.extract); may be given again",
     )
     motion.add_argument("--facegood", type=Path, help="folder of FACEGOOD's published takes")
-    motion.add_argument("--streams", type=int, default=1600, help="augmented streams of 24 s")
+    motion.add_argument("--streams", type=int, default=2400, help="augmented streams of 24 s")
     extract.add_arguments(commands.add_parser("extract", help="films of people to train on"))
     hears = commands.add_parser("hears", help="what a trained encoder hears of held-out voices")
     hears.add_argument("--work", type=Path, default=Path("build/motion"))

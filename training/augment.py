@@ -16,10 +16,12 @@ from scipy.signal import butter, fftconvolve, sosfilt
 from streaming_model.media import SAMPLE_RATE
 from training.band import LOUD_SOUNDS
 from training.corpus.utterances import Utterance
+from training.machines import MACHINES
 from training.sounds import SOUNDS
 
 Samples = NDArray[np.float32]
-_MADE: Final = {**SOUNDS, **LOUD_SOUNDS}
+_MADE: Final = {**SOUNDS, **LOUD_SOUNDS, **MACHINES}
+_FLOOR: Final = 1e-6  # of the power in `audio.features`
 NOISES: Final = ("white", "pink", "brown", "hum", "tones", "clicks", *_MADE)
 
 
@@ -89,6 +91,37 @@ def warp_mel(mel: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     part = (source - whole).astype(np.float32)
     warped: NDArray[np.float32] = mel[:, whole] * (1 - part) + mel[:, whole + 1] * part
     return warped
+
+
+def add_noise(
+    mel: NDArray[np.float32], noise: NDArray[np.float32], *, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Returns [time, bins] features of both sounds at once, the noise 4 to 30 dB below."""
+    voice, other = (np.maximum(10 ** (2 * (each - 1)) - _FLOOR, 0) for each in (mel, noise))
+    level = voice.mean() / (other.mean() + _FLOOR) * 10 ** (-rng.uniform(4, 30) / 10)
+    both: NDArray[np.float32] = np.log10(voice + np.float32(level) * other + _FLOOR) / 2 + 1
+    return both.astype(np.float32)
+
+
+def colour(mel: NDArray[np.float32], *, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Returns the features of another vocal tract and microphone, some bands and times missing.
+
+    The last is SpecAugment (Park et al. 2019).
+    """
+    bins = np.linspace(0, 1, mel.shape[1])
+    curve = rng.normal(0, 0.08) + rng.normal(0, 0.2) * (bins - 0.5)
+    for _ in range(2):
+        wave = 2 * np.pi * (rng.uniform(0.5, 3) * bins + rng.random())
+        curve = curve + rng.normal(0, 0.06) * np.sin(wave)
+    mel = warp_mel(mel, float(rng.uniform(0.86, 1.16)))
+    coloured = np.maximum(mel + curve.astype(np.float32), -2.0)
+    for _ in range(int(rng.integers(4))):
+        low = int(rng.integers(mel.shape[1] - 10))
+        coloured[:, low : low + int(rng.integers(2, 12))] = coloured.mean()
+    for _ in range(int(rng.integers(3))):
+        first = int(rng.integers(len(mel)))
+        coloured[first : first + int(rng.integers(2, 7))] = coloured.mean()
+    return coloured
 
 
 def _coloured(length: int, exponent: float, *, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -190,10 +190,10 @@ def _speech_stream(
         utterances = [whisper(utterance, rng=rng) for utterance in utterances]
     spoken = _join(utterances, rng=rng)
     samples = augment.equalise(spoken.samples, rng=rng)
-    if rng.random() < 0.45:
+    if rng.random() < 0.35:
         samples = augment.add_room(samples, rng=rng)
     samples *= 10 ** (rng.uniform(-42, -15) / 20) / _speech_level(samples)
-    if rng.random() < 0.6:
+    if rng.random() < 0.45:
         snr = rng.uniform(6, 35)
         noise = _any_noise(everyone, quiet_babble=snr < 14, rng=rng)
         samples = samples + noise * np.float32(_speech_level(samples) * 10 ** (-snr / 20))

@@ -21,10 +21,10 @@ from streaming_model.audio.features import MELS_PER_FRAME
 from streaming_model.motion.contacts import CONTACT_NAMES
 from streaming_model.motion.style import Activity
 from streaming_model.motion_space import INDEX, MOTION_SIZE
-from training.augment import warp_mel
+from training.augment import add_noise, colour
 from training.dataset import LABELS_PER_FRAME, STREAM_FRAMES, UNKNOWN_PHONE, Stream
 from training.logs import TrainingLog
-from training.phones import PHONES
+from training.phones import PHONE_INDEX, PHONES
 from training.timebox import TimeBox, average_into, reduced_precision
 
 CPU: Final = torch.device("cpu")
@@ -33,8 +33,14 @@ _WINDOW: Final = 100  # frames
 _WARM: Final = 25  # frames at the window's start that are not scored
 _BATCH: Final = 16
 _PEAK_RATE: Final = 2e-3
+_NOISY_SHARE: Final = 0.35  # of the windows, beside the noise that streams have already
 _MOUTH_WEIGHT: Final = 0.5
-_CONTACT_WEIGHT: Final = 2.0
+_CONTACT_WEIGHT: Final = 3.0
+# Of each delay: two frames later is how sound is heard by default.
+_DELAY_WEIGHTS: Final = (0.7, 0.9, 1.5, 0.9)
+# What the eye sees a mouth do wrong costs more than what only the ear would notice.
+_SEEN: Final = ("P", "B", "M", "F", "V")
+_SEEN_WEIGHT: Final = 1.7
 _HEARD: Final = (
     "jawOpen",
     "mouthClose",
@@ -56,6 +62,7 @@ class EncoderTask(nn.Module):
     """
 
     heard: Tensor
+    weights: Tensor
     scale: Tensor
 
     def __init__(self, encoder: AudioEncoder, *, scale: Tensor) -> None:
@@ -66,6 +73,9 @@ class EncoderTask(nn.Module):
         self.phones = nn.Linear(size, DELAYS * LABELS_PER_FRAME * len(PHONES))
         self.mouth = nn.Linear(size, DELAYS * len(_HEARD))
         self.contacts = nn.Linear(size, DELAYS * len(CONTACT_NAMES))
+        weights = torch.ones(len(PHONES))
+        weights[[PHONE_INDEX[phone] for phone in _SEEN]] = _SEEN_WEIGHT
+        self.register_buffer("weights", weights, persistent=False)
         self.register_buffer("heard", heard)
         self.register_buffer("scale", scale[heard].clamp(min=1e-3))
 
@@ -101,15 +111,17 @@ class EncoderTask(nn.Module):
             then = slice(_WARM - delay, frames - delay)
             heard = scores[:, _WARM:, delay].flatten(0, 2)
             wanted = window.phones[:, then].flatten()
-            total = total + nn.functional.cross_entropy(
-                heard, wanted, label_smoothing=0.05, ignore_index=UNKNOWN_PHONE
+            told = nn.functional.cross_entropy(
+                heard, wanted, self.weights, label_smoothing=0.05, ignore_index=UNKNOWN_PHONE
             )
             shown = (mouth[:, _WARM:, delay] - target[:, then]).square().mean(dim=(1, 2))
-            total = total + _MOUTH_WEIGHT * shown.mean()
             touch = nn.functional.binary_cross_entropy_with_logits(
                 contacts[:, _WARM:, delay], met[:, then], reduction="none"
             )
-            total = total + _CONTACT_WEIGHT * (touch.mean(dim=(1, 2)) * window.known).mean()
+            met_well = (touch.mean(dim=(1, 2)) * window.known).mean()
+            total = total + _DELAY_WEIGHTS[delay] * (
+                told + _MOUTH_WEIGHT * shown.mean() + _CONTACT_WEIGHT * met_well
+            )
         return total / DELAYS
 
 
@@ -158,10 +170,12 @@ def train_encoder(
     # Of captured speech nobody knows the phones.
     told = [stream for stream in streams if stream.mask.all()]
     speech = [stream for stream in told if stream.activity is not Activity.LISTEN]
+    sounds = [stream for stream in told if not stream.phones.any()]
+    task.train()
     while box.fraction < 1:
         for group in optimiser.param_groups:
             group["lr"] = box.learning_rate(_PEAK_RATE)
-        loss = task.loss(_draw(speech, rng=rng).to(device))
+        loss = task.loss(_draw(speech, sounds, rng=rng).to(device))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(task.parameters(), 1.0)
@@ -186,7 +200,14 @@ def _states(
     }
 
 
-def _draw(streams: Sequence[Stream], *, rng: np.random.Generator) -> Window:
+def _mel(frames: slice) -> slice:
+    """Returns where the features of these frames are."""
+    return slice(frames.start * MELS_PER_FRAME, frames.stop * MELS_PER_FRAME)
+
+
+def _draw(
+    streams: Sequence[Stream], sounds: Sequence[Stream], *, rng: np.random.Generator
+) -> Window:
     mel = np.empty((_BATCH, _WINDOW * MELS_PER_FRAME, streams[0].mel.shape[1]), np.float32)
     phones = np.empty((_BATCH, _WINDOW, LABELS_PER_FRAME), np.int64)
     motion = np.empty((_BATCH, _WINDOW, streams[0].motion.shape[1]), np.float32)
@@ -195,32 +216,14 @@ def _draw(streams: Sequence[Stream], *, rng: np.random.Generator) -> Window:
         stream = streams[int(rng.integers(len(streams)))]
         start = int(rng.integers(STREAM_FRAMES - _WINDOW + 1))
         window = slice(start, start + _WINDOW)
-        mel[row] = stream.mel[start * MELS_PER_FRAME : (start + _WINDOW) * MELS_PER_FRAME]
-        mel[row] = _colour(mel[row], rng=rng)
+        mel[row] = stream.mel[_mel(window)]
+        if sounds and rng.random() < _NOISY_SHARE:
+            noise = sounds[int(rng.integers(len(sounds)))].mel[_mel(window)].astype(np.float32)
+            mel[row] = add_noise(mel[row], noise, rng=rng)
+        mel[row] = colour(mel[row], rng=rng)
         phones[row], motion[row] = stream.phones[window], stream.motion[window]
         known[row] = stream.mask[MOTION_SIZE:].all()
     return Window(*(torch.from_numpy(each) for each in (mel, phones, motion, known)))
-
-
-def _colour(mel: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Returns the features of another vocal tract and microphone, some bands and times missing.
-
-    The last is SpecAugment (Park et al. 2019).
-    """
-    bins = np.linspace(0, 1, mel.shape[1])
-    curve = rng.normal(0, 0.06) + rng.normal(0, 0.12) * (bins - 0.5)
-    curve = curve + rng.normal(0, 0.06) * np.sin(
-        2 * np.pi * (rng.uniform(0.5, 2) * bins + rng.random())
-    )
-    mel = warp_mel(mel, float(rng.uniform(0.88, 1.14)))
-    coloured = np.maximum(mel + curve.astype(np.float32), -2.0)
-    for _ in range(int(rng.integers(3))):
-        low = int(rng.integers(mel.shape[1] - 10))
-        coloured[:, low : low + int(rng.integers(2, 14))] = coloured.mean()
-    if rng.random() < 0.3:
-        first = int(rng.integers(len(mel)))
-        coloured[first : first + int(rng.integers(2, 7))] = coloured.mean()
-    return coloured
 
 
 @torch.no_grad()

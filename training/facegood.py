@@ -24,7 +24,7 @@ from streaming_model.motion_space import INDEX, MOTION_SIZE
 from training.captured import Captured
 
 CAPTURE_FPS: Final = 30.0
-HELD_OUT_TAKE: Final = "1114_3_15"
+HELD_OUT_TAKE: Final = "1114_2_01"
 _FIRST_COLUMN: Final = 1  # the names are off by one against the columns
 _UNSEEN: Final = ("mouthClose",)
 

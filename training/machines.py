@@ -1,6 +1,6 @@
 """Harder sounds without a voice: electronic music and barking, as unlike each other as may be.
 
-They teach `presence_stage` alone. The other stages learn from `sounds` and `band`.
+They close the mouth as those of `sounds` and `band` do; `presence_stage` hears more of them.
 """
 
 from __future__ import annotations
@@ -157,3 +157,6 @@ def _cry(
         out = out + sosfilt(bands, voice)
     rise, fall = rng.uniform(0.02, 0.15), rng.uniform(0.2, 0.7)
     return np.asarray(out * np.minimum(1, share / rise) * np.minimum(1, (1 - share) / fall))
+
+
+MACHINES: Final = {"electronic": electronic, "barking": barking}

@@ -21,13 +21,14 @@ class MotionLoss(nn.Module):
 
     Args:
         scale: [60] spread of each number, 0 for those that are left alone.
+        life: how much more everything but the mouth weighs.
     """
 
     scale: Tensor
     weight: Tensor
     mouth: Tensor
 
-    def __init__(self, scale: Tensor) -> None:
+    def __init__(self, scale: Tensor, *, life: float = 1.0) -> None:
         super().__init__()
         names = np.array([*MOTION_NAMES, *CONTACT_NAMES])
         mouth = np.char.startswith(names, "mouth") | np.char.startswith(names, "jaw")
@@ -37,13 +38,22 @@ class MotionLoss(nn.Module):
         weight[MOTION_SIZE:] = _CONTACT_WEIGHT
         weight[POSE] = 0.6
         weight[[INDEX["headX"], INDEX["headY"], INDEX["headZ"], INDEX["tongueOut"]]] = 0.2
+        weight[~mouth] *= life
         active = (scale > 0).numpy()
         self.register_buffer("scale", scale)
         self.register_buffer("mouth", torch.from_numpy(mouth & active))
         weights = torch.from_numpy((weight * active).astype(np.float32))
         self.register_buffer("weight", weights / weights.sum())
 
-    def forward(self, x: Tensor, target: Tensor, before: Tensor, mask: Tensor) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        target: Tensor,
+        before: Tensor,
+        mask: Tensor,
+        *,
+        target_before: Tensor | None = None,
+    ) -> Tensor:
         """Returns [batch] losses.
 
         Args:
@@ -51,6 +61,8 @@ class MotionLoss(nn.Module):
             target: what they should be.
             before: [batch, 2, 60], the two frames before them.
             mask: [batch, 60] 1 for numbers that are true.
+            target_before: [batch, 2, 60], what those two should have been, if they were not it:
+                then `x` must go on from them at the target's speed rather than jump to it.
         """
         weight = (self.weight * mask)[:, None]
         met = (target * self.scale)[..., MOTION_SIZE:].clamp(0, 1)
@@ -58,7 +70,9 @@ class MotionLoss(nn.Module):
         important = torch.cat([plain, 1 + _MET_WEIGHT * met], dim=-1)
         value = ((x - target).square() * important * weight).sum(-1).mean(-1)
         moved = torch.cat([before, x], dim=1).diff(dim=1)
-        wanted = torch.cat([before, target], dim=1).diff(dim=1)
+        wanted = torch.cat(
+            [before if target_before is None else target_before, target], dim=1
+        ).diff(dim=1)
         wrong = moved - wanted
         velocity = (wrong[:, 1:].square() * weight).sum(-1).mean(-1)
         seam = (wrong[:, 1].square() * weight[:, 0]).sum(-1)

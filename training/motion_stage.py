@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from streaming_model.audio.features import MELS_PER_FRAME
 from streaming_model.motion.denoiser import DenoiserInputs, MotionDenoiser
+from training.augment import colour
 from training.dataset import Stream
 from training.encoder_stage import EncoderTask, Window
 from training.logs import TrainingLog
@@ -35,7 +36,7 @@ _HEARD_WEIGHT: Final = 0.3  # of the encoder's own loss while it learns along
 _STUDENT_RATE: Final = 4e-4
 _TEACHER_STEPS: Final = 8
 _STEPS: Final = (1, 1, 2, 4)
-_CHUNKS: Final = (1, 1, 2, 3)  # the last of them is learnt, after the student's own
+_CHUNKS: Final = (1, 2, 2, 3)  # the last of them is learnt, after the student's own
 _GUIDED_SHARE: Final = 0.15  # of the batches
 _LIMIT: Final = 6.0  # as when serving
 
@@ -104,10 +105,12 @@ def endpoint_loss(
     else:
         x_s = path[(step + 1) * _TEACHER_STEPS // steps]
         target = x_t + (t / length) * (x_s - x_t)
+    before = wanted_before = past[:, -2:]
     if not guidance:
         target = torch.where(loss.mouth, truth, target)
+        wanted_before = torch.where(loss.mouth, windows.before(windows.chunks - 1), before)
     x0 = denoise(student, x_t, _filled(truth, t), told)
-    mean: Tensor = loss(x0, target, past[:, -2:], windows.mask).mean()
+    mean: Tensor = loss(x0, target, before, windows.mask, target_before=wanted_before).mean()
     return mean
 
 
@@ -197,7 +200,7 @@ def train_together(
         windows = draw_windows(
             data, history=history, rng=rng, size=_TOGETHER_BATCH, earliest=_WARM + history
         )
-        heard = _heard_window(streams, windows, history=history).to(windows.audio.device)
+        heard = _heard_window(streams, windows, history=history, rng=rng).to(windows.audio.device)
         with reduced_precision(heard.mel.device):
             features = task.encoder.encode(heard.mel)
         flow = flow_loss(network, windows, loss, audio=features[:, _WARM:].float())
@@ -208,13 +211,16 @@ def train_together(
     return averages[0], averages[1]
 
 
-def _heard_window(streams: Sequence[Stream], windows: Windows, *, history: int) -> Window:
+def _heard_window(
+    streams: Sequence[Stream], windows: Windows, *, history: int, rng: np.random.Generator
+) -> Window:
     """Returns the sound, phones and motion of windows, and of the frames before them."""
     frames = _WARM + windows.audio.shape[1]
     parts = []
     for row, start in zip(windows.rows.tolist(), windows.starts.tolist(), strict=True):
         stream, first = streams[row], start - history - _WARM
         mel = stream.mel[first * MELS_PER_FRAME : (first + frames) * MELS_PER_FRAME]
+        mel = colour(mel.astype(np.float32), rng=rng)
         span = slice(first, first + frames)
         parts.append((mel, stream.phones[span], stream.motion[span], stream.mask[-1:]))
     mel, phones, motion, known = (np.stack(each) for each in zip(*parts, strict=True))

@@ -7,7 +7,6 @@ FACEGOOD's do; there our jaw counts less our `mouthClose`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -15,11 +14,11 @@ from numpy.typing import NDArray
 
 from benchmarks.motion.clips import Motion, Samples
 from benchmarks.motion.curves import MOUTH, correlation_and_lag
-from benchmarks.motion.generation import Setting, generate, run
+from benchmarks.motion.generation import Setting, generate
 from benchmarks.motion.results import Figures, Results, Table
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME
-from streaming_model.motion import MotionGenerator
-from streaming_model.motion.networks import Condition, MotionNetworks
+from streaming_model.motion import MotionStyle
+from streaming_model.motion.networks import MotionNetworks
 from streaming_model.motion_space import INDEX
 from training.captured import Captured
 from training.coarticulation import lip_gap
@@ -39,30 +38,14 @@ NOTE: Final = (
 _JAW, _CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
 
 
-class CapturedNetworks(MotionNetworks):
-    """The networks, told that the motion to make was captured from a person."""
-
-    def denoise(self, x_t: Floats, t: float, step_size: float, condition: Condition) -> Floats:
-        """Maps as the networks do, with the label set."""
-        style = condition.style.copy()
-        style[:, self.settings.style_names.index(LABEL)] = 1.0
-        return super().denoise(x_t, t, step_size, replace(condition, style=style))
-
-
 def measure_captured(
     results: Results, setting: Setting, items: Sequence[Captured], *, others: Sequence[Captured]
 ) -> None:
     """Compares the model's mouth with the captured ones; gains are found on the others."""
     movers: dict[str, Mover] = {"model": lambda recordings: generate(setting, recordings)}
-    networks = CapturedNetworks(setting.weights)
-    if LABEL in networks.settings.style_names:
-        told = MotionGenerator(
-            networks,
-            steps=setting.steps,
-            chunk_frames=setting.chunk,
-            lookahead_frames=setting.lookahead,
-        )
-        movers[TOLD] = lambda recordings: run(told, recordings)
+    if LABEL in MotionNetworks(setting.weights).settings.style_names:
+        told = MotionStyle(captured=1.0)
+        movers[TOLD] = lambda recordings: generate(setting, recordings, style=told)
     rows = {}
     for name, move in movers.items():
         moved, learnt = (move([item.samples for item in each]) for each in (items, others))

@@ -8,7 +8,7 @@ the serving path runs the exported graph, which `training.served` writes as matr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Final, cast
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -16,6 +16,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from streaming_model.audio.features import MEL_BINS, MELS_PER_FRAME
+
+_DROPPED: Final = 0.1  # of a block's numbers while training
 
 
 class CausalConv(nn.Module):
@@ -43,12 +45,13 @@ class ResidualBlock(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.look = CausalConv(channels, channels, kernel=3, dilation=dilation)
         self.mix = nn.Conv1d(channels, channels, 1)
+        self.drop = nn.Dropout(_DROPPED)
 
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """Maps [batch, channels, time] to the same shape."""
         normed = self.norm(x.transpose(1, 2)).transpose(1, 2)
         looked, past = self.look(normed, past)
-        return x + self.mix(nn.functional.gelu(looked)), past
+        return x + self.mix(self.drop(nn.functional.gelu(looked))), past
 
 
 class AudioEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]

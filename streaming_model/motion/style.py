@@ -129,11 +129,13 @@ def style_vector(
     """
     if unknown := sorted(set(names) - set(STYLE_NAMES)):
         raise ValueError(f"a style has no number named {unknown[0]!r}")
+    # What the filmed people did is not made larger: theirs was trained at the average alone.
+    mouth, upper = (gain ** (1.0 - captured) for gain in (_REGRESSION, _HEAD_REGRESSION))
     scales = {
-        "jaw": articulation * _REGRESSION,
-        "lips": articulation * _REGRESSION,
-        "head": head_motion * _HEAD_REGRESSION,
-        "brows": expressiveness * _HEAD_REGRESSION,
+        "jaw": articulation * mouth,
+        "lips": articulation * mouth,
+        "head": head_motion * upper,
+        "brows": expressiveness * upper,
     }
     values = {
         name: float(np.clip(scale - 1.0, -_TRAINED_RANGE[name], _TRAINED_RANGE[name]))

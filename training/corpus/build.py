@@ -124,7 +124,7 @@ def _espeak(_: CorpusSettings, seconds: float, rng: np.random.Generator) -> Iter
 
 
 PARTS: Final = (
-    Part("kokoro", 2700.0, _kokoro),
+    Part("kokoro", 4200.0, _kokoro),
     Part("kokoro-world", 1500.0, _kokoro_world),
     Part("piper", 1200.0, _piper),
     Part("flite", 7200.0, _flite),
