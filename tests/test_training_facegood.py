@@ -53,7 +53,7 @@ def test_a_column_is_one_after_its_name_and_time_is_kept(tmp_path: Path) -> None
 
 
 def test_one_take_is_held_out(tmp_path: Path) -> None:
-    write_take(tmp_path, np.zeros((30, 5), np.float32), name="1114_2_01")
+    write_take(tmp_path, np.zeros((30, 5), np.float32), name="1114_3_15")
     write_take(tmp_path, np.zeros((60, 5), np.float32), name=HELD_OUT_TAKE)
     assert [len(take.motion) for take in load_facegood(tmp_path)] == [25]
     assert [len(take.motion) for take in load_facegood(tmp_path, held_out=True)] == [50]

@@ -266,7 +266,7 @@ def test_captured_speech_is_drawn_seldom_and_always_labelled() -> None:
         history=10,
         rng=np.random.default_rng(0),
     )
-    assert data.chance[1] == pytest.approx(0.06)
+    assert data.chance[1] == pytest.approx(0.1)
     windows = draw_windows(data, history=10, rng=np.random.default_rng(3), size=2_000)
     label = windows.style[:, 0, STYLE_NAMES.index("captured")]
     assert torch.equal(label > 0, windows.rows == 1)

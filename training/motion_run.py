@@ -40,7 +40,7 @@ from training.timebox import TimeBox
 from training.windows import encode_streams
 
 # Shares of the training time.
-_SHARES: Final = {"encoder": 0.375, "flow": 0.12, "together": 0.305, "endpoints": 0.2}
+_SHARES: Final = {"encoder": 0.452, "flow": 0.106, "together": 0.266, "endpoints": 0.176}
 _STEPS_SERVED: Final = 1
 _TEACHER_STEPS: Final = 8
 _SMALLEST_SPREAD: Final = 1e-4  # a coefficient that moves less is left alone
