@@ -51,12 +51,12 @@ _PING = 5  # seconds between signs of life on a WebSocket, and the wait for thei
 _LAST_WORK = 0.3  # seconds for the worker threads to finish what they do
 # Threads and by how much they are nicer than the process once it is ready: speech is made ahead
 # of time and must not take the processor from pictures that are due now; fitting an uploaded
-# picture even less so. Somebody waits for the first clause of a text.
+# picture even less so. Speech that somebody waits for is another matter.
 _WORKERS = {
-    "inference": 0, "pictures": 0, "sound": 0, "first words": 2, "speech": 10, "portraits": 15,
+    "inference": 0, "pictures": 0, "sound": 0, "urgent speech": 2, "speech": 10, "portraits": 15,
 }  # fmt: skip
 _LIVE = ("inference", "pictures", "sound")  # threads that keep pace with the media clock
-_VOICES = ("first words", "speech")
+_VOICES = ("urgent speech", "speech")
 _REMOTE_VOICES = 16  # threads that wait for speech servers; they compute nothing
 _SWITCH_INTERVAL = 0.001  # seconds a thread may keep Python; the default of 5 ms delays media
 
@@ -153,7 +153,7 @@ class Server:
                 default=parts.default_voice,
                 open_voice=parts.open_voice,
                 worker=self._workers["speech"],
-                first_worker=self._workers["first words"],
+                urgent_worker=self._workers["urgent speech"],
                 remote_worker=self._remote_voices,
             ),
             options=_options(settings),

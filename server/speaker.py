@@ -11,12 +11,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from server.channel import Channel, Overflow
 from server.clock import Clock
 from server.ingest import AlignedAudio, Ingest
+from server.pacing import to_samples
 from server.protocol import ProtocolError, ServerEvent, Warned
 from server.speech import Passage, SpeechQueue
 from streaming_model.errors import VivantError
@@ -29,6 +30,8 @@ _LOG = logging.getLogger(__name__)
 ResultT = TypeVar("ResultT")
 
 MOST_AHEAD = 30 * SAMPLE_RATE  # samples of speech made before they are heard
+_SOON = 600 * SAMPLE_RATE // 1000  # samples; while less waits, somebody waits for more
+_SLOW = 3  # a piece that takes more than this part of its length to make is not enough to begin
 _LOOK_AGAIN = 100_000_000  # ns between looks at whether there is room
 _PATIENCE = 20_000_000_000  # ns that a voice may take for a clause
 _MOST_REQUESTS = 100
@@ -41,8 +44,8 @@ _TOO_LONG = f"The voice took longer than {_PATIENCE // 10**9} s; the rest is not
 class WorkerFor(Protocol):
     """Where voices compute."""
 
-    def __call__(self, name: str, /, *, is_first: bool) -> Executor:
-        """Returns where the voice of that name is to speak, or to begin a text."""
+    def __call__(self, name: str, /, *, is_urgent: bool) -> Executor:
+        """Returns where the voice of that name is to speak, now or ahead of time."""
         ...
 
 
@@ -116,11 +119,10 @@ class Speaker:
         clauses = _told(voice.speak(request.text, in_pieces=True), request.text)
         loop = asyncio.get_running_loop()
         converter = _Converter()
-        is_first = True
         while self._queue.holds(number):
-            worker = self._worker_for(request.voice, is_first=is_first)
-            is_first = False
-            work = loop.run_in_executor(worker, _next_clause, clauses, converter)
+            is_urgent = self._queue.samples < _SOON
+            worker = self._worker_for(request.voice, is_urgent=is_urgent)
+            work = loop.run_in_executor(worker, _next_clause, clauses, converter, self._clock)
             clause = await self._guarded(number, work)
             if clause is None:
                 return
@@ -220,12 +222,26 @@ class _Converter:
         return rest
 
 
-def _next_clause(clauses: Iterator[SpeechClause], converter: _Converter) -> _Clause | None:
+def _next_clause(
+    clauses: Iterator[SpeechClause], converter: _Converter, clock: Clock
+) -> _Clause | None:
+    began = clock.now()
     clause = next(clauses, None)
-    if clause is not None:
-        return converter.convert(clause)
-    rest = converter.finish()
-    return _Clause("", rest, None, ()) if len(rest) else None
+    if clause is None:
+        rest = converter.finish()
+        return _Clause("", rest, None, ()) if len(rest) else None
+    made = converter.convert(clause)
+    is_slow = to_samples(clock.now() - began) * _SLOW > len(made.audio)
+    if _has_more(clause) and is_slow and (piece := next(clauses, None)) is not None:
+        # What follows would come too late: better a later beginning than a gap in a word.
+        both = [made.audio, converter.convert(piece).audio]
+        made = replace(made, audio=AlignedAudio.concatenate(both))
+    return made
+
+
+def _has_more(clause: SpeechClause) -> bool:
+    """Whether it is the first of several pieces: it tells the phones of all of them."""
+    return bool(clause.phones) and clause.phones[-1].end > len(clause.samples)
 
 
 def _passage(clause: SpeechClause) -> Passage:

@@ -89,7 +89,7 @@ class Voices:
         default: str,
         open_voice: Callable[[str], Voice],
         worker: Executor,
-        first_worker: Executor,
+        urgent_worker: Executor,
         remote_worker: Executor,
     ) -> None:
         """Takes what it needs.
@@ -99,7 +99,7 @@ class Voices:
             default: name of the default voice.
             open_voice: loads a voice; blocks.
             worker: where voices compute: one thread, so that they do not crowd out pictures.
-            first_worker: where they make the beginning of a text, for which somebody waits.
+            urgent_worker: where they make what somebody waits for, as the beginning of a text.
             remote_worker: where voices wait for a speech server: several threads, so that one
                 server that hangs makes no other session mute.
         """
@@ -107,7 +107,7 @@ class Voices:
         self.default = default
         self._open_voice = open_voice
         self._worker = worker
-        self._first_worker = first_worker
+        self._urgent_worker = urgent_worker
         self._remote_worker = remote_worker
         self._opened: dict[str, Voice] = {}
 
@@ -125,11 +125,11 @@ class Voices:
             raise ProtocolError("unknown_voice", f"There is no voice named {name[:60]!r}.")
         return name
 
-    def worker_for(self, name: str, *, is_first: bool = False) -> Executor:
-        """Returns where the voice of that name is to speak, or to begin a text."""
+    def worker_for(self, name: str, *, is_urgent: bool = False) -> Executor:
+        """Returns where the voice of that name is to speak, now or ahead of time."""
         if name.startswith(_REMOTE):
             return self._remote_worker
-        return self._first_worker if is_first else self._worker
+        return self._urgent_worker if is_urgent else self._worker
 
     async def open(self, name: str) -> Voice:
         """Returns the voice, loading it on the worker the first time.

@@ -71,7 +71,7 @@ class House:
             default="hum",
             open_voice=open_fake_voice,
             worker=worker,
-            first_worker=worker,
+            urgent_worker=worker,
             remote_worker=worker,
         )
         return Session(

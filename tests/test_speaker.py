@@ -55,6 +55,7 @@ class Rig:
     speaker: Speaker
     endless: EndlessVoice
     events: list[ServerEvent] = field(default_factory=list)
+    urgencies: list[bool] = field(default_factory=list)
 
     def say(self, number: int, text: str, voice: str = "hum") -> None:
         self.queue.open(number)
@@ -70,6 +71,11 @@ class Rig:
 async def running() -> AsyncIterator[Rig]:
     clock, queue, endless = VirtualClock(), SpeechQueue(), EndlessVoice("endless")
     events: list[ServerEvent] = []
+    urgencies: list[bool] = []
+
+    def worker_for(name: str, *, is_urgent: bool) -> Executor:
+        urgencies.append(is_urgent)
+        return HangingExecutor() if name == "hangs" else InlineExecutor()
 
     async def open_voice(name: str) -> Voice:
         if name == "broken":
@@ -84,13 +90,24 @@ async def running() -> AsyncIterator[Rig]:
         queue=queue,
         open_voice=open_voice,
         publish=events.extend,
-        worker_for=lambda name, **_: HangingExecutor() if name == "hangs" else InlineExecutor(),
+        worker_for=worker_for,
         clock=clock,
     )
     async with asyncio.TaskGroup() as group:
         task = group.create_task(speaker.run())
-        yield Rig(clock, queue, speaker, endless, events)
+        yield Rig(clock, queue, speaker, endless, events, urgencies)
         task.cancel()
+
+
+async def test_only_what_somebody_waits_for_is_urgent() -> None:
+    async with running() as rig:
+        rig.say(1, "On and on", voice="endless")
+        await rig.clock.run_until(SECOND)
+        assert rig.urgencies == [True, *[False] * (len(rig.urgencies) - 1)]
+        assert len(rig.urgencies) > 2
+        rig.hear(60)
+        await rig.clock.run_until(2 * SECOND)
+    assert sum(rig.urgencies) == 2
 
 
 async def test_texts_are_spoken_in_order_and_completed() -> None:

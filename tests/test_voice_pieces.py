@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -9,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from server.speaker import _Converter, _next_clause
-from server.voice.base import SILENCE, SpeechClause
+from server.voice.base import SILENCE, Phone, SpeechClause
 from server.voice.catalog import open_voice
 from server.voice.clauses import Clause
 from server.voice.levels import Leveller
@@ -17,6 +19,7 @@ from server.voice.onnx_graph import cut_model
 from server.voice.pieces import RawPieces, clause_in_pieces
 from server.voice.piper import PiperVoice
 from server.voice.timing import PAUSE, TimedToken
+from tests.virtual_time import VirtualClock
 
 RATE = 22_050
 TEXT = "What a fine day it is. And then another."
@@ -67,13 +70,31 @@ def test_pieces_are_resampled_without_a_seam() -> None:
     ]
     stream = iter(pieces)
     heard = []
-    while (clause := _next_clause(stream, converter)) is not None:
+    while (clause := _next_clause(stream, converter, VirtualClock())) is not None:
         heard.append(clause.audio.sound)
     joined = np.concatenate(heard)
     expected = 0.2 * np.sin(2 * np.pi * 150 * np.arange(len(joined)) / 48_000)
     inner = slice(2_000, -2_000)
     assert np.abs(joined[inner] - expected[inner]).max() < 2e-3
     assert len(joined) == pytest.approx(48_000, abs=3)
+
+
+@pytest.mark.parametrize(("milliseconds", "pieces"), [(50, 1), (250, 2)])
+def test_a_machine_too_slow_for_the_next_piece_begins_with_two(
+    milliseconds: int, pieces: int
+) -> None:
+    clock = VirtualClock()
+
+    def slowly() -> Iterator[SpeechClause]:
+        phones = (Phone("ɑ", 0, 3 * 8_820),)
+        for text in ("one", "", ""):
+            clock.jump(milliseconds * 1_000_000)
+            yield SpeechClause(text, 0, 3, RATE, tone(8_820), phones if text else (), ())
+
+    first = _next_clause(slowly(), _Converter(), clock)
+    assert first is not None
+    assert first.text == "one"
+    assert len(first.audio) == pytest.approx(pieces * 6_400, abs=500)
 
 
 def small_model() -> bytes:

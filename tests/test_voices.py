@@ -26,7 +26,7 @@ async def test_servers_that_hang_leave_other_voices_their_threads() -> None:
             default="hum",
             open_voice=open_voice,
             worker=worker,
-            first_worker=worker,
+            urgent_worker=worker,
             remote_worker=remote,
         )
         async with asyncio.TaskGroup() as group:
