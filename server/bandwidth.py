@@ -24,7 +24,7 @@ _CUT_SPACING = _SECOND // 2
 
 
 class Bandwidth:
-    """The video bit rate for one connection, from REMB and receiver reports.
+    """The video bit rate for one connection, from estimates (REMB, ours) and receiver reports.
 
     A receiver's estimate cannot rise far above what it receives, and a face at rest sends
     little. So until a connection has shown a limit, an estimate near what was sent only
@@ -47,10 +47,10 @@ class Bandwidth:
         return min(self._estimated, self._lossless)
 
     def note_estimate(self, estimate: int, *, sent: int, now: int) -> None:
-        """Takes a REMB message.
+        """Takes an estimate: a REMB message, or our own of transport-wide feedback.
 
         Args:
-            estimate: bits a second that the receiver believes in, for everything it is sent.
+            estimate: bits a second that the connection carries, of everything that is sent.
             sent: bytes of video sent so far.
             now: the present instant.
         """
@@ -85,6 +85,11 @@ class Bandwidth:
 
     def _bounded(self, rate: int) -> int:
         return max(min(rate, self.most), min(LEAST_RATE, self.most))
+
+
+def with_sound(video: int) -> int:
+    """Returns the rate of everything that is sent while the video uses `video`."""
+    return int(video / _PAYLOAD) + 1 + _SOUND
 
 
 class Rung(Enum):

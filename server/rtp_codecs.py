@@ -21,6 +21,7 @@ from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpCodecParameters
 from server.codec_contexts import VIDEO_CLOCK, VIDEO_TIME_BASE
 from server.encoder import VideoCodec
 from server.payloads import PICTURE_IDS, av1_payloads, vp9_payloads
+from server.transport_wide import TRANSPORT_FEEDBACK
 
 # With the unassigned ones that RFC 3551, section 3 lets be used when these run out: Chromium's AV1
 # has 45. aiortc answers others with a payload type of its own choice.
@@ -129,6 +130,7 @@ def _register() -> None:
                     RTCRtcpFeedback(type="nack"),
                     RTCRtcpFeedback(type="nack", parameter="pli"),
                     RTCRtcpFeedback(type="goog-remb"),
+                    TRANSPORT_FEEDBACK,
                 ],
                 parameters=dict(parameters),
             ),

@@ -27,10 +27,11 @@ from aiortc import (
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 from aiortc.mediastreams import MediaStreamTrack
 
-from server.bandwidth import Bandwidth, Rung
+from server.bandwidth import Bandwidth, Rung, with_sound
 from server.channel import Channel, Overflow
 from server.clock import Clock
 from server.codec_contexts import VIDEO_CLOCK
+from server.congestion import Congestion, Outcome
 from server.encoder import VideoCodec
 from server.feedback import listen_to_receiver
 from server.ingest import SOUND_RATE
@@ -40,6 +41,7 @@ from server.repeats import Answer, Repeats
 from server.rtp_codecs import give_packer, without_other_profiles
 from server.sender_reports import NtpClock, tie_to_media_clock
 from server.tracks import PictureTrack, SoundTrack
+from server.transport_wide import PacketLog, listen_to_transport, number_packets
 
 _LOG = logging.getLogger(__name__)
 EVENTS_LABEL = "events"
@@ -108,6 +110,8 @@ class Peer:
         self.codec = codecs[0]
         self.bandwidth = Bandwidth(most=bitrate)
         self._repeats = Repeats()
+        self._congestion = Congestion(most=with_sound(bitrate))
+        self._log = PacketLog(clock)
         self.rung = Rung.HIGH
         self.sound = SoundTrack()
         self.picture = PictureTrack(self._ask_for_keyframe)
@@ -172,6 +176,7 @@ class Peer:
             SOUND_RATE: connection.addTrack(self.sound),
             VIDEO_CLOCK: connection.addTrack(self.picture),
         }
+        number_packets(list(senders.values()), self._log)
         ours = connection.getTransceivers()
         for transceiver in ours:
             # Preferences count only when they are set before the offer is applied.
@@ -194,6 +199,7 @@ class Peer:
         await connection.setLocalDescription(answer)
         for rate, sender in senders.items():
             tie_to_media_clock(sender, instant_of=_in_rate(instant_of, rate), ntp=ntp)
+        listen_to_transport(list(senders.values()), self._log, on_outcomes=self._note_outcomes)
         listen_to_receiver(
             senders[VIDEO_CLOCK],
             on_picture_lost=self._ask_for_keyframe,
@@ -240,6 +246,9 @@ class Peer:
         if answer is Answer.GIVE_UP:
             self._ask_for_keyframe()
         return answer is Answer.REPEAT
+
+    def _note_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        self._note_estimate(self._congestion.note(outcomes, now=self._clock.now()))
 
     def _note_estimate(self, estimate: int) -> None:
         sent, now = self.picture.bytes_sent, self._clock.now()

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from aiortc import RTCPeerConnection
+from aiortc.rtp import RTCP_RTPFB_NACK, RtcpRtpfbPacket
+
+from server.feedback import listen_to_receiver
 from server.repeats import Answer, Repeats
 
 SECOND = 1_000_000_000  # ns
@@ -55,3 +61,25 @@ def test_what_was_repeated_long_ago_is_forgotten() -> None:
     for number in range(5000):
         repeats.answer(number, rate=10**9, now=number * MILLISECOND)
     assert len(repeats._answered) <= 512
+
+
+async def test_aiortc_repeats_only_what_may_be_repeated() -> None:
+    connection = RTCPeerConnection()
+    sender: Any = connection.addTransceiver("video").sender
+    sent: list[int] = []
+
+    async def note(number: int) -> None:
+        sent.append(number)
+
+    sender._retransmit = note
+    listen_to_receiver(
+        sender,
+        on_picture_lost=lambda: None,
+        on_estimate=lambda _: None,
+        on_loss=lambda _: None,
+        may_repeat=lambda number: number % 2 == 0,
+    )
+    nack = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=sender._ssrc, lost=[1, 2, 3, 4])
+    await sender._handle_rtcp_packet(nack)
+    assert sent == [2, 4]
+    await connection.close()
