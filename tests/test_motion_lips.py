@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming_model.motion.lips import hold_lips, lip_gap
+from streaming_model.motion.emotion import lip_gaps
+from streaming_model.motion.lips import hold_lips
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 
 CLOSE = INDEX["mouthClose"]
@@ -21,26 +22,27 @@ def frames(*openings: float) -> NDArray[np.float32]:
 
 
 def test_a_hair_between_the_lips_is_closed_in_speech() -> None:
-    _, held = hold_lips(np.float32(0), frames(0.3, 0.3, 0.02, 0.3))
-    assert [lip_gap(row) > 0.1 for row in held] == [True, True, False, True]
-    assert lip_gap(held[2]) == 0
+    _, held = hold_lips(0.0, frames(0.3, 0.3, 0.02, 0.3))
+    gaps = lip_gaps(held)
+    assert (gaps > 0.1).tolist() == [True, True, False, True]
+    assert gaps[2] == 0
     assert held[2, CLOSE] > 0.05
 
 
 def test_vowels_stay_as_they_are() -> None:
     motion = frames(0.3, 0.12, 0.2)
-    _, held = hold_lips(np.float32(1), motion)
+    _, held = hold_lips(1.0, motion)
     np.testing.assert_array_equal(held, motion)
 
 
 def test_silence_stays_as_it_is() -> None:
     motion = frames(0.01, 0.0, 0.02, 0.01)
-    _, held = hold_lips(np.float32(0), motion)
+    _, held = hold_lips(0.0, motion)
     np.testing.assert_array_equal(held, motion)
 
 
 def test_lips_let_go_within_half_a_second_of_silence() -> None:
-    envelope, _ = hold_lips(np.float32(0), frames(0.3))
+    envelope, _ = hold_lips(0.0, frames(0.3))
     _, held = hold_lips(envelope, frames(*[0.0] * 25))
     assert held[2, CLOSE] > 0.05
     assert not held[14:, CLOSE].any()
@@ -49,8 +51,8 @@ def test_lips_let_go_within_half_a_second_of_silence() -> None:
 
 def test_cuts_make_no_difference() -> None:
     motion = frames(*np.abs(np.sin(np.arange(40))) * 0.2)
-    envelope, whole = np.float32(0), []
+    envelope, whole = 0.0, []
     for part in (motion[:7], motion[7:8], motion[8:30], motion[30:]):
         envelope, held = hold_lips(envelope, part)
         whole.append(held)
-    np.testing.assert_array_equal(np.concatenate(whole), hold_lips(np.float32(0), motion)[1])
+    np.testing.assert_array_equal(np.concatenate(whole), hold_lips(0.0, motion)[1])

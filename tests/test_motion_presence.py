@@ -40,14 +40,14 @@ def talking(frames: int) -> np.ndarray:
 
 
 def test_without_a_voice_the_mouth_stays_shut_and_keeps_its_smile() -> None:
-    share, gated = let_through(np.float32(0), talking(50), np.full(50, 0.3, np.float32))
+    share, gated = let_through(0.0, talking(50), np.full(50, 0.3, np.float32))
     assert share == 0 and not gated[:, JAW].any()
     np.testing.assert_array_equal(gated[:, SMILE], talking(50)[:, SMILE])
 
 
 def test_a_voice_opens_it_within_three_frames_and_silence_shuts_it() -> None:
     scores = np.concatenate([np.ones(10), np.zeros(20)]).astype(np.float32)
-    _, gated = let_through(np.float32(0), talking(30), scores)
+    _, gated = let_through(0.0, talking(30), scores)
     assert gated[2, JAW] > 0.75 * 0.3
     assert gated[29, JAW] < 0.01 * 0.3
 
@@ -55,20 +55,18 @@ def test_a_voice_opens_it_within_three_frames_and_silence_shuts_it() -> None:
 def test_a_short_mistake_opens_it_by_half_at_most() -> None:
     scores = np.zeros(20, np.float32)
     scores[10] = 1.0
-    _, gated = let_through(np.float32(0), talking(20), scores)
+    _, gated = let_through(0.0, talking(20), scores)
     assert gated[:, JAW].max() <= 0.5 * 0.3 + 1e-6
 
 
 def test_cuts_make_no_difference() -> None:
     rng = np.random.default_rng(1)
     scores, motion = rng.random(40).astype(np.float32), talking(40)
-    share, pieces = np.float32(0), []
+    share, pieces = 0.0, []
     for start, end in ((0, 7), (7, 8), (8, 30), (30, 40)):
         share, gated = let_through(share, motion[start:end], scores[start:end])
         pieces.append(gated)
-    np.testing.assert_array_equal(
-        np.concatenate(pieces), let_through(np.float32(0), motion, scores)[1]
-    )
+    np.testing.assert_array_equal(np.concatenate(pieces), let_through(0.0, motion, scores)[1])
 
 
 @pytest.mark.parametrize("lookahead", [0, 1, 2, 5])
@@ -82,6 +80,8 @@ def test_a_frame_is_judged_the_same_alone_and_in_a_chunk(lookahead: int) -> None
     ]
     np.testing.assert_allclose(together, alone, atol=1e-6)
     assert ((together > 0) & (together < 1)).all()
+    batch = net.scores(np.stack([audio[::-1], audio]), frames=4, lookahead=lookahead)
+    np.testing.assert_allclose(batch[1], together, atol=1e-6)
 
 
 def test_a_folder_without_the_file_has_none_and_a_wrong_one_is_named(tmp_path: Path) -> None:

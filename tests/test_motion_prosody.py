@@ -45,14 +45,12 @@ def share(state: ProsodyState, *names: str) -> float:
 @pytest.mark.parametrize("pitch", [70.0, 110.0, 180.0, 260.0, 400.0])
 def test_the_pitch_of_a_buzz_is_found(pitch: float) -> None:
     buzz = voice(0.2, pitch=pitch, semitones=0, syllables=0)
-    assert find_pitches(buzz.astype(np.float64).reshape(-1, FRAME)[1:4]) == pytest.approx(
-        [pitch] * 3, rel=0.01
-    )
+    assert find_pitches(buzz.reshape(-1, FRAME)[1:4]) == pytest.approx([pitch] * 3, rel=0.01)
 
 
 def test_noise_and_silence_have_no_pitch() -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, FRAME).astype(np.float32)
-    assert find_pitches(np.stack([noise, np.zeros(FRAME)])) == [0, 0]
+    assert find_pitches(np.stack([noise, np.zeros_like(noise)])) == [0, 0]
 
 
 @pytest.mark.parametrize("pitch", [100.0, 210.0])

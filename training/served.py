@@ -127,7 +127,8 @@ def served_block(block: Block, x: Tensor, modulation: list[Tensor], *, asked: sl
     """Maps [batch, tokens, width] to the tokens `asked` for; `modulation` is six times [width]."""
     shift, scale, gate, shift_forward, scale_forward, gate_forward = modulation
     h = nn.functional.layer_norm(x, scale.shape, scale, shift, block.attention_norm.eps)
-    query, key, value = (h @ block.attention_in.weight.t()).chunk(3, dim=2)
+    width = block.attention_out.in_features
+    query, key, value = torch.split(h @ block.attention_in.weight.t(), width, dim=2)
     h = FusedAttention.apply(query[:, asked], key, value, block.attention_in.bias, block.heads)  # type: ignore[no-untyped-call]
     x = x[:, asked] + gate * block.attention_out(h)
     h = nn.functional.layer_norm(

@@ -24,32 +24,41 @@ NETWORK_SIZE: Final = MOTION_SIZE + len(CONTACT_NAMES)
 # on contacts, the network gives 0.5 where one in four such frames is a contact.
 _CERTAIN: Final = (0.3, 0.6)
 
-_JAW, _CLOSE, _FUNNEL = INDEX["jawOpen"], INDEX["mouthClose"], INDEX["mouthFunnel"]
-_LOWER: Final = [INDEX["mouthLowerDownLeft"], INDEX["mouthLowerDownRight"]]
-_UPPER: Final = [INDEX["mouthUpperUpLeft"], INDEX["mouthUpperUpRight"]]
-_PRESS: Final = [INDEX["mouthPressLeft"], INDEX["mouthPressRight"]]
-_ROLL_LOWER, _ROLL_UPPER = INDEX["mouthRollLower"], INDEX["mouthRollUpper"]
+
+def _span(*names: str) -> slice:
+    """Returns where coefficients are that follow one another: views of them are cheap."""
+    first = INDEX[names[0]]
+    assert [INDEX[name] for name in names] == list(range(first, first + len(names)))
+    return slice(first, first + len(names))
+
+
+_JAW, _CLOSE, _FUNNEL = _span("jawOpen"), _span("mouthClose"), _span("mouthFunnel")
+_LOWER: Final = _span("mouthLowerDownLeft", "mouthLowerDownRight")
+_UPPER: Final = _span("mouthUpperUpLeft", "mouthUpperUpRight")
+_PRESS: Final = _span("mouthPressLeft", "mouthPressRight")
+_ROLL_LOWER, _ROLL_UPPER = _span("mouthRollLower"), _span("mouthRollUpper")
 
 
 def press_lips(motion: Floats, contacts: Floats) -> Floats:
-    """Returns [frames, 58] motion whose lips meet where the contacts say so.
+    """Returns [..., 58] motion whose lips meet where the contacts say so.
 
     Args:
-        motion: [frames, 58].
-        contacts: [frames, 2] in the order of `CONTACT_NAMES`, about 0..1.
+        motion: [..., 58].
+        contacts: [..., 2] in the order of `CONTACT_NAMES`, about 0..1.
     """
-    met, bitten = sharpened(contacts).T
+    sharp = sharpened(contacts)
+    met, bitten = sharp[..., :1], sharp[..., 1:]
+    apart, free = 1 - met, 1 - bitten
+    teeth = bitten * apart
     pressed = motion.copy()
-    pressed[:, _CLOSE] = np.maximum(motion[:, _CLOSE], met * motion[:, _JAW])
-    open_share = (1 - met) * (1 - bitten)
-    pressed[:, _LOWER] *= open_share[:, None]
-    pressed[:, _UPPER] *= (1 - met)[:, None]
-    pressed[:, _FUNNEL] *= (1 - 0.75 * met) * (1 - 0.4 * bitten)
-    teeth = bitten * (1 - met)
-    pressed[:, _ROLL_LOWER] = np.maximum.reduce([motion[:, _ROLL_LOWER], 0.16 * met, 0.36 * teeth])
-    pressed[:, _ROLL_UPPER] = np.maximum(motion[:, _ROLL_UPPER], 0.14 * met)
-    pressed[:, _PRESS] = np.maximum(motion[:, _PRESS], 0.22 * met[:, None])
-    pressed[:, _UPPER] = np.maximum(pressed[:, _UPPER], 0.10 * teeth[:, None])
+    pressed[..., _CLOSE] = np.maximum(motion[..., _CLOSE], met * motion[..., _JAW])
+    pressed[..., _LOWER] *= apart * free
+    pressed[..., _UPPER] = np.maximum(motion[..., _UPPER] * apart, 0.10 * teeth)
+    pressed[..., _FUNNEL] *= (1 - 0.75 * met) * (1 - 0.4 * bitten)
+    rolled = np.maximum(0.16 * met, 0.36 * teeth)
+    pressed[..., _ROLL_LOWER] = np.maximum(motion[..., _ROLL_LOWER], rolled)
+    pressed[..., _ROLL_UPPER] = np.maximum(motion[..., _ROLL_UPPER], 0.14 * met)
+    pressed[..., _PRESS] = np.maximum(motion[..., _PRESS], 0.22 * met)
     return pressed
 
 

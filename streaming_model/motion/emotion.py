@@ -151,7 +151,7 @@ def emotion_offsets(weights: Floats) -> Floats:
 def emotion_scales(weights: Floats) -> EmotionScales:
     """Returns the factors on motion under emotions of [6] weights."""
     scales = 1.0 + np.asarray(weights, np.float64) @ (_SCALE_TABLE - 1.0)
-    return EmotionScales(*(float(scale) for scale in scales))
+    return EmotionScales(*scales.tolist())
 
 
 def add_emotion(motion: Floats, weights: Floats, speaking: Floats) -> Floats:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streaming_model.motion.additive import Additions, blend
 from streaming_model.motion.emotion import add_emotion
-from streaming_model.motion.life import LifeState, limit_pose, live, start_life
+from streaming_model.motion.life import LifeState, limit_pose, live_frame, start_life
 from streaming_model.motion.lips import hold_lips, speech_share
 from streaming_model.motion.manner import Manner
 from streaming_model.motion.smoothing import smooth, start_smoothing
@@ -33,13 +33,13 @@ class FaceState:
     """
 
     smoothing: Floats
-    speaking: np.float32
+    speaking: float
     life: LifeState
 
 
 def start_face(seed: int, style: MotionStyle) -> FaceState:
     """Returns the state before the first frame."""
-    return FaceState(start_smoothing(), np.float32(0), start_life(seed, style))
+    return FaceState(start_smoothing(), 0.0, start_life(seed, style))
 
 
 def finish_face(
@@ -77,9 +77,8 @@ def finish_face(
 def _enliven(
     life: LifeState, motion: Floats, *, manners: Sequence[Manner], seed: int
 ) -> tuple[LifeState, Floats]:
-    rows = []
-    for row, manner in zip(motion, manners, strict=True):
+    lively = motion.copy()
+    for row, manner in zip(lively, manners, strict=True):
         style, tempo = manner.life_style(), manner.scales.tempo
-        life, lively = live(life, row[None], seed=seed, style=style, tempo=tempo)
-        rows.append(lively)
-    return life, np.concatenate(rows)
+        life = live_frame(life, row, seed=seed, style=style, tempo=tempo)
+    return life, lively

@@ -5,20 +5,19 @@ A seeded, causal follower of one target. Glances around the target are the life 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
-
-import numpy as np
 
 from streaming_model.media import MOTION_FPS
 from streaming_model.motion.noise import Purpose, uniforms
 from streaming_model.motion.style import GazeTarget
 
-_DEGREE: Final = np.pi / 180
+_DEGREE: Final = math.pi / 180
 _AWAY: Final = (15.0 * _DEGREE, -5.0 * _DEGREE)  # to a side that the seed chooses, and down
 _HEAD_SHARE: Final = 0.35  # of the way to a target that the head turns
 _HEAD_SECONDS: Final = 0.14  # of each of two low-passes: the head arrives after half a second
-_SHARE: Final = 1.0 - float(np.exp(-1.0 / (MOTION_FPS * _HEAD_SECONDS)))
+_SHARE: Final = 1.0 - math.exp(-1.0 / (MOTION_FPS * _HEAD_SECONDS))
 _LEAP: Final = 8.0 * _DEGREE  # of the eyes, which a blink goes with
 
 Angles = tuple[float, float]  # radians to the picture's right, and up
@@ -49,7 +48,7 @@ def start_gaze(target: GazeTarget, *, seed: int) -> GazeState:
 def follow(state: GazeState, target: GazeTarget, *, seed: int) -> tuple[GazeState, bool]:
     """Returns the state one frame on, and whether the eyes leap so far that they blink."""
     angles = target_angles(target, seed=seed)
-    leap = float(np.hypot(angles[0] - state.target[0], angles[1] - state.target[1]))
+    leap = math.hypot(angles[0] - state.target[0], angles[1] - state.target[1])
     way = _towards(state.way, (_HEAD_SHARE * angles[0], _HEAD_SHARE * angles[1]))
     return GazeState(angles, way, _towards(state.turn, way)), leap > _LEAP
 

@@ -21,6 +21,7 @@ from streaming_model.motion.contacts import press_lips
 from streaming_model.motion.face import finish_face, start_face
 from streaming_model.motion.manner import (
     Manner,
+    MannerState,
     change_manner,
     manners_ahead,
     start_manner,
@@ -34,7 +35,9 @@ from streaming_model.motion.state import MotionState, marks_from, receive, utter
 from streaming_model.motion.style import EMOTIONS, MotionStyle
 from streaming_model.motion_space import MOTION_SIZE
 
-_HISTORY_LIMIT = 6.0  # in units of the motion's own spread; no training frame lies beyond
+Floats = NDArray[np.float32]
+
+_HISTORY_LIMIT = np.float32(6)  # in units of the motion's own spread; no training frame lies beyond
 
 
 class MotionGenerator:
@@ -101,7 +104,7 @@ class MotionGenerator:
             audio=np.zeros((settings.history_frames, settings.audio_size), np.float32),
             given=0,
             history=np.zeros((settings.history_frames, len(settings.scale)), np.float32),
-            voice=np.float32(0),
+            voice=0.0,
             face=start_face(seed, chosen),
         )
 
@@ -244,57 +247,69 @@ class MotionGenerator:
             activity=np.array([int(manner.style.activity) for manner in middle], np.int64),
         )
         size = len(self._settings.scale)
-        noise = np.stack([_noise(state, frames, size) for state in states])
+        noise = _noise(states, frames, size)
         x = sample(
             noise,
             lambda x_t, t, step_size: self._networks.denoise(x_t, t, step_size, condition),
             steps=self.steps,
         )
-        x = np.clip(x, -_HISTORY_LIMIT, _HISTORY_LIMIT)
+        x = np.minimum(np.maximum(x, -_HISTORY_LIMIT), _HISTORY_LIMIT)
+        mouths = self._let_through(states, self._to_motion(x), audio=condition.audio)
         return [
-            self._give(replace(state, manner=after), motion, manners=told)
-            for state, motion, (after, told) in zip(states, x, manners, strict=True)
+            self._give(state, x=rows, mouth=mouth, manner=manner)
+            for state, rows, mouth, manner in zip(states, x, mouths, manners, strict=True)
         ]
 
+    def _to_motion(self, x: Floats) -> Floats:
+        """Returns [batch, frames, 58] the motion of network frames, lips pressed by contacts."""
+        given = self._settings.mean + self._settings.scale * x
+        motion, contacts = given[..., :MOTION_SIZE], given[..., MOTION_SIZE:]
+        return press_lips(motion, contacts) if contacts.shape[-1] else motion
+
     def _let_through(
-        self, state: MotionState, motion: NDArray[np.float32]
-    ) -> tuple[np.float32, NDArray[np.float32]]:
-        """Returns how far the voice lets the mouth open after these frames, and the frames."""
-        presence = self._networks.presence
+        self, states: Sequence[MotionState], motion: Floats, *, audio: Floats
+    ) -> list[tuple[float, Floats]]:
+        """Returns how far each voice lets the mouth open after these frames, and the frames."""
+        voices, presence = [state.voice for state in states], self._networks.presence
         if presence is None:
-            return state.voice, motion
-        audio = state.audio[self._settings.history_frames - PAST :]
-        scores = presence.scores(audio, frames=len(motion), lookahead=self.lookahead_frames)
-        return let_through(state.voice, motion, scores)
+            return list(zip(voices, motion, strict=True))
+        seen = audio[:, self._settings.history_frames - PAST :]
+        scores = presence.scores(seen, frames=self.chunk_frames, lookahead=self.lookahead_frames)
+        return [let_through(*each) for each in zip(voices, motion, scores, strict=True)]
 
     def _give(
-        self, state: MotionState, x: NDArray[np.float32], *, manners: list[Manner]
+        self,
+        state: MotionState,
+        *,
+        x: Floats,
+        mouth: tuple[float, Floats],
+        manner: tuple[MannerState, list[Manner]],
     ) -> tuple[MotionState, MotionChunk]:
-        """Returns the state after giving network frames `x`, and the chunk they become."""
+        """Returns the state after giving network frames `x`, and the chunk they become.
+
+        Beside them their motion and how far it opens the mouth, and how it is to be given.
+        """
         assert state.origin is not None
-        given = self._settings.mean + self._settings.scale * x
-        motion, contacts = given[:, :MOTION_SIZE], given[:, MOTION_SIZE:]
-        if contacts.shape[1]:
-            motion = press_lips(motion, contacts)
-        voice, motion = self._let_through(state, motion)
-        starts = (state.given + np.arange(len(x))) * SAMPLES_PER_MOTION_FRAME
+        (voice, motion), (after, manners) = mouth, manner
+        count = state.given + len(x)
+        starts = [frame * SAMPLES_PER_MOTION_FRAME for frame in range(state.given, count)]
         face, motion = finish_face(
             state.face,
             motion,
             manners=manners,
             known=self._known,
             additions=state.additions,
-            times=(state.origin + starts).tolist(),
+            times=[state.origin + start for start in starts],
             seed=state.seed,
         )
         chunk = MotionChunk(
-            start=state.origin + int(starts[0]),
+            start=state.origin + starts[0],
             motion=motion,
             utterance=utterances_at(state.marks, starts),
         )
-        count = state.given + len(x)
         moved = replace(
             state,
+            manner=after,
             audio=state.audio[len(x) :],
             given=count,
             history=np.concatenate([state.history, x])[len(x) :],
@@ -326,11 +341,10 @@ def load_motion_generator(
     )
 
 
-def _noise(state: MotionState, frames: int, size: int) -> NDArray[np.float32]:
-    """Returns [frames, size] noise that depends on the seed and on each frame's index alone."""
-    return np.stack(
-        [normals(state.seed, Purpose.SAMPLER, state.given + index, size) for index in range(frames)]
-    )
+def _noise(states: Sequence[MotionState], frames: int, size: int) -> Floats:
+    """Returns [batch, frames, size] noise that depends on seeds and frames' indices alone."""
+    places = [(state.seed, state.given + index) for state in states for index in range(frames)]
+    return normals(Purpose.SAMPLER, places, size).reshape(len(states), frames, size)
 
 
 def _before(chunk: MotionChunk, end: int) -> MotionChunk | None:

@@ -7,7 +7,9 @@ raises, nods. Those that go with speech answer the mouth, which it never touches
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -15,9 +17,10 @@ from numpy.typing import NDArray
 
 from streaming_model.media import MOTION_FPS
 from streaming_model.motion.gaze import GazeState, follow, start_gaze
-from streaming_model.motion.noise import Purpose, normals, smooth_noise, uniforms
+from streaming_model.motion.noise import Purpose, normals, uniforms
 from streaming_model.motion.style import MotionStyle
-from streaming_model.motion_space import INDEX
+from streaming_model.motion.wander import wander
+from streaming_model.motion_space import INDEX, POSE
 
 _DEGREE: Final = np.pi / 180
 
@@ -49,15 +52,24 @@ _BROW_SIZE: Final = (0.14, 0.34)
 _NOD_SHARE: Final = 0.65
 _NOD_SIZE: Final = (0.9, 2.4)  # degrees
 
-# (period in seconds, yaw, pitch, roll in degrees): sums to a slow wander about zero.
-_SWAY: Final = ((9.0, 2.2, 1.1, 1.2), (3.7, 1.3, 0.8, 0.7), (1.6, 0.35, 0.3, 0.2))
-_BREATH_PERIOD: Final = 4.3  # s
-_BREATH_LIFT: Final = 0.06  # cm
-_BREATH_PITCH: Final = 0.25 * _DEGREE
-
 _LONG_AGO: Final = -1000  # a frame
 
 _PITCH, _YAW, _ROLL = INDEX["headPitch"], INDEX["headYaw"], INDEX["headRoll"]
+_JAW, _CLOSE, _BROW_INNER = INDEX["jawOpen"], INDEX["mouthClose"], INDEX["browInnerUp"]
+_BROW_OUTER, _BROW_DOWN, _WIDE, _SQUINT, _LIDS, _LOOK_UP, _LOOK_DOWN = (
+    [INDEX[f"{name}Left"], INDEX[f"{name}Right"]]
+    for name in (
+        "browOuterUp",
+        "browDown",
+        "eyeWide",
+        "eyeSquint",
+        "eyeBlink",
+        "eyeLookUp",
+        "eyeLookDown",
+    )
+)
+_LOOK_RIGHT: Final = [INDEX["eyeLookOutLeft"], INDEX["eyeLookInRight"]]
+_LOOK_LEFT: Final = [INDEX["eyeLookInLeft"], INDEX["eyeLookOutRight"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +120,23 @@ def live(
     """Returns the next state and [frames, 58] motion with life added; `tempo` is the wander's."""
     lively = motion.copy()
     for row in lively:
-        state = _advance(state, seed=seed, style=style)
-        state = _hear_beat(state, row, seed=seed)
-        _add_beat(row, state, seed=seed, style=style)
-        _add_sway(row, state, seed=seed, style=style)
-        _add_gaze(row, state, seed=seed)
-        _add_blink(row, state, seed=seed)
-        drift = state.drift + (tempo - 1.0) / MOTION_FPS
-        state = replace(state, frame=state.frame + 1, drift=drift)
+        state = live_frame(state, row, seed=seed, style=style, tempo=tempo)
     return state, lively
+
+
+def live_frame(
+    state: LifeState, row: NDArray[np.float32], *, seed: int, style: MotionStyle, tempo: float
+) -> LifeState:
+    """Adds life to one frame, [58] in place, and returns the next state."""
+    state = _advance(state, seed=seed, style=style)
+    state = _hear_beat(state, row, seed=seed)
+    _add_beat(row, state, seed=seed, style=style)
+    seconds = state.frame / MOTION_FPS
+    wander(row, seconds=seconds, ahead=state.drift, seed=seed, style=style)
+    _add_gaze(row, state, seed=seed)
+    _add_blink(row, state, seed=seed)
+    drift = state.drift + (tempo - 1.0) / MOTION_FPS
+    return replace(state, frame=state.frame + 1, drift=drift)
 
 
 def _advance(state: LifeState, *, seed: int, style: MotionStyle) -> LifeState:
@@ -124,24 +144,33 @@ def _advance(state: LifeState, *, seed: int, style: MotionStyle) -> LifeState:
 
     The waits are asked for anew at every frame, so that a changed rate acts at once.
     """
+    frame, blink, blink_frame = state.frame, state.blink, state.blink_frame
     gaze, leaps = follow(state.gaze, style.gaze_target, seed=seed)
-    waited = state.frame - max(0, state.blink_frame)
-    is_due = waited >= _blink_wait(seed, style, state.blink)
+    waited = frame - max(0, blink_frame)
+    is_due = waited >= _blink_wait(seed, style, blink)
     # Eyes that travel far close on the way (Evinger et al. 1994).
     if is_due or (leaps and style.blink_rate > 0 and waited >= _BLINK_REFRACTORY * MOTION_FPS):
-        state = replace(state, blink=state.blink + 1, blink_frame=state.frame)
+        blink, blink_frame = blink + 1, frame
+    glance, glance_frame, eyes = state.glance, state.glance_frame, state.eyes
     if style.gaze <= 0:
-        return replace(state, gaze=gaze, eyes=(0.0, 0.0))
-    if state.frame - state.glance_frame >= _fixation(seed, style, state.glance):
-        number = state.glance + 1
-        eyes = _glance_target(seed, style, number)
-        state = replace(state, glance=number, glance_frame=state.frame, eyes=eyes)
-    return replace(state, gaze=gaze)
+        eyes = (0.0, 0.0)
+    elif frame - glance_frame >= _fixation(seed, style, glance):
+        glance, glance_frame = glance + 1, frame
+        eyes = _glance_target(seed, style, glance)
+    return replace(
+        state,
+        blink=blink,
+        blink_frame=blink_frame,
+        glance=glance,
+        glance_frame=glance_frame,
+        eyes=eyes,
+        gaze=gaze,
+    )
 
 
 def _hear_beat(state: LifeState, row: NDArray[np.float32], *, seed: int) -> LifeState:
     """Begins a beat when the mouth opens wider than it mostly does."""
-    opening = float(row[INDEX["jawOpen"]] - row[INDEX["mouthClose"]])
+    opening = float(row[_JAW] - row[_CLOSE])
     if opening < 0.02:
         return state
     shortest, longest = _BEAT_WAIT
@@ -159,19 +188,17 @@ def _add_beat(row: NDArray[np.float32], state: LifeState, *, seed: int, style: M
     if not 0 < age < 8:
         return
     # Rises and falls without a jolt: value and velocity are zero where it begins.
-    shape = float((age * np.exp(1 - age)) ** 2)
+    shape = (age * math.exp(1 - age)) ** 2
     kind, size, nods, nod, upward, yaw, roll = uniforms(seed, Purpose.BEAT, state.beat, 8)[1:]
     least, most = _BROW_SIZE
     brow = (least + (most - least) * size) * shape * style.expressiveness
     if kind < _RAISE_SHARE:
-        row[INDEX["browInnerUp"]] += brow
-        for side in ("Left", "Right"):
-            row[INDEX[f"browOuterUp{side}"]] += 0.7 * brow
-            row[INDEX[f"eyeWide{side}"]] += 0.3 * brow
+        row[_BROW_INNER] += brow
+        row[_BROW_OUTER] += 0.7 * brow
+        row[_WIDE] += 0.3 * brow
     elif kind < _RAISE_SHARE + _FROWN_SHARE:
-        for side in ("Left", "Right"):
-            row[INDEX[f"browDown{side}"]] += 0.7 * brow
-            row[INDEX[f"eyeSquint{side}"]] += 0.5 * brow
+        row[_BROW_DOWN] += 0.7 * brow
+        row[_SQUINT] += 0.5 * brow
     if nods < _NOD_SHARE:
         least, most = _NOD_SIZE
         angle = (least + (most - least) * nod) * shape * style.head_motion * _DEGREE
@@ -190,12 +217,12 @@ def _blink_wait(seed: int, style: MotionStyle, number: int) -> int:
     if third < 0.06:  # now and then people blink twice
         return round(0.44 * MOTION_FPS)
     # The sum of two exponentials: less clumped than one.
-    spread = -0.5 * (np.log(1 - first) + np.log(1 - second))
+    spread = -0.5 * (math.log(1 - first) + math.log(1 - second))
     return max(8, int((least + (mean * 1.04 - least) * spread) * MOTION_FPS))
 
 
 def _fixation(seed: int, style: MotionStyle, number: int) -> int:
-    wait = 0.35 - 1.5 * np.log(1 - 0.98 * uniforms(seed, Purpose.GAZE, number, 6)[0])
+    wait = 0.35 - 1.5 * math.log(1 - 0.98 * uniforms(seed, Purpose.GAZE, number, 6)[0])
     return max(6, int(wait / max(style.gaze, 0.2) * MOTION_FPS))
 
 
@@ -209,53 +236,31 @@ def _glance_target(seed: int, style: MotionStyle, number: int) -> tuple[float, f
     return 1.6 * _GLANCE[0] * sideways * reach, 1.3 * _GLANCE[1] * upward * reach
 
 
-def _add_sway(row: NDArray[np.float32], state: LifeState, *, seed: int, style: MotionStyle) -> None:
-    seconds = state.frame / MOTION_FPS
-    wander = seconds + state.drift
-    size = style.head_motion * _DEGREE
-    # Starts from the portrait's own pose and takes a second to get going.
-    size *= min(1.0, seconds / 1.2)
-    yaw = pitch = roll = 0.0
-    for octave, (period, yaw_size, pitch_size, roll_size) in enumerate(_SWAY):
-        time, channel = wander / period, 3 * octave
-        yaw += yaw_size * smooth_noise(seed, Purpose.HEAD, time=time, channel=channel)
-        pitch += pitch_size * smooth_noise(seed, Purpose.HEAD, time=time, channel=channel + 1)
-        roll += roll_size * smooth_noise(seed, Purpose.HEAD, time=time, channel=channel + 2)
-    row[_YAW] += size * yaw
-    row[_PITCH] += size * pitch
-    row[_ROLL] += size * (roll - 0.25 * yaw)
-    row[INDEX["headX"]] += 1.5 * size * yaw
-    phase = uniforms(seed, Purpose.HEAD, -1000, 16)[0]
-    drift = 0.3 * smooth_noise(seed, Purpose.BROW, time=seconds / 11, channel=1)
-    breath = np.sin(2 * np.pi * (seconds / _BREATH_PERIOD + phase + drift))
-    breath *= min(1.0, seconds / 1.2) * min(style.head_motion, 1.0)
-    row[INDEX["headY"]] += _BREATH_LIFT * breath
-    row[_PITCH] -= _BREATH_PITCH * breath
-    brow = 0.05 * smooth_noise(seed, Purpose.BROW, time=seconds / 4, channel=0)
-    row[INDEX["browInnerUp"]] += max(0.0, brow) * min(style.expressiveness, 2.0)
-
-
 def _add_gaze(row: NDArray[np.float32], state: LifeState, *, seed: int) -> None:
-    jitter = normals(seed, Purpose.GAZE, -1 - state.glance, 2) * _MICROSACCADE
+    jitter_right, jitter_up = _microsaccade(seed, state.glance)
     (far_right, far_up), (turn_right, turn_up) = state.gaze.target, state.gaze.turn
-    right = state.eyes[0] + float(jitter[0]) - _HELD_BY_EYES * float(row[_YAW])
-    up = state.eyes[1] + float(jitter[1]) + _HELD_BY_EYES * float(row[_PITCH])
+    right = state.eyes[0] + jitter_right - _HELD_BY_EYES * float(row[_YAW])
+    up = state.eyes[1] + jitter_up + _HELD_BY_EYES * float(row[_PITCH])
     # What the head has turned towards the target, the eyes need not.
     right, up = right + far_right - turn_right, up + far_up - turn_up
     row[_YAW] += turn_right
     row[_PITCH] -= turn_up
     # The face's left is the picture's right.
-    for name, angle in (
-        ("eyeLookOutLeft", right),
-        ("eyeLookInRight", right),
-        ("eyeLookInLeft", -right),
-        ("eyeLookOutRight", -right),
-        ("eyeLookUpLeft", up),
-        ("eyeLookUpRight", up),
-        ("eyeLookDownLeft", -up),
-        ("eyeLookDownRight", -up),
+    for (left_eye, right_eye), angle in (
+        (_LOOK_RIGHT, right),
+        (_LOOK_LEFT, -right),
+        (_LOOK_UP, up),
+        (_LOOK_DOWN, -up),
     ):
-        row[INDEX[name]] = min(max(angle / _EYE_FULL_TURN, 0.0), 0.6)
+        row[left_eye] = row[right_eye] = min(max(angle / _EYE_FULL_TURN, 0.0), 0.6)
+
+
+@lru_cache(maxsize=1024)
+def _microsaccade(seed: int, glance: int) -> tuple[float, float]:
+    """Returns how far a glance misses its target, in radians to the right and up."""
+    jitter = normals(Purpose.GAZE, [(seed, -1 - glance)], 2)[0] * _MICROSACCADE
+    right, up = jitter.tolist()
+    return right, up
 
 
 def _add_blink(row: NDArray[np.float32], state: LifeState, *, seed: int) -> None:
@@ -263,28 +268,23 @@ def _add_blink(row: NDArray[np.float32], state: LifeState, *, seed: int) -> None
     shape = _BLINKS[int(uniforms(seed, Purpose.BLINK, state.blink, 4)[3] * len(_BLINKS))]
     closed = shape[age] if 0 <= age < len(shape) else 0.0
     # Lids follow the eyes down.
-    resting = 0.35 * float(row[INDEX["eyeLookDownLeft"]])
-    for side in ("Left", "Right"):
-        lid, wide = INDEX[f"eyeBlink{side}"], INDEX[f"eyeWide{side}"]
-        row[lid] = max(float(row[lid]), resting + (1 - resting) * closed)
-        row[wide] *= 1 - closed
-        row[INDEX[f"eyeSquint{side}"]] += _BLINK_SQUINT * closed
-        row[INDEX[f"browDown{side}"]] += _BLINK_BROW * closed
+    resting = 0.35 * float(row[_LOOK_DOWN[0]])
+    lid = resting + (1 - resting) * closed
+    for index in _LIDS:
+        row[index] = max(float(row[index]), lid)
+    if closed:
+        row[_WIDE] *= 1 - closed
+        row[_SQUINT] += _BLINK_SQUINT * closed
+        row[_BROW_DOWN] += _BLINK_BROW * closed
 
 
 def limit_pose(motion: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns motion with coefficients in 0..1 and the head softly kept within its range."""
-    limited = np.clip(motion, 0.0, 1.0)
-    for index, limit in _LIMITS.items():
-        limited[:, index] = limit * np.tanh(motion[:, index] / limit)
+    """Returns [..., 58] motion, coefficients in 0..1 and the head softly kept in its range."""
+    # Two bounds: np.clip takes longer on a frame or two.
+    limited = np.minimum(np.maximum(motion, np.float32(0)), np.float32(1))
+    limited[..., POSE] = _POSE_LIMITS * np.tanh(motion[..., POSE] / _POSE_LIMITS)
     return limited
 
 
-_LIMITS: Final = {
-    _PITCH: np.float32(8 * _DEGREE),
-    _YAW: np.float32(12 * _DEGREE),
-    _ROLL: np.float32(8 * _DEGREE),
-    INDEX["headX"]: np.float32(1.5),
-    INDEX["headY"]: np.float32(1.5),
-    INDEX["headZ"]: np.float32(1.5),
-}
+# Of pitch, yaw and roll, and of the head's shift in centimetres.
+_POSE_LIMITS: Final = np.array([8 * _DEGREE, 12 * _DEGREE, 8 * _DEGREE, 1.5, 1.5, 1.5], np.float32)

@@ -7,6 +7,7 @@ nobody changes passes through exactly.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -15,13 +16,14 @@ from numpy.typing import NDArray
 from streaming_model.media import MOTION_FPS, SAMPLES_PER_MOTION_FRAME
 from streaming_model.motion.emotion import EmotionScales, emotion_scales
 from streaming_model.motion.noise import Purpose, smooth_noise
-from streaming_model.motion.style import AUTO, MotionStyle, style_vector
+from streaming_model.motion.style import AUTO, EMOTIONS, MotionStyle, style_vector
 
 Floats = NDArray[np.float32]
 
 _SECONDS: Final = 0.13  # of each of two low-passes: 90 % of a change within half a second
 _SHARE: Final = np.float32(1.0 - np.exp(-1.0 / (MOTION_FPS * _SECONDS)))
 _EASED: Final = ("articulation", "head_motion", "expressiveness", "whisper")
+_ARRIVED: Final = np.float32(1e-6)
 _LIVELINESS: Final = 0.1  # of an emotion's weight, so that it is not a mask
 _LIVELY_SECONDS: Final = 2.3
 
@@ -77,9 +79,9 @@ class Manner:
 
     def life_style(self) -> MotionStyle:
         """Returns the style that the life layer moves by."""
-        if not self.emotions.any():
-            return self.style
         style, scales = self.style, self.scales
+        if scales == _UNSCALED:
+            return style
         return replace(
             style,
             head_motion=style.head_motion * scales.head,
@@ -90,7 +92,7 @@ class Manner:
 
 def start_manner(style: MotionStyle) -> MannerState:
     """Returns the state of a stream whose style is there from the first frame on."""
-    numbers = _numbers(style, style.emotion_weights())
+    numbers = _goal(style)
     return MannerState(style, (), numbers, numbers)
 
 
@@ -115,12 +117,12 @@ def next_manner(
     style, coming = state.style, state.coming
     while coming and coming[0][0] <= time:
         style, coming = coming[0][1], coming[1:]
-    weights = style.emotion_weights()
+    goal = _goal(style)
     if style.emotion == AUTO:
-        weights = felt * np.float32(style.intensity)
-    goal = _numbers(style, weights)
-    way = state.way + _SHARE * (goal - state.way)
-    reached = state.reached + _SHARE * (way - state.reached)
+        goal = np.concatenate([goal[: len(_EASED)], felt * np.float32(style.intensity)])
+    way, reached = _eased(state.way, goal), state.reached
+    if reached is not way:
+        reached = _eased(reached, way)
     moved = MannerState(style, coming, way, reached)
     return moved, _manner(style, reached, frame=frame, seed=seed)
 
@@ -137,19 +139,48 @@ def manners_ahead(
     return state, manners
 
 
+def _eased(value: Floats, goal: Floats) -> Floats:
+    """Returns a low-pass one frame on; once it has arrived, the goal itself."""
+    if value is goal:
+        return goal
+    eased = value + _SHARE * (goal - value)
+    return goal if np.abs(goal - eased).max() < _ARRIVED else eased
+
+
 def _manner(style: MotionStyle, reached: Floats, *, frame: int, seed: int) -> Manner:
+    goal = _goal(style)
     numbers, emotions = reached[: len(_EASED)], reached[len(_EASED) :]
-    exact = np.array([getattr(style, name) for name in _EASED], np.float32)
-    if not np.array_equal(numbers, exact):
-        eased = dict(zip(_EASED, map(float, numbers), strict=True))
-        style = replace(style, **eased)  # type: ignore[arg-type]
-    if emotions.any():
-        time = frame / MOTION_FPS / _LIVELY_SECONDS
-        wavering = smooth_noise(seed, Purpose.EMOTION, time=time, channel=0)
-        emotions = emotions * np.float32(1.0 + _LIVELINESS * wavering)
+    if reached is goal:
+        steady = _steady(style)
+    elif np.array_equal(numbers, goal[: len(_EASED)]):
+        steady = _felt(style, emotions)
+    else:
+        eased = dict(zip(_EASED, numbers.tolist(), strict=True))
+        steady = _felt(replace(style, **eased), emotions)
+    if steady.scales == _UNSCALED:
+        return steady
+    time = frame / MOTION_FPS / _LIVELY_SECONDS
+    wavering = smooth_noise(seed, Purpose.EMOTION, time=time, channel=0)
+    return _felt(steady.style, steady.emotions * np.float32(1.0 + _LIVELINESS * wavering))
+
+
+@lru_cache(maxsize=256)
+def _steady(style: MotionStyle) -> Manner:
+    """Returns the manner of a style that has been reached."""
+    return _felt(style, style.emotion_weights())
+
+
+def _felt(style: MotionStyle, emotions: Floats) -> Manner:
     return Manner(style, emotions, emotion_scales(emotions))
 
 
-def _numbers(style: MotionStyle, emotions: Floats) -> Floats:
+@lru_cache(maxsize=256)
+def _goal(style: MotionStyle) -> Floats:
+    """Returns [10] the numbers of a style, the same array for the same style."""
     numbers = [getattr(style, name) for name in _EASED]
-    return np.concatenate([np.array(numbers, np.float32), emotions])
+    goal = np.concatenate([np.array(numbers, np.float32), style.emotion_weights()])
+    goal.flags.writeable = False
+    return goal
+
+
+_UNSCALED: Final = emotion_scales(np.zeros(len(EMOTIONS), np.float32))

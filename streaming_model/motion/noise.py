@@ -6,6 +6,8 @@ and restarts all see the same numbers.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from enum import IntEnum
 from functools import lru_cache
 from typing import Final
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WORD: Final = 0xFFFF_FFFF_FFFF_FFFF
+_UNUSED: Final = np.zeros(4, np.uint64)  # a buffer of four words, all of them used up
 
 
 class Purpose(IntEnum):
@@ -29,39 +32,70 @@ class Purpose(IntEnum):
     GESTURE = 7
 
 
-def _generator(seed: int, purpose: Purpose, index: int) -> np.random.Generator:
-    # The key is 64 bits of seed; purpose and index are the counter's upper words.
-    counter = np.array([0, 0, index & _WORD, int(purpose)], np.uint64)
-    return np.random.Generator(np.random.Philox(key=seed & _WORD, counter=counter))
-
-
-def normals(seed: int, purpose: Purpose, index: int, size: int) -> NDArray[np.float32]:
-    """Returns [size] standard normal numbers."""
-    return _generator(seed, purpose, index).standard_normal(size, np.float32)
+def normals(purpose: Purpose, places: Iterable[tuple[int, int]], size: int) -> NDArray[np.float32]:
+    """Returns [places, size] standard normal numbers, a row for each (seed, index)."""
+    generator = np.random.Generator(np.random.Philox(0))
+    rows = []
+    for seed, index in places:
+        _move(generator, seed, purpose, index)
+        rows.append(generator.standard_normal(size, np.float32))
+    return np.stack(rows)
 
 
 @lru_cache(maxsize=4096)
 def uniforms(seed: int, purpose: Purpose, index: int, size: int) -> tuple[float, ...]:
     """Returns `size` numbers in 0..1."""
-    return tuple(float(value) for value in _generator(seed, purpose, index).random(size))
+    generator = np.random.Generator(np.random.Philox(0))
+    _move(generator, seed, purpose, index)
+    return tuple(generator.random(size).tolist())
+
+
+def _move(generator: np.random.Generator, seed: int, purpose: Purpose, index: int) -> None:
+    """Takes a Philox generator to the beginning of a sequence; a new one costs seven times that."""
+    # The key is 64 bits of seed; purpose and index are the counter's upper words.
+    generator.bit_generator.state = {
+        "bit_generator": "Philox",
+        "state": {
+            "counter": np.array([0, 0, index & _WORD, purpose], np.uint64),
+            "key": np.array([seed & _WORD, 0], np.uint64),
+        },
+        "buffer": _UNUSED,
+        "buffer_pos": len(_UNUSED),
+        "has_uint32": 0,
+        "uinteger": 0,
+    }
 
 
 def smooth_noise(seed: int, purpose: Purpose, *, time: float, channel: int) -> float:
-    """Returns band-limited noise in about -1..1 at `time`, in units of its own period.
+    """Returns band-limited noise in about -1..1 at `time`, in units of its own period."""
+    return smooth_noises(seed, purpose, time=time, channels=(channel,))[0]
+
+
+def smooth_noises(
+    seed: int, purpose: Purpose, *, time: float, channels: Iterable[int]
+) -> list[float]:
+    """Returns the band-limited noise of some of 16 channels.
 
     Random values at whole numbers, joined by a cubic spline (Catmull-Rom): smooth in value
     and velocity, and it always comes back to zero mean.
     """
-    whole = int(np.floor(time))
+    whole = math.floor(time)
     part = time - whole
-    before, left, right, after = (
-        2.0 * uniforms(seed, purpose, whole + offset, 16)[channel] - 1.0 for offset in (-1, 0, 1, 2)
-    )
-    slope_left, slope_right = 0.5 * (right - before), 0.5 * (after - left)
     square, cube = part * part, part * part * part
-    return (
-        (2 * cube - 3 * square + 1) * left
-        + (cube - 2 * square + part) * slope_left
-        + (3 * square - 2 * cube) * right
-        + (cube - square) * slope_right
+    before, left, right, after = (
+        uniforms(seed, purpose, whole + offset, 16) for offset in (-1, 0, 1, 2)
     )
+    shares = (  # twice the spline's weights: they take 0..1 to -1..1
+        2 * square - part - cube,
+        2 - 5 * square + 3 * cube,
+        part + 4 * square - 3 * cube,
+        cube - square,
+    )
+    return [
+        shares[0] * before[channel]
+        + shares[1] * left[channel]
+        + shares[2] * right[channel]
+        + shares[3] * after[channel]
+        - 1.0
+        for channel in channels
+    ]

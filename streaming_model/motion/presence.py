@@ -26,7 +26,7 @@ AHEAD: Final = 2  # frames that it looks ahead, if there are so many
 FILE: Final = "presence.safetensors"
 
 _VOICE: Final = (0.8, 0.98)  # of the score: where a voice is possible, and where certain
-_RISE, _FALL = np.float32(0.4), np.float32(0.25)  # shares of the way to the score, a frame
+_RISE, _FALL = 0.4, 0.25  # shares of the way to the score, a frame
 _OPENERS: Final = [
     INDEX[name]
     for name in (
@@ -59,21 +59,24 @@ class Presence:
     out_bias: Floats
 
     def scores(self, audio: Floats, *, frames: int, lookahead: int) -> Floats:
-        """Returns [frames] how sure it is that a voice sounds, 0..1.
+        """Returns [..., frames] how sure it is that a voice sounds, 0..1.
 
         Args:
-            audio: [PAST + frames + lookahead, audio_size] the encoder's features, zeros before
-                the stream began.
+            audio: [..., PAST + frames + lookahead, audio_size] the encoder's features, zeros
+                before the stream began.
             frames: how many frames to judge.
             lookahead: frames of sound after them; more than `AHEAD` are not looked at.
         """
         seen = min(lookahead, AHEAD)
-        windows = np.zeros((frames, PAST + 1 + AHEAD, audio.shape[1]), np.float32)
-        for frame, window in enumerate(windows):
-            window[: PAST + 1 + seen] = audio[frame : frame + PAST + 1 + seen]
-        inside = np.maximum(windows.reshape(frames, -1) @ self.hidden + self.hidden_bias, 0.0)
-        scores: Floats = 1.0 / (1.0 + np.exp(-(inside @ self.out + self.out_bias)))
-        return scores.astype(np.float32)
+        *streams, _, size = audio.shape
+        windows = np.zeros((*streams, frames, PAST + 1 + AHEAD, size), np.float32)
+        for frame in range(frames):
+            known = audio[..., frame : frame + PAST + 1 + seen, :]
+            windows[..., frame, : PAST + 1 + seen, :] = known
+        flat = windows.reshape(*streams, frames, -1)
+        inside = np.maximum(flat @ self.hidden + self.hidden_bias, np.float32(0))
+        scores: Floats = 1 / (1 + np.exp(-(inside @ self.out + self.out_bias)))
+        return scores
 
 
 def load_presence(folder: Path, *, audio_size: int) -> Presence | None:
@@ -98,7 +101,7 @@ def load_presence(folder: Path, *, audio_size: int) -> Presence | None:
     return presence
 
 
-def let_through(share: np.float32, motion: Floats, scores: Floats) -> tuple[np.float32, Floats]:
+def let_through(share: float, motion: Floats, scores: Floats) -> tuple[float, Floats]:
     """Returns the next share and [frames, 58] motion whose mouth opens only to a voice.
 
     Args:
@@ -107,10 +110,11 @@ def let_through(share: np.float32, motion: Floats, scores: Floats) -> tuple[np.f
         scores: [frames] of `Presence.scores`.
     """
     low, high = _VOICE
+    shares = []
+    for score in scores.tolist():
+        sure = min(max((score - low) / (high - low), 0.0), 1.0)
+        share += (_RISE if sure > share else _FALL) * (sure - share)
+        shares.append(share)
     gated = motion.copy()
-    for row, score in zip(gated, scores, strict=True):
-        sure = min(max((float(score) - low) / (high - low), 0.0), 1.0)
-        pace = _RISE if sure > share else _FALL
-        share = np.float32(share + pace * np.float32(sure - share))
-        row[_OPENERS] *= share
+    gated[:, _OPENERS] *= np.array(shares, np.float32)[:, None]
     return share, gated

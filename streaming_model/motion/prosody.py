@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from streaming_model.media import MOTION_FPS, SAMPLE_RATE, SAMPLES_PER_MOTION_FRAME
@@ -23,9 +24,9 @@ Floats = NDArray[np.float32]
 
 _RATE: Final = SAMPLE_RATE // 2  # Hz, at which pitch is looked for
 _LOWEST, _HIGHEST = 65.0, 450.0  # Hz
-_LAGS: Final = np.arange(int(_RATE / _LOWEST) + 3)
+_LAGS: Final = int(_RATE / _LOWEST) + 3
 _SHORTEST: Final = int(_RATE / _HIGHEST)
-_TRANSFORM: Final = 512  # a frame of 320 and the longest lag without wrapping
+_REORDER: Final = {"reassoc", "contract"}  # sums may be taken in parallel
 _VOICED: Final = 0.6  # of the normalised autocorrelation, from which a frame is voiced
 _FIRST_PEAK: Final = 0.88  # of the highest peak: the first that reaches it is the period
 _QUIET: Final = -55.0  # dB of full scale, below which nothing is speech
@@ -45,8 +46,8 @@ _PITCH, _RANGE, _LEVEL, _LIVELY, _VOICING = range(5)
 _TYPICAL: Final = (0.0, 2.4, 0.0, 3.6, 0.65)  # pitch and level have no typical value
 _HAS_TYPICAL: Final = (False, True, False, True, True)
 _SPREADS: Final = (2.2, 1.3, 4.0, 1.0, 0.16)  # of a neutral speaker, over a second or two
-_AROUSAL: Final = np.array([0.55, 0.45, 0.5, 0.25, 0.05])
-_VALENCE: Final = np.array([0.45, 0.6, -0.75, 0.1, 0.15])
+_AROUSAL: Final = (0.55, 0.45, 0.5, 0.25, 0.05)
+_VALENCE: Final = (0.45, 0.6, -0.75, 0.1, 0.15)
 _DEAD_ZONE: Final = 0.75  # of arousal: what neutral speech does, too
 _LIMIT: Final = 3.0  # of a deviation, in spreads
 
@@ -82,8 +83,8 @@ def start_prosody() -> ProsodyState:
 
 def hear(state: ProsodyState, samples: Floats) -> ProsodyState:
     """Returns the state after some frames of 640 samples; `emotions` are what it sounds like."""
-    frames = samples.reshape(-1, SAMPLES_PER_MOTION_FRAME).astype(np.float64)
-    power = np.einsum("ij,ij->i", frames, frames) / SAMPLES_PER_MOTION_FRAME
+    frames = samples.reshape(-1, SAMPLES_PER_MOTION_FRAME)
+    power = np.einsum("ij,ij->i", frames, frames, dtype=np.float64) / SAMPLES_PER_MOTION_FRAME
     levels = [10 * math.log10(value + 1e-12) for value in power.tolist()]
     audible = [index for index, level in enumerate(levels) if _QUIET <= level <= _LOUDEST]
     pitches = dict(zip(audible, find_pitches(frames[audible]), strict=True)) if audible else {}
@@ -116,8 +117,9 @@ def emotions_of(deviations: list[float]) -> Floats:
     Aroused speech is surprised where the pitch soars, glad where its range grows more than its
     force, angry where force grows most; speech below the usual in everything is sad.
     """
-    bounded = np.array([min(max(value, -_LIMIT), _LIMIT) for value in deviations])
-    arousal, valence = float(bounded @ _AROUSAL), float(bounded @ _VALENCE)
+    bounded = [min(max(value, -_LIMIT), _LIMIT) for value in deviations]
+    arousal = sum(value * share for value, share in zip(bounded, _AROUSAL, strict=True))
+    valence = sum(value * share for value, share in zip(bounded, _VALENCE, strict=True))
     weights = np.zeros(len(EMOTIONS), np.float32)
     if arousal < -_DEAD_ZONE:
         weights[EMOTIONS.index("sad")] = 1 - math.exp(arousal + _DEAD_ZONE)
@@ -131,41 +133,49 @@ def emotions_of(deviations: list[float]) -> Floats:
     return weights
 
 
-def find_pitches(frames: NDArray[np.float64]) -> list[float]:
+def find_pitches(frames: Floats) -> list[float]:
     """Returns the fundamental of each of [frames, 640] samples in Hz, 0 where none is heard.
 
     The first high peak of the autocorrelation, normalised by the energy of the parts that it
     compares (Boersma 1993; Talkin 1995), at 8 kHz.
     """
-    normal = _autocorrelation(frames[:, ::2] + frames[:, 1::2])
-    middle = normal[:, 1:-1]
-    is_peak = (middle >= normal[:, :-2]) & (middle > normal[:, 2:])
-    is_peak[:, : _SHORTEST - 1] = False
-    heights = np.where(is_peak, middle, -1.0)
-    best = heights.max(axis=1)
-    lags = np.argmax(heights >= _FIRST_PEAK * best[:, None], axis=1) + 1
-    return [
-        _RATE / (lag + _summit(*row[lag - 1 : lag + 2].tolist())) if top >= _VOICED else 0.0
-        for row, lag, top in zip(normal, lags.tolist(), best.tolist(), strict=True)
-    ]
+    halved = (frames[:, ::2] + frames[:, 1::2]).astype(np.float64)
+    halved -= halved.mean(axis=1, keepdims=True)
+    return [_RATE / lag if lag else 0.0 for lag in map(_find_period, halved)]
 
 
-def _autocorrelation(halved: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns [frames, lags], 1 where a frame of [frames, 320] repeats itself exactly."""
-    length = halved.shape[1]
-    halved = halved - halved.mean(axis=1, keepdims=True)
-    spectrum = np.fft.rfft(halved, _TRANSFORM)
-    products = np.fft.irfft(spectrum.real**2 + spectrum.imag**2)[:, : len(_LAGS)]
-    energy = np.zeros((len(halved), length + 1))
-    np.cumsum(np.square(halved), axis=1, out=energy[:, 1:])
-    compared = energy[:, length - _LAGS] * (energy[:, -1:] - energy[:, _LAGS])
-    normal: NDArray[np.float64] = products / (np.sqrt(compared) + 1e-9)
+@njit(cache=True, fastmath=_REORDER)
+def _autocorrelation(frame: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns [lags], 1 where the frame repeats itself exactly after so many samples."""
+    normal = np.empty(_LAGS)
+    early = late = np.sum(frame * frame)
+    for lag in range(_LAGS):
+        product = 0.0
+        for index in range(len(frame) - lag):
+            product += frame[index] * frame[index + lag]
+        normal[lag] = product / (math.sqrt(max(early * late, 0.0)) + 1e-9)
+        early -= frame[len(frame) - 1 - lag] ** 2
+        late -= frame[lag] ** 2
     return normal
 
 
-def _summit(left: float, top: float, right: float) -> float:
-    """Returns where the parabola through three values, one apart, is highest, from the middle."""
-    return 0.5 * (left - right) / (left - 2 * top + right)
+@njit("float64(float64[::1])", cache=True, fastmath=_REORDER)
+def _find_period(frame: NDArray[np.float64]) -> float:
+    """Returns the period in samples of a frame whose mean is 0, or 0 where there is none."""
+    normal = _autocorrelation(frame)
+    best = 0.0
+    for lag in range(_SHORTEST, _LAGS - 1):
+        if normal[lag - 1] <= normal[lag] > normal[lag + 1]:
+            best = max(best, normal[lag])
+    if best < _VOICED:
+        return 0.0
+    lag = _SHORTEST
+    while not normal[lag - 1] <= normal[lag] > normal[lag + 1] or normal[lag] < _FIRST_PEAK * best:
+        lag += 1
+    left, top, right = normal[lag - 1], normal[lag], normal[lag + 1]
+    # The top of the parabola through the three values around the peak.
+    summit: float = lag + 0.5 * (left - right) / (left - 2 * top + right)
+    return summit
 
 
 def _follow(
@@ -200,6 +210,6 @@ def _own(
     return tuple(own)
 
 
-def _share(seconds: float, *, after: float = np.inf) -> float:
+def _share(seconds: float, *, after: float = math.inf) -> float:
     """Returns the share per frame of a running mean; a plain mean until `seconds` were heard."""
     return 1 / MOTION_FPS / min(seconds, max(after, 0.0) + 1 / MOTION_FPS)

@@ -29,11 +29,13 @@ def start_smoothing() -> Floats:
 def smooth(state: Floats, motion: Floats) -> tuple[Floats, Floats]:
     """Returns the next state and [frames, 58] motion with head and upper face smoothed."""
     first, second = state
-    smoothed = motion.copy()
-    for row in smoothed:
-        first = first + _SHARES * (row[_CHANNELS] - first)
+    rows = motion[:, _CHANNELS]
+    for row in rows:
+        first = first + _SHARES * (row - first)
         second = second + _SHARES * (first - second)
-        row[_CHANNELS] = second
+        row[:] = second
+    smoothed = motion.copy()
+    smoothed[:, _CHANNELS] = rows
     return np.stack([first, second]), smoothed
 
 

@@ -5,6 +5,8 @@ Also which utterance each part of the audio belongs to. Knows no network.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,7 +59,7 @@ class MotionState:
     audio: NDArray[np.float32]
     given: int
     history: NDArray[np.float32]
-    voice: np.float32
+    voice: float
     face: FaceState
 
     @property
@@ -101,11 +103,11 @@ def receive(state: MotionState, chunk: AudioChunk) -> MotionState:
     )
 
 
-def utterances_at(marks: Marks, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+def utterances_at(marks: Marks, starts: Iterable[int]) -> NDArray[np.int64]:
     """Returns [frames] the utterance at each of these samples since the origin."""
-    begins = np.array([begin for begin, _ in marks])
-    index = np.searchsorted(begins, starts, side="right") - 1
-    return np.array([number for _, number in marks], np.int64)[index]
+    begins = [begin for begin, _ in marks]
+    found = [marks[bisect_right(begins, start) - 1][1] for start in starts]
+    return np.array(found, np.int64)
 
 
 def marks_from(marks: Marks, position: int) -> Marks:

@@ -127,8 +127,6 @@ def style_vector(
     Raises:
         ValueError: a name is not one of `STYLE_NAMES`.
     """
-    if unknown := sorted(set(names) - set(STYLE_NAMES)):
-        raise ValueError(f"a style has no number named {unknown[0]!r}")
     # What the filmed people did is not made larger: theirs was trained at the average alone.
     mouth, upper = (gain ** (1.0 - captured) for gain in (_REGRESSION, _HEAD_REGRESSION))
     scales = {
@@ -138,11 +136,13 @@ def style_vector(
         "brows": expressiveness * upper,
     }
     values = {
-        name: float(np.clip(scale - 1.0, -_TRAINED_RANGE[name], _TRAINED_RANGE[name]))
+        name: min(max(scale - 1.0, -_TRAINED_RANGE[name]), _TRAINED_RANGE[name])
         for name, scale in scales.items()
     }
-    values.update(zip(EMOTIONS, map(float, emotions), strict=True))
+    values.update(zip(EMOTIONS, emotions.tolist(), strict=True))
     values.update(whisper=whisper, captured=captured)
+    if not values.keys() >= set(names):
+        raise ValueError(f"a style has no number named {min(set(names) - values.keys())!r}")
     return np.array([values[name] for name in names], np.float32)
 
 
