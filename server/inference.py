@@ -100,11 +100,14 @@ class Inference:
         job = _MotionJob(generator, state, chunk)
         with self._lock:
             self._waiting.append(job)
-        # Sessions in step ask within one turn of the loop; an idle worker that heard of the first
-        # at once would begin without the others.
-        await asyncio.sleep(0)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, self._perform, job)
+        try:
+            # Sessions in step ask within one turn of the loop; an idle worker that heard of the
+            # first at once would begin without the others.
+            await asyncio.sleep(0)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._worker, self._perform, job)
+        finally:
+            self._withdraw(job)
 
     async def draw(
         self, avatar: AvatarPort, state: AvatarState, chunk: MotionChunk
@@ -112,6 +115,12 @@ class Inference:
         """Draws motion; returns the next state and the pictures."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._worker, avatar.render, state, [chunk])
+
+    def _withdraw(self, job: _MotionJob) -> None:
+        """Takes out a job that was cancelled before any batch took it."""
+        with self._lock:
+            if job in self._waiting:
+                self._waiting.remove(job)
 
     def _perform(self, job: _MotionJob) -> tuple[MotionState, list[MotionChunk]]:
         """Runs the batch that `job` waits in, unless an earlier job's batch held it already."""

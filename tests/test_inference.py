@@ -47,6 +47,24 @@ async def test_other_generators_make_other_batches() -> None:
     assert (first.batches, second.batches) == ([2], [1])
 
 
+@pytest.mark.parametrize("turns", [1, 3])
+async def test_a_job_that_was_cancelled_is_in_no_batch(turns: int) -> None:
+    motion, gate = FakeMotion(), threading.Event()
+    with ThreadPoolExecutor(1) as worker:
+        inference = Inference(worker)
+        worker.submit(gate.wait)
+        async with asyncio.TaskGroup() as group:
+            given_up = group.create_task(inference.step(motion, motion.start(), chunk()))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            given_up.cancel()
+            group.create_task(inference.step(motion, motion.start(), chunk()))
+            await asyncio.wait([given_up])
+            gate.set()
+    assert given_up.cancelled()
+    assert motion.batches == [1]
+
+
 class Picky(FakeMotion):
     """Fails for audio that starts at 1."""
 
