@@ -124,7 +124,9 @@ class MicrophoneLane:
         if self._ingest is None:
             self._ingest = Ingest(sample_rate=sample_rate, channels=channels)
             self._keep(AlignedAudio.concatenate([]).padded(_HELD_BACK))
-        if self._is_flowing:
+        if missing and not self._is_flowing:
+            self._clear()  # a microphone that sends nothing in silence (DTX): what waits is old
+        elif missing:
             filled = min(missing, _MOST_FILLED * sample_rate // SAMPLE_RATE)
             pcm = bytes(2 * channels * filled) + pcm
         audio = self._ingest.push_pcm16(pcm)

@@ -161,3 +161,27 @@ async def test_a_stall_of_the_network_is_silence_and_its_backlog_goes_in_a_pause
         starts = [start for _, start, _ in rig.audience.sounds]
     assert starts == list(range(0, len(starts) * TICK, TICK))
     assert waiting <= 60 * 16
+
+
+async def test_a_microphone_that_pauses_sending_costs_a_picture_at_most() -> None:
+    """Opus's DTX: in silence one packet every 400 ms."""
+    async with running(draw_cost=0.01) as rig:
+        lane = rig.line.microphone
+        lane.switch("puppet")
+        skipped = 0
+        for index in range(16 * 50):
+            await rig.clock.run_until(SECOND // 2 + (index + 1) * _PACKET)
+            is_pause = index // 100 % 2 == 1
+            if is_pause and index % 20:
+                skipped += 960
+                continue
+            pcm = tone(0.0) if is_pause else _VOICE
+            lane.push(pcm, sample_rate=48_000, channels=1, missing=skipped)
+            skipped = 0
+        loud = rig.loudness()
+        assert rig.line.frame_rate.pictures_per_second == 25
+        assert rig.line.late_frames <= 4 * 3
+        assert rig.line._media_clock.delay.samples <= 190 * MILLISECOND
+    starts = [start for _, start, _ in rig.audience.sounds]
+    assert starts == list(range(0, len(starts) * TICK, TICK))
+    assert sum(level > 0.05 for level in loud.values()) >= 4 * 98

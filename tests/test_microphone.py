@@ -62,6 +62,30 @@ def test_the_buffer_is_cut_in_pauses_and_never_grows_past_its_limit() -> None:
     assert microphone.samples <= 160 * 16
 
 
+def test_what_was_lost_is_silence_while_a_voice_is_said() -> None:
+    microphone = lane("puppet")
+    hear(microphone, 2, level=0.1)
+    assert microphone.take(0, 0) is not None
+    packet = np.full(_PACKET, 3_000, "<i2").tobytes()
+    microphone.push(packet, sample_rate=48_000, channels=1, missing=_PACKET)
+    block = microphone.take(BLOCK, 0)
+    assert block is not None
+    assert np.abs(block.sound[100:900]).max() == 0
+    assert np.abs(block.sound[1_100:]).min() > 0.05
+
+
+def test_a_microphone_that_sends_nothing_in_silence_begins_anew() -> None:
+    microphone = lane("puppet")
+    hear(microphone, 2)
+    blocks(microphone)
+    for _ in range(10):  # a packet of comfort noise every 400 ms
+        packet = np.zeros(_PACKET, "<i2").tobytes()
+        microphone.push(packet, sample_rate=48_000, channels=1, missing=19 * _PACKET)
+        assert blocks(microphone) == []
+    hear(microphone, 1)
+    assert len(blocks(microphone)) == 1
+
+
 def test_an_utterance_is_numbered_from_its_beginning_to_its_end() -> None:
     microphone = lane("puppet")
     hear(microphone, 7, level=0.1)
