@@ -1,30 +1,108 @@
-"""Processor time of the model per motion frame, fed as it is live."""
+"""Processor time of the model per motion frame, fed as it is live, and who takes it."""
 
 from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk
 from streaming_model.motion import MotionGenerator, MotionStyle
+from streaming_model.motion.networks import Condition, Floats, MotionNetworks
 
 _ROUNDS = 150  # calls of the sampler
-_WARM = 10
+_WARM = 10  # of them, not counted
+
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Median milliseconds of a thread per frame and session.
+
+    Attributes:
+        total: all of it.
+        encoder: of that, the audio encoder's graph.
+        denoiser: of that, the denoiser's graph.
+    """
+
+    total: float
+    encoder: float
+    denoiser: float
+
+    @property
+    def python(self) -> float:
+        """What is neither graph."""
+        return self.total - self.encoder - self.denoiser
+
+
+class TimedNetworks(MotionNetworks):
+    """The networks, with the seconds of this thread that each has taken so far."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.encoder_seconds = 0.0
+        self.denoiser_seconds = 0.0
+
+    def encode(self, mel: Floats, state: Floats) -> tuple[Floats, Floats]:
+        """Maps as the networks do."""
+        result, spent = _timed(lambda: super(TimedNetworks, self).encode(mel, state))
+        self.encoder_seconds += spent
+        return result
+
+    def denoise(self, x_t: Floats, t: float, step_size: float, condition: Condition) -> Floats:
+        """Maps as the networks do."""
+        result, spent = _timed(
+            lambda: super(TimedNetworks, self).denoise(x_t, t, step_size, condition)
+        )
+        self.denoiser_seconds += spent
+        return result
 
 
 def motion_cost(
     generator: MotionGenerator, *, sessions: int = 1, style: MotionStyle | None = None
 ) -> float:
     """Returns the median milliseconds of this thread per frame and session."""
+    spent = list(_rounds(generator, sessions=sessions, style=style))
+    return 1000 * statistics.median(spent[_WARM:])
+
+
+def split_cost(
+    folder: Path, *, steps: int | None = None, chunk: int = 2, lookahead: int = 2, sessions: int = 1
+) -> Cost:
+    """Returns what the weights in a folder cost with so many sessions in a batch."""
+    networks = TimedNetworks(folder)
+    generator = MotionGenerator(
+        networks, steps=steps, chunk_frames=chunk, lookahead_frames=lookahead
+    )
+    before, rows = (0.0, 0.0), []
+    for total in _rounds(generator, sessions=sessions):
+        taken = networks.encoder_seconds, networks.denoiser_seconds
+        parts = [(now - then) / (chunk * sessions) for now, then in zip(taken, before, strict=True)]
+        rows.append((total, *parts))
+        before = taken
+    return Cost(*(1000 * statistics.median(column) for column in zip(*rows[_WARM:], strict=True)))
+
+
+def _rounds(
+    generator: MotionGenerator, *, sessions: int, style: MotionStyle | None = None
+) -> Iterator[float]:
+    """Yields the seconds of this thread per frame and session of one call after another."""
     block = generator.chunk_frames * SAMPLES_PER_MOTION_FRAME
     rng = np.random.default_rng(0)
     sound = rng.normal(0, 0.05, block).astype(np.float32)
     states = [generator.start(seed=seed, style=style) for seed in range(sessions)]
-    spent = []
     for index in range(_ROUNDS):
         before = time.thread_time()
         states, _ = generator.step(states, [AudioChunk(index * block, sound)] * sessions)
-        spent.append(time.thread_time() - before)
-    return 1000 * statistics.median(spent[_WARM:]) / (generator.chunk_frames * sessions)
+        yield (time.thread_time() - before) / (generator.chunk_frames * sessions)
+
+
+def _timed(work: Callable[[], ResultT]) -> tuple[ResultT, float]:
+    before = time.thread_time()
+    return work(), time.thread_time() - before

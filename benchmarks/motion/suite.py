@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.motion.clips import Clip, Motion, energy_mouth
-from benchmarks.motion.cost import motion_cost
+from benchmarks.motion.cost import motion_cost, split_cost
 from benchmarks.motion.generation import Setting, generate
 from benchmarks.motion.life import life_figures, seam, seed_figures
 from benchmarks.motion.lips import all_contacts, lip_figures
@@ -160,10 +160,19 @@ def seeds_table(
 
 
 def cost_table(results: Results, setting: Setting) -> Table:
-    """Measures the model's processor time."""
-    costs = {n: motion_cost(setting.generator(), sessions=n) for n in (1, 8)}
-    results.figures["cost"] = costs[1]
-    rows = {f"{n} at once": {"cost per frame, ms of a core": spent} for n, spent in costs.items()}
+    """Measures the model's processor time, and how it is shared out."""
+    rows = {}
+    for sessions in (1, 2, 4, 8):
+        cost = split_cost(
+            setting.weights,
+            steps=setting.steps,
+            chunk=setting.chunk,
+            lookahead=setting.lookahead,
+            sessions=sessions,
+        )
+        parts = {"encoder": cost.encoder, "denoiser": cost.denoiser, "Python": cost.python}
+        rows[f"{sessions} at once"] = {"cost per frame, ms of a core": cost.total, **parts}
+        results.figures.setdefault("cost", cost.total)
     angry = motion_cost(setting.generator(), style=MotionStyle(emotion="angry"))
     rows["1 with an emotion"] = {"cost per frame, ms of a core": angry}
     return Table("Cost", rows)
