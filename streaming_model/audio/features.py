@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from streaming_model.media import SAMPLE_RATE, SAMPLES_PER_MOTION_FRAME
@@ -89,7 +88,7 @@ def frame_features(
         level = level.after(loudness)
         gains += [level.gain()] * MELS_PER_FRAME
     joined = np.concatenate([state.past, clean])
-    power = _mel_power(sliding_window_view(joined, _WINDOW)[::_HOP])
+    power = _mel_power(_windows(joined))
     after = FeatureState(joined[-_PAST:].copy(), level)
     return after, _compress(power, np.array(gains, np.float32)[:, None])
 
@@ -112,6 +111,14 @@ def _loudness(frames: NDArray[np.float32]) -> list[float]:
     """Returns dBFS of each of [frames, 640]."""
     power = np.einsum("ij,ij->i", frames, frames) / np.float32(SAMPLES_PER_MOTION_FRAME)
     return [10.0 * math.log10(value + 1e-10) for value in power.tolist()]
+
+
+def _windows(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns a view of samples as the [windows, 400] that lie in them."""
+    # numpy's sliding_window_view does the same at the price of a Fourier transform.
+    shape = ((len(samples) - _PAST) // _HOP, _WINDOW)
+    strides = (_HOP * samples.itemsize, samples.itemsize)
+    return np.ndarray(shape, np.float32, np.ascontiguousarray(samples), strides=strides)
 
 
 def _mel_power(windows: NDArray[np.float32]) -> NDArray[np.float32]:
