@@ -162,3 +162,5 @@ def test_the_fast_voice_begins_with_a_piece_and_tells_where_all_of_it_is() -> No
     assert len(first.samples) < voiced[-1].end <= len(whole)
     assert np.abs(whole[voiced[-1].end + 2_000 :]).max() < 0.03
     assert np.abs(whole).max() < 0.95
+    spoken = whole[: voiced[-1].end]
+    assert -25 < 20 * np.log10(np.sqrt(np.mean(spoken**2))) < -18

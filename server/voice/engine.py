@@ -29,7 +29,19 @@ class RawSpeech:
 
 
 Synthesise = Callable[[str, float], RawSpeech]
-Begin = Callable[[str, float], RawPieces]
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How an engine makes the first clause of a text for somebody who waits.
+
+    Attributes:
+        make: (phonemes, speed) to pieces of speech.
+        usual_gain: what mostly brings the engine's sound to its level.
+    """
+
+    make: Callable[[str, float], RawPieces]
+    usual_gain: float
 
 
 def speak_clauses(
@@ -40,7 +52,7 @@ def speak_clauses(
     synthesise: Synthesise,
     sample_rate: int,
     longest: int,
-    begin: Begin | None = None,
+    beginning: Beginning | None = None,
 ) -> Iterator[SpeechClause]:
     """Yields the clauses of `text`, each synthesised when it is asked for.
 
@@ -51,13 +63,13 @@ def speak_clauses(
         synthesise: (phonemes, speed) to speech.
         sample_rate: of the engine.
         longest: most phonemes in one call of `synthesise`.
-        begin: makes the first clause in pieces; without it, it is made whole.
+        beginning: makes the first clause in pieces; without it, it is made whole.
 
     Raises:
         VoiceError: `speed` is out of range.
     """
     check_speed(speed)
-    return _clauses(text, speed, phonemes, synthesise, sample_rate, longest, begin)
+    return _clauses(text, speed, phonemes, synthesise, sample_rate, longest, beginning)
 
 
 def check_speed(speed: float) -> None:
@@ -73,9 +85,9 @@ def _clauses(
     synthesise: Synthesise,
     sample_rate: int,
     longest: int,
-    begin: Begin | None,
+    beginning: Beginning | None,
 ) -> Iterator[SpeechClause]:
-    level = Leveller()
+    level = Leveller(beginning.usual_gain if beginning else None)
     clauses = split_clauses(text)
     for clause in clauses:
         spoken = spoken_form(text[clause.start : clause.end], knows=phonemes.knows)
@@ -83,8 +95,8 @@ def _clauses(
         is_closed = not spoken.tokens or spoken.tokens[-1].kind == "pause"
         sounds = phonemes(spoken.tokens if is_closed else (*spoken.tokens, ending))
         parts = split_phonemes(sounds, longest)
-        if begin is not None and clause is clauses[0] and len(parts) == 1:
-            pieces = begin(parts[0], speed)
+        if beginning is not None and clause is clauses[0] and len(parts) == 1:
+            pieces = beginning.make(parts[0], speed)
             yield from clause_in_pieces(
                 text, clause, pieces, spoken.skipped, level, sample_rate, speed
             )

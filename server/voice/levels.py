@@ -23,8 +23,9 @@ GAIN_MEMORY = 0.7  # how much of the last clause's gain is kept, so that levels 
 class Leveller:
     """Brings the clauses of one text to one level without pumping."""
 
-    def __init__(self) -> None:
-        self._gain: float | None = None
+    def __init__(self, usual: float | None = None) -> None:
+        """Takes the engine's usual gain, where the first sound is too short to tell its own."""
+        self._gain = usual
 
     def __call__(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns [n] samples at about -20 dBFS, limited smoothly below 0.95."""
