@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.motion import __main__ as bench
+from benchmarks.motion import cost as cost_bench
 from benchmarks.motion import held_out, recorded, sounds
 from benchmarks.motion.clips import Clip, energy_mouth, make_clips
 from benchmarks.motion.contacts import BILABIALS, LABIODENTALS, OPEN_VOWELS, contacts
@@ -181,6 +184,17 @@ def test_motion_is_made_once_for_each_setting(
         np.testing.assert_array_equal(before, after)
     with pytest.raises(pytest.fail.Exception):
         generate(setting, voice, seed=1)
+
+
+@pytest.mark.model
+def test_cost_is_shared_out_between_both_graphs_and_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that ticks when it is read: before and after each call that is measured."""
+    monkeypatch.setattr(cost_bench, "_ROUNDS", 14)
+    monkeypatch.setattr(time, "thread_time", itertools.count().__next__)
+    cost = cost_bench.split_cost(Setting("two steps").weights, steps=2, sessions=2)
+    # A chunk of two frames for two sessions: one call of the encoder, two of the denoiser.
+    assert (cost.encoder, cost.denoiser) == (1000 / 4, 2000 / 4)
+    assert (cost.total, cost.python) == (7000 / 4, 4000 / 4)
 
 
 def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
