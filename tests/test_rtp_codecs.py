@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
+from aiortc.rtp import RTCP_PSFB_FIR, RTCP_PSFB_PLI, RtcpPsfbPacket
 from aiortc.sdp import SessionDescription
 
 from server.clock import MonotonicClock
@@ -57,16 +58,27 @@ def offer(codecs: dict[int, tuple[str, str | None]]) -> str:
     return (HEAD + AUDIO + "\n".join(lines) + "\n").replace("\n", "\r\n")
 
 
-async def answered(sdp: str, codecs: Sequence[VideoCodec]) -> tuple[list[tuple[int, str]], Peer]:
+def ignore(peer: Peer) -> None:
+    del peer
+
+
+async def accepted(
+    sdp: str, codecs: Sequence[VideoCodec], want_keyframe: Callable[[Peer], None] = ignore
+) -> tuple[SessionDescription, Peer]:
     peer = Peer(
         codecs=codecs,
         ice_servers=(),
         bitrate=1_000_000,
         clock=MonotonicClock(),
-        want_keyframe=lambda _: None,
+        want_keyframe=want_keyframe,
     )
     ntp = NtpClock(MonotonicClock())
-    answer = SessionDescription.parse(await peer.accept(sdp, instant_of=lambda _: 0, ntp=ntp))
+    answer = await peer.accept(sdp, instant_of=lambda _: 0, ntp=ntp)
+    return SessionDescription.parse(answer), peer
+
+
+async def answered(sdp: str, codecs: Sequence[VideoCodec]) -> tuple[list[tuple[int, str]], Peer]:
+    answer, peer = await accepted(sdp, codecs)
     await peer.close()
     (video,) = (media for media in answer.media if media.kind == "video")
     return [(codec.payloadType or 0, codec.name) for codec in video.rtp.codecs], peer
@@ -93,6 +105,22 @@ async def test_lost_packets_of_every_codec_can_be_sent_again() -> None:
     both = offer({45: CHROMIUM[45], 46: ("rtx", "apt=45"), 98: CHROMIUM[98], 99: ("rtx", "apt=98")})
     codecs, _ = await answered(both, (AV1, VP9))
     assert codecs == [(45, "AV1"), (46, "rtx"), (98, "VP9"), (99, "rtx")]
+
+
+@pytest.mark.parametrize("codec", list(VideoCodec))
+@pytest.mark.parametrize("request_format", [RTCP_PSFB_PLI, RTCP_PSFB_FIR])
+async def test_a_receiver_that_lost_the_picture_is_heard_at_once(
+    codec: VideoCodec, request_format: int
+) -> None:
+    """What follows, the next picture being complete, `test_audience` has for every codec."""
+    asked: list[Peer] = []
+    _, peer = await accepted(offer(CHROMIUM), (codec,), asked.append)
+    (sender,) = (one for one in peer._connection.getSenders() if one.kind == "video")
+    asked.clear()
+    packet = RtcpPsfbPacket(fmt=request_format, ssrc=1, media_ssrc=sender._ssrc)
+    await sender._handle_rtcp_packet(packet)
+    assert asked == [peer]
+    await peer.close()
 
 
 async def test_what_the_offer_lacks_is_passed_over() -> None:
