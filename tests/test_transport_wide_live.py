@@ -1,4 +1,4 @@
-"""libwebrtc as the viewer (`pip install wrtc`): its transport-wide feedback leads the bit rate."""
+"""libwebrtc as the viewer (`pip install wrtc`): its feedback is followed, also for our codecs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiortc.rtp import RTCP_PSFB_FIR, RTCP_PSFB_PLI, RtcpPsfbPacket
 
 from server.config import Settings
 from server.webrtc import Peer
@@ -72,3 +73,37 @@ async def test_the_bit_rate_follows_transport_wide_feedback_down_and_up(
         link.heal()
         low = peer.bandwidth.rate
         await until(lambda: peer.bandwidth.rate > 1.3 * low)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("codec", ["vp9", "av1"])
+async def test_a_complete_picture_of_a_codec_of_ours_comes_with_the_next_frame(
+    codec: str, tmp_path: Path
+) -> None:
+    """As `test_server_live` has it for aiortc's own."""
+    settings = Settings(size=256, cache_dir=tmp_path, port=0, video_codecs=(codec,))
+    async with serving(settings) as live, watched_by_libwebrtc(live) as (peer, answer):
+        assert f"{codec.upper()}/90000" in answer
+        (sender,) = (one for one in peer._connection.getSenders() if one.kind == "video")
+        seen = note_pictures(peer)
+        await until(lambda: len(seen) > 10 and "complete" not in seen[-10:])
+        for request_format in (RTCP_PSFB_PLI, RTCP_PSFB_FIR):
+            asked = len(seen)
+            await sender._handle_rtcp_packet(
+                RtcpPsfbPacket(fmt=request_format, ssrc=1, media_ssrc=sender._ssrc)
+            )
+            await until(lambda since=asked: len(seen) > since + 10)  # type: ignore[misc]
+            assert seen[asked : asked + 2].count("complete") == 1  # one may be under way
+
+
+def note_pictures(peer: Peer) -> list[str]:
+    """Returns a list that grows by every picture that is offered to this viewer."""
+    seen: list[str] = []
+    offer = peer.picture.offer
+
+    def note(packet: Any) -> None:  # noqa: ANN401
+        seen.append("complete" if packet.is_keyframe else "difference")
+        offer(packet)
+
+    peer.picture.offer = note  # type: ignore[method-assign]
+    return seen
