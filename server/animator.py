@@ -19,13 +19,13 @@ from server.frame_rate import FrameRate
 from server.inference import AvatarPort, Inference, MotionState
 from server.pacing import Pace, pace, to_samples
 from server.speech import BLOCK, Block
+from server.stages import Drawn, Reason, Span, Stages
 from server.timeline import Timeline
 from streaming_model.media import (
     SAMPLE_RATE,
     SAMPLES_PER_MOTION_FRAME,
     AudioChunk,
     MotionChunk,
-    VideoFrame,
 )
 
 _MOST_WAITING = 50  # blocks, two seconds of audio
@@ -51,7 +51,8 @@ class Animator:
         direction: Direction,
         inference: Inference,
         clock: Clock,
-        timeline: Timeline[VideoFrame],
+        timeline: Timeline[Drawn],
+        stages: Stages,
         frame_rate: FrameRate,
         is_watched: Callable[[], bool],
         on_picture: Callable[[int], None],
@@ -69,6 +70,7 @@ class Animator:
         self._inference = inference
         self._clock = clock
         self._timeline = timeline
+        self._stages = stages
         self._frame_rate = frame_rate
         self._is_watched = is_watched
         self._on_picture = on_picture
@@ -137,24 +139,28 @@ class Animator:
             additions = self._direction.additions.since(block.start - SAMPLE_RATE)
             directed = generator.direct(before, wanted, additions, at=block.start)
             chunk = AudioChunk(block.start, block.speech, block.utterance)
-            began = self._clock.now()
-            state, motion = await self._inference.step(generator, directed, chunk)
+            span = self._stages.span()
+            state, motion = await self._inference.step(generator, directed, chunk, span)
             if motion:
-                self.move_cost = self._smoothed(self.move_cost, began)
+                self.move_cost = self._smoothed(self.move_cost, span.queued)
             if take != self._take:
                 continue  # rewound meanwhile: the block, or another in its place, waits again
             self._current = None
             self._next = block.start + BLOCK
             if generator is not self.avatar.motion:
+                self._stages.drop(self._stages.find(block.start), "portrait")
                 continue  # a portrait with another generator took over meanwhile
             self._heard.append((block, before))
             self._state = dataclasses.replace(self._state, motion=state)
             for frame in _frame_by_frame(motion):
                 if take == self._take:
-                    await self._draw(frame, take)
+                    await self._draw(frame, take, span)
 
-    async def _draw(self, motion: MotionChunk, take: int) -> None:
-        if not self._is_worth_drawing(motion.start):
+    async def _draw(self, motion: MotionChunk, take: int, moved: Span) -> None:
+        picture = self._stages.find(motion.start)
+        picture.motion = picture.motion or moved
+        if (reason := self._why_not_drawn(motion.start)) is not None:
+            self._stages.skip(picture, reason)
             self._has_gap = True
             return
         avatar, state = self.avatar, self._state
@@ -162,15 +168,19 @@ class Animator:
             # Pictures were left out: the cadence counts them, so it begins anew from here.
             state = dataclasses.replace(avatar.start(seed=self._seed), motion=state.motion)
             self._has_gap = False
-        began = self._clock.now()
-        after, frames = await self._inference.draw(avatar, state, motion)
-        self.draw_cost = self._smoothed(self.draw_cost, began)
+        span = picture.render = self._stages.span()
+        after, frames = await self._inference.draw(avatar, state, motion, span)
+        self.draw_cost = self._smoothed(self.draw_cost, span.queued)
         if avatar is not self.avatar or take != self._take:
+            is_other = avatar is not self.avatar
+            self._stages.drop(picture, "portrait" if is_other else self._stages.cause)
             return
         self._state = dataclasses.replace(after, motion=self._state.motion)
-        for frame in frames:
-            self._note_instant(frame.start)
-            is_late = self._timeline.add_frame(frame.start, frame) is Pace.DROP
+        for drawn in self._stages.draw(picture, frames):
+            start = drawn.frame.start
+            self._note_instant(start)
+            is_late = self._timeline.add_frame(start, drawn) is Pace.DROP
+            self._stages.place(drawn.picture, is_late=is_late)
             self.note(is_late=is_late)
 
     def _smoothed(self, cost: float, began: int) -> float:
@@ -185,19 +195,21 @@ class Animator:
         """Notes whether a picture came in time, for the frame rate."""
         self._frame_rate.note(self._clock.now(), is_late=is_late, draw_cost=int(self.draw_cost))
 
-    def _is_worth_drawing(self, start: int) -> bool:
-        """Whether a picture drawn now is wanted, would be seen, and in time."""
-        if not self._is_watched() or start < self._redrawn_from:
-            return False
+    def _why_not_drawn(self, start: int) -> Reason | None:
+        """Returns why a picture drawn now is unwanted, unseen or too late; None if it is not."""
+        if not self._is_watched():
+            return "unwatched"
+        if start < self._redrawn_from:
+            return self._stages.cause
         if not self._frame_rate.includes(start):
-            return False
+            return "rate"
         expected = start - int(self.draw_cost)
         if pace(media_time=expected, position=self._timeline.position) is Pace.DROP:
             self._timeline.late_frames += 1
             self._note_instant(start, early_by=int(self.draw_cost))
             self.note(is_late=True)
-            return False
-        return True
+            return "model"
+        return None
 
 
 def _frame_by_frame(chunks: Sequence[MotionChunk]) -> list[MotionChunk]:

@@ -13,20 +13,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, FastAPI, File, Request, Response, UploadFile, WebSocket
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi import APIRouter, FastAPI, File, Query, Request, Response, UploadFile, WebSocket
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.backgrounds import Backgrounds
 from server.direction import with_changes
 from server.event_socket import serve_events
+from server.metrics import CONTENT_TYPE, Figures
 from server.portraits import MAX_UPLOAD, PortraitEntry, Portraits
 from server.protocol import Gesture, Mode, Style, error_body
 from server.reference import reference_page
 from server.refusals import refuse_properly, too_large
 from server.session import Session, SessionOptions
 from server.sessions import Sessions
+from server.stage_report import StageTimeline, choose, tell, trace
+from server.stages import LENGTH
 from server.voices import Voices
 from server.waiting import Waiting
 from server.webrtc import IceServer
@@ -45,6 +48,7 @@ class House:
     """
 
     sessions: Sessions
+    figures: Figures
     portraits: Portraits
     backgrounds: Backgrounds
     voices: Voices
@@ -147,6 +151,12 @@ async def readyz(request: Request) -> Response:
     if _house(request).is_ready():
         return JSONResponse({"status": "ready"})
     return JSONResponse(error_body("not_ready", "The server is still warming up."), 503)
+
+
+@_ROUTES.get("/metrics", response_class=PlainTextResponse)
+async def metrics(request: Request) -> Response:
+    """Sums over all sessions, in Prometheus' text format."""
+    return Response(_house(request).figures.text(), media_type=CONTENT_TYPE)
 
 
 @_ROUTES.get("/docs", include_in_schema=False)
@@ -279,6 +289,22 @@ async def describe_session(request: Request, session_id: str) -> dict[str, Any]:
             "wait_s": waiting.wait_s,
         }
     return sessions.find(session_id).describe()
+
+
+@_ROUTES.get("/v1/sessions/{session_id}/timeline", response_model=StageTimeline)
+async def stage_timeline(
+    request: Request,
+    session_id: str,
+    limit: Annotated[int, Query(ge=1, le=LENGTH)] = LENGTH,
+    since: Annotated[int, Query(ge=0)] = 0,
+    format: Literal["json", "trace"] = "json",
+) -> Response:
+    """When each stage of the latest pictures began and ended, and what became of them."""
+    stages = _house(request).sessions.find(session_id).line.stages
+    pictures = choose(stages, limit=limit, since=since)
+    if format == "trace":
+        return JSONResponse(trace(session_id, stages, pictures))
+    return JSONResponse(tell(session_id, stages, pictures).model_dump())
 
 
 @_ROUTES.patch("/v1/sessions/{session_id}")

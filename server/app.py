@@ -35,6 +35,7 @@ from server.hardware import find_openers
 from server.inference import AvatarPort, Inference
 from server.lifetime import LifeLimits
 from server.line import Engines
+from server.metrics import Figures
 from server.portraits import MakeAvatar, PortraitEntry, Portraits
 from server.session import Session, SessionOptions
 from server.sessions import Sessions
@@ -133,13 +134,15 @@ class Server:
         self._is_warm = False
         self.has_ended = False
         self._is_over = asyncio.Event()
+        sessions = Sessions(
+            capacity=self._capacity,
+            measure=self._gauge.sample,
+            queue_length=settings.queue_length,
+            clock=self._clock,
+        )
         self.house = House(
-            sessions=Sessions(
-                capacity=self._capacity,
-                measure=self._gauge.sample,
-                queue_length=settings.queue_length,
-                clock=self._clock,
-            ),
+            sessions=sessions,
+            figures=Figures(self._engines.totals, sessions),
             portraits=_portraits(
                 settings, parts, self._engines.inference, self._workers["portraits"]
             ),

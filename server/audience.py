@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ from server.encoder import (
     VideoEncoder,
     VideoPacket,
 )
+from server.inference import WorkSpan
 from server.webrtc import Peer
 from streaming_model.media import SAMPLE_RATE
 
@@ -97,14 +99,17 @@ class Audience:
         if peer in self._peers:
             self._encoding(peer.codec, peer.rung).wants_keyframe = True
 
-    async def show(self, image: NDArray[np.uint8], media_time: int) -> None:
+    async def show(
+        self, image: NDArray[np.uint8], media_time: int, span: WorkSpan | None = None
+    ) -> None:
         """Encodes a picture for every codec and rung in use and hands it out.
 
-        It is [size, size, 3] RGB, or [size, size, 4] straight RGBA, which is packed.
+        It is [size, size, 3] RGB, or [size, size, 4] straight RGBA, which is packed. Each encoding
+        runs within `span`, on the worker's thread.
         """
         self._assign_rungs()
         for codec, rung in sorted(self._in_use(), key=lambda pair: pair[1] is Rung.LOW):
-            packet = await self._encode(codec, rung, image, media_time)
+            packet = await self._encode(codec, rung, image, media_time, span)
             self.bytes_sent += packet.size
             for peer in self._peers_of(codec, rung):
                 peer.picture.offer(packet)
@@ -136,7 +141,12 @@ class Audience:
             peer.sound.hush()
 
     async def _encode(
-        self, codec: VideoCodec, rung: Rung, image: NDArray[np.uint8], media_time: int
+        self,
+        codec: VideoCodec,
+        rung: Rung,
+        image: NDArray[np.uint8],
+        media_time: int,
+        span: WorkSpan | None,
     ) -> VideoPacket:
         encoding = self._encoding(codec, rung)
         is_keyframe = encoding.keyframe_is_due(media_time)
@@ -144,10 +154,12 @@ class Audience:
             (peer.bandwidth.rate for peer in self._peers_of(codec, rung)), default=self._bitrate
         )
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._picture_worker,
-            lambda: self._encode_now(encoding, codec, image, media_time, is_keyframe, bitrate),
-        )
+
+        def encode() -> VideoPacket:
+            with span or nullcontext():
+                return self._encode_now(encoding, codec, image, media_time, is_keyframe, bitrate)
+
+        return await loop.run_in_executor(self._picture_worker, encode)
 
     def _encode_now(
         self,

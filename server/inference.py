@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeAlias
 
@@ -19,6 +20,7 @@ from streaming_model.media import AudioChunk, MotionChunk, VideoFrame
 from streaming_model.motion.additive import Additions
 from streaming_model.motion.style import MotionStyle
 
+WorkSpan: TypeAlias = AbstractContextManager[None]  # notes when it is entered and left
 MotionState: TypeAlias = Any  # opaque: what a generator gave, it gets back
 AvatarState: TypeAlias = Any  # an immutable dataclass with a field `motion: MotionState`
 
@@ -82,6 +84,7 @@ class _MotionJob:
     generator: MotionPort
     state: MotionState
     chunk: AudioChunk
+    span: WorkSpan | None
     result: tuple[MotionState, list[MotionChunk]] | None = None
 
 
@@ -94,10 +97,17 @@ class Inference:
         self._lock = threading.Lock()  # guards `_waiting` between the loop and the worker
 
     async def step(
-        self, generator: MotionPort, state: MotionState, chunk: AudioChunk
+        self,
+        generator: MotionPort,
+        state: MotionState,
+        chunk: AudioChunk,
+        span: WorkSpan | None = None,
     ) -> tuple[MotionState, list[MotionChunk]]:
-        """Feeds audio to the motion generator, in one batch with whoever else waits."""
-        job = _MotionJob(generator, state, chunk)
+        """Feeds audio to the motion generator, in one batch with whoever else waits.
+
+        The batch runs within `span`, on the worker's thread.
+        """
+        job = _MotionJob(generator, state, chunk, span)
         with self._lock:
             self._waiting.append(job)
         try:
@@ -110,11 +120,15 @@ class Inference:
             self._withdraw(job)
 
     async def draw(
-        self, avatar: AvatarPort, state: AvatarState, chunk: MotionChunk
+        self,
+        avatar: AvatarPort,
+        state: AvatarState,
+        chunk: MotionChunk,
+        span: WorkSpan | None = None,
     ) -> tuple[AvatarState, list[VideoFrame]]:
-        """Draws motion; returns the next state and the pictures."""
+        """Draws motion, within `span`; returns the next state and the pictures."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, avatar.render, state, [chunk])
+        return await loop.run_in_executor(self._worker, _draw_within, span, avatar, state, chunk)
 
     def _withdraw(self, job: _MotionJob) -> None:
         """Takes out a job that was cancelled before any batch took it."""
@@ -130,12 +144,29 @@ class Inference:
             batch = [other for other in self._waiting if other.generator is job.generator]
             self._waiting = [other for other in self._waiting if other not in batch]
         if len(batch) > 1:
-            states, motions = job.generator.step(
-                [other.state for other in batch], [other.chunk for other in batch]
-            )
+            with _all_of(batch):
+                states, motions = job.generator.step(
+                    [other.state for other in batch], [other.chunk for other in batch]
+                )
             for other, state, motion in zip(batch, states, motions, strict=True):
                 other.result = (state, motion)
         if job.result is None:
-            (state,), (motion,) = job.generator.step([job.state], [job.chunk])
+            with _all_of([job]):
+                (state,), (motion,) = job.generator.step([job.state], [job.chunk])
             job.result = (state, motion)
         return job.result
+
+
+def _all_of(jobs: Sequence[_MotionJob]) -> ExitStack:
+    stack = ExitStack()
+    for job in jobs:
+        if job.span is not None:
+            stack.enter_context(job.span)
+    return stack
+
+
+def _draw_within(
+    span: WorkSpan | None, avatar: AvatarPort, state: AvatarState, chunk: MotionChunk
+) -> tuple[AvatarState, list[VideoFrame]]:
+    with span or nullcontext():
+        return avatar.render(state, [chunk])

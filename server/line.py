@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from server.animator import Animator
 from server.audience import Audience
@@ -25,8 +25,9 @@ from server.media_clock import MediaClock
 from server.pacing import MILLISECOND, TICK, Pace, pace, to_samples
 from server.sources import Sources
 from server.speech import BLOCK, Block, silent_block
+from server.stage_totals import Totals
+from server.stages import Drawn, Origin, Stages
 from server.timeline import Mark, Timeline
-from streaming_model.media import VideoFrame
 
 _PICTURES = 4
 _RETRY = 5_000_000  # ns
@@ -37,12 +38,13 @@ _MOST_WAIT = 80 * MILLISECOND  # for a block of a live voice that is late
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """What all sessions share: the model's thread, the encoders' threads and the clock."""
+    """What all sessions share: the model's thread, the encoders' threads, the clock, the sums."""
 
     inference: Inference
     picture_worker: Executor
     sound_worker: Executor
     clock: Clock
+    totals: Totals = field(default_factory=Totals)
 
 
 class LiveLine:
@@ -54,6 +56,7 @@ class LiveLine:
         microphone: the live voice.
         timeline: what was made and has not left.
         frame_rate: how many pictures are made.
+        stages: when each stage of each picture was.
     """
 
     def __init__(
@@ -74,7 +77,8 @@ class LiveLine:
         self._played = PlayedSound()
         self._sources = Sources(engines.clock, self._media_clock, self._played)
         self.queue, self.microphone = self._sources.queue, self._sources.microphone
-        self.timeline: Timeline[VideoFrame] = Timeline()
+        self.stages = Stages(engines.clock, engines.totals)
+        self.timeline: Timeline[Drawn] = Timeline(self.stages.displace)
         self.frame_rate = FrameRate(avatar.fps)
         self.animator = Animator(
             avatar=avatar,
@@ -83,6 +87,7 @@ class LiveLine:
             inference=engines.inference,
             clock=engines.clock,
             timeline=self.timeline,
+            stages=self.stages,
             frame_rate=self.frame_rate,
             is_watched=lambda: len(audience) > 0,
             on_picture=self._media_clock.note_picture,
@@ -94,7 +99,7 @@ class LiveLine:
         # What the model must have heard to draw a picture, wherever in a chunk it is.
         self._sight = (chunk_frames + lookahead_frames) * BLOCK
         self._begun = asyncio.Event()
-        self._pictures: Channel[VideoFrame] = Channel(_PICTURES, Overflow.DROP_OLDEST)
+        self._pictures: Channel[Drawn] = Channel(_PICTURES, Overflow.DROP_OLDEST)
         self._not_shown = 0
 
     @property
@@ -136,7 +141,11 @@ class LiveLine:
         unheard = self.timeline.interrupt(floor) + self.queue.drop_before(floor)
         self._audience.hush()
         starts = range(_next_block_start(self.timeline.position), self._composed, BLOCK)
-        self.animator.rewind([silent_block(start, floor) for start in starts])
+        self.stages.interrupted()
+        blocks = [silent_block(start, floor) for start in starts]
+        for block in blocks:
+            self.stages.compose(block, Origin(), reason="interrupted")
+        self.animator.rewind(blocks)
         return unheard
 
     async def run(self) -> None:
@@ -154,6 +163,7 @@ class LiveLine:
             self.timeline.clear()
             self._pictures.drain()
             self.animator.forget()
+            self.stages.clear()
 
     async def _compose(self) -> None:
         while True:
@@ -161,7 +171,12 @@ class LiveLine:
             await self._until_heard()
             start = self._composed
             self._media_clock.pause_if_behind(self._media_clock.now - start)
-            await self._add(self._sources.take(start))
+            await self._add(self._take(start))
+
+    def _take(self, start: int) -> Block:
+        block = self._sources.take(start)
+        self.stages.compose(block, self._sources.origin)
+        return block
 
     async def _until_due(self) -> None:
         """Returns when the next block is to be composed; a text may begin meanwhile."""
@@ -201,11 +216,11 @@ class LiveLine:
         is_silent = not self.timeline.holds_speech and not self.microphone.is_speech
         end = max(self._composed, first + self._sight)
         if first < self._composed and is_silent and self.queue.can_begin(end - first):
-            blocks = [self._sources.take(start) for start in range(first, self._composed, BLOCK)]
+            blocks = [self._take(start) for start in range(first, self._composed, BLOCK)]
             self.timeline.replace_audio(blocks)
             self.animator.rewind(blocks)
             while self._composed < end:
-                await self._add(self._sources.take(self._composed))
+                await self._add(self._take(self._composed))
 
     async def _add(self, block: Block) -> None:
         self.timeline.add_audio(block)
@@ -229,8 +244,9 @@ class LiveLine:
                 await self._clock.sleep_until(self._clock.now() + _RETRY)
                 continue
             dropped = self._pictures.dropped
-            for _, frame in departure.frames:
-                self._pictures.offer(frame)
+            for _, drawn in departure.frames:
+                self.stages.release(drawn.picture, due=self.instant(position))
+                self._pictures.offer(drawn)
             if self._pictures.dropped > dropped:
                 self.animator.note(is_late=True)  # encoding does not keep up
             if departure.marks:
@@ -240,14 +256,18 @@ class LiveLine:
             self._media_clock.delay.correction(is_silent=not departure.is_speech)
 
     async def _show(self) -> None:
-        async for frame in self._pictures:
+        async for frame, picture in self._pictures:
+            self.stages.overtake(picture)
             # One that waited for the encoder is as late as one that waited for the model.
             position = self.timeline.position
             if pace(media_time=frame.start, position=position, tolerance=_PATIENCE) is Pace.DROP:
                 self._not_shown += 1
+                self.stages.late(picture, "encoder")
                 self.animator.note(is_late=True)  # encoding does not keep up
             else:
-                await self._audience.show(frame.image, frame.start)
+                span = self.stages.encoding(picture)
+                await self._audience.show(frame.image, frame.start, span)
+                self.stages.encoded(picture)
 
 
 def _next_block_start(media_time: int) -> int:

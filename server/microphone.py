@@ -42,15 +42,22 @@ class MicrophoneLane:
         mode: `puppet` speaks what it hears, `listen` only detects speech, `off` does nothing.
     """
 
-    def __init__(self, played: PlayedSound, on_block: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        played: PlayedSound,
+        on_block: Callable[[], None] = lambda: None,
+        on_sound: Callable[[int], None] = lambda _: None,
+    ) -> None:
         """Takes what it needs.
 
         Args:
             played: what the viewers hear, whose echo is nobody's speech.
             on_block: told whenever the sound of a block has become complete.
+            on_sound: told how many 16 kHz samples have come, before that.
         """
         self._played = played
         self._on_block = on_block
+        self._on_sound = on_sound
         self.mode: Mode = "off"
         self._ingest: Ingest | None = None
         self._detector = self._new_detector()
@@ -134,6 +141,7 @@ class MicrophoneLane:
             was_complete = self._samples >= BLOCK
             self._waiting.append(audio)
             self._samples += len(audio)
+            self._on_sound(len(audio))
             self._trim()
             if not was_complete and self._samples >= BLOCK:
                 self._on_block()

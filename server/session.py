@@ -423,6 +423,7 @@ class Session:
             bitrate=self._options.bitrate,
             clock=self._clock,
             want_keyframe=self._audience.want_keyframe,
+            on_send=self.line.stages.leave,
         )
         answer = await peer.accept(offer, instant_of=self.line.report_instant, ntp=self._ntp)
         if self.is_closing:

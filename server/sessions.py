@@ -28,6 +28,7 @@ class Sessions:
 
     Attributes:
         capacity: decides how many sessions may live at once.
+        opened, refused, resumed: how many sessions were, so far.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Sessions:
     ) -> None:
         """Takes what it needs; `measure` is told every second how many sessions are watched."""
         self.capacity = capacity
+        self.opened = self.refused = self.resumed = 0
         self._measure = measure
         self._key = secrets.token_bytes(32)
         self._clock = clock
@@ -89,7 +91,11 @@ class Sessions:
             return await self._start(session_id, make)
         now = self._clock.now()
         waiting = Waiting(session_id, make, now=now)
-        self._line.join(waiting, places=len(self), now=now)
+        try:
+            self._line.join(waiting, places=len(self), now=now)
+        except CapacityError:
+            self.refused += 1
+            raise
         return waiting
 
     def find(self, session_id: str) -> Session:
@@ -147,6 +153,7 @@ class Sessions:
                 "session_gone", "The session has ended, or nobody came back to it in time."
             )
         session.touch()
+        self.resumed += 1
         return session
 
     def close(self, session_id: str, reason: CloseReason = "client") -> None:
@@ -172,6 +179,7 @@ class Sessions:
             if self._is_ending:
                 raise CapacityError("The server is shutting down.", retry_after=RETRY_AFTER)
             self._sessions[session_id] = session
+            self.opened += 1
             self._group.create_task(self._live(session), name=f"session {session_id}")
         finally:
             del self._entering[session_id]

@@ -9,7 +9,9 @@ from server.clock import Clock
 from server.echo import PlayedSound
 from server.media_clock import MediaClock
 from server.microphone import MicrophoneLane
+from server.sound_log import SoundLog
 from server.speech import Block, SpeechQueue, silent_block
+from server.stages import Origin
 
 
 class Sources:
@@ -19,14 +21,17 @@ class Sources:
         queue: what waits to be said.
         microphone: the live voice.
         utterance: the number that silence carries now.
+        origin: where the latest block's sound came from, and when.
     """
 
     def __init__(self, clock: Clock, media_clock: MediaClock, played: PlayedSound) -> None:
         """Takes what it needs; the media clock is made to follow the live voice."""
         self._news = asyncio.Event()
-        self.queue = SpeechQueue(self._news.set)
-        self.microphone = MicrophoneLane(played, self._note_voice)
+        self.queue = SpeechQueue(self._note_queue)
+        self.microphone = MicrophoneLane(played, self._note_voice, self._note_sound)
         self.utterance = 0
+        self.origin = Origin()
+        self._queued, self._voiced = SoundLog(), SoundLog()
         self._arrivals = Arrivals()
         self._clock = clock
         self._media_clock = media_clock
@@ -38,7 +43,9 @@ class Sources:
 
     def take(self, start: int) -> Block:
         """Returns the block that begins at media time `start`."""
-        block = self.queue.take(start)
+        block, self.origin = self.queue.take(start), Origin()
+        if block is not None:
+            self.origin = Origin("queue", self._queued.arrival(self.queue.samples))
         if block is None and self.queue.is_empty:
             block = self._take_voice(start)
         else:
@@ -69,6 +76,8 @@ class Sources:
     def _take_voice(self, start: int) -> Block | None:
         was_flowing, now = self.microphone.is_flowing, self._clock.now()
         block = self.microphone.take(start, self.utterance)
+        if block is not None:
+            self.origin = Origin("voice", self._voiced.arrival(self.microphone.samples))
         if was_flowing and self.microphone.is_flowing:
             due = self._media_clock.due(start)
             self._arrivals.taken(due, now, left_over=self.microphone.samples)
@@ -76,6 +85,13 @@ class Sources:
         else:
             self._arrivals.break_off(now)
         return block
+
+    def _note_queue(self) -> None:
+        self._queued.note_total(self.queue.received, self._clock.now())
+        self._news.set()
+
+    def _note_sound(self, samples: int) -> None:
+        self._voiced.note(samples, self._clock.now())
 
     def _note_voice(self) -> None:
         self._arrivals.complete(self._clock.now())

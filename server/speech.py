@@ -114,10 +114,15 @@ class _Utterance:
 
 
 class SpeechQueue:
-    """Utterances that wait to be spoken, in the order they were opened."""
+    """Utterances that wait to be spoken, in the order they were opened.
+
+    Attributes:
+        received: how much audio has come so far, in 16 kHz samples.
+    """
 
     def __init__(self, on_news: Callable[[], None] = lambda: None) -> None:
         """Takes whom to tell that there is more to say."""
+        self.received = 0
         self._utterances: deque[_Utterance] = deque()
         self._on_news = on_news
 
@@ -164,6 +169,7 @@ class SpeechQueue:
                 if len(audio):
                     utterance.audio.append(audio)
                     utterance.received += len(audio)
+                    self.received += len(audio)
                 self._on_news()
                 return True
         return False

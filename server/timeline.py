@@ -8,7 +8,7 @@ which all sound is silenced.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
@@ -99,7 +99,9 @@ class Timeline(Generic[FrameT]):
         spoken: how much has left of the utterance that spoke last.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_replaced: Callable[[FrameT], None] = lambda _: None) -> None:
+        """Takes whom to tell of frames that others took the place of."""
+        self._on_replaced = on_replaced
         self.position = 0
         self.late_frames = 0
         self.spoken = Spoken()
@@ -160,7 +162,7 @@ class Timeline(Generic[FrameT]):
             self.late_frames += 1
             return decision
         while self._frames and self._frames[-1][0] >= start:
-            self._frames.pop()
+            self._on_replaced(self._frames.pop()[1])
         self._frames.append((start, frame))
         return decision
 

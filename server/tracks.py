@@ -71,8 +71,19 @@ class PictureTrack(PacketTrack):
 
     kind = "video"
 
-    def __init__(self, want_keyframe: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        want_keyframe: Callable[[], None],
+        on_send: Callable[[int, bool], None] = lambda _pts, _is_over: None,
+    ) -> None:
+        """Takes whom to ask for a complete picture, and whom to tell what is sent.
+
+        `on_send` is told a picture's 90 kHz time stamp, and whether its last packet was handed on
+        or its first is about to be.
+        """
         super().__init__(_PICTURE_PACKETS)
+        self._on_send = on_send
+        self._under_way: int | None = None  # 90 kHz
         self._want_keyframe = want_keyframe
         self._waits_for_keyframe = True
         self._is_stuck = False
@@ -83,10 +94,17 @@ class PictureTrack(PacketTrack):
         Raises:
             MediaStreamError: the track has ended.
         """
+        if self._under_way is not None:  # asking for the next, the sender has sent all of this
+            self._on_send(self._under_way, True)
+            self._under_way = None
         if self._is_stuck:
             self._is_stuck = False
             self._want_keyframe()
-        return await super().recv()
+        packet = await super().recv()
+        if packet.pts is not None:
+            self._under_way = packet.pts
+            self._on_send(packet.pts, False)
+        return packet
 
     def begin_anew(self) -> None:
         """Waits for a complete picture: the packets come from another encoder from now on."""

@@ -93,8 +93,13 @@ class Peer:
         bitrate: int,
         clock: Clock,
         want_keyframe: Callable[[Peer], None],
+        on_send: Callable[[int, bool], None] = lambda _pts, _is_over: None,
     ) -> None:
-        """Takes what it needs; `bitrate` is the most its video may use, in bits a second."""
+        """Takes what it needs.
+
+        `bitrate` is the most its video may use, in bits a second; `on_send` is told the 90 kHz time
+        stamp of a picture whose first packet is about to be sent, and again when all have been.
+        """
         servers = [
             RTCIceServer(urls=server.urls, username=server.username, credential=server.credential)
             for server in ice_servers
@@ -114,7 +119,7 @@ class Peer:
         self._log = PacketLog(clock)
         self.rung = Rung.HIGH
         self.sound = SoundTrack()
-        self.picture = PictureTrack(self._ask_for_keyframe)
+        self.picture = PictureTrack(self._ask_for_keyframe, on_send)
         self.messages: Channel[str] = Channel(64, Overflow.REFUSE)
         self.microphone: MediaStreamTrack | None = None
         self.events_open = asyncio.Event()

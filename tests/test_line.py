@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from server.audience import Audience
 from server.direction import Direction
-from server.inference import AvatarPort, AvatarState, Inference
+from server.inference import AvatarPort, AvatarState, Inference, WorkSpan
 from server.ingest import AlignedAudio
 from server.line import Engines, LiveLine
 from server.pacing import TICK
+from server.stage_totals import Totals
 from server.timeline import Mark
 from streaming_model.media import MotionChunk, VideoFrame
 from streaming_model.motion.style import MotionStyle
@@ -35,10 +36,14 @@ class SlowInference(Inference):
         self._clock, self.cost = clock, cost
 
     async def draw(
-        self, avatar: AvatarPort, state: AvatarState, chunk: MotionChunk
+        self,
+        avatar: AvatarPort,
+        state: AvatarState,
+        chunk: MotionChunk,
+        span: WorkSpan | None = None,
     ) -> tuple[AvatarState, list[VideoFrame]]:
         await self._clock.sleep_until(self._clock.now() + self.cost)
-        return await super().draw(avatar, state, chunk)
+        return await super().draw(avatar, state, chunk, span)
 
 
 class RecordingAudience(Audience):
@@ -57,11 +62,14 @@ class RecordingAudience(Audience):
     def __len__(self) -> int:
         return 1
 
-    async def show(self, image: NDArray[np.uint8], media_time: int) -> None:
+    async def show(
+        self, image: NDArray[np.uint8], media_time: int, span: WorkSpan | None = None
+    ) -> None:
         height = int((image[:, image.shape[1] // 2, 0] == 255).sum())
         self.pictures.append((self._clock.now(), media_time, height))
-        if self.encode_cost:
-            await self._clock.sleep_until(self._clock.now() + self.encode_cost)
+        with span or nullcontext():
+            if self.encode_cost:
+                await self._clock.sleep_until(self._clock.now() + self.encode_cost)
 
     async def play(
         self, sound: NDArray[np.float32], media_time: int, ahead: NDArray[np.float32]
@@ -76,6 +84,7 @@ class Rig:
     audience: RecordingAudience
     inference: SlowInference
     direction: Direction
+    totals: Totals
     marks: list[tuple[int, Mark]] = field(default_factory=list)
 
     async def run(self, seconds: float) -> None:
@@ -110,21 +119,21 @@ async def running(
     worker = InlineExecutor()
     audience = RecordingAudience(clock)
     marks: list[tuple[int, Mark]] = []
-    direction = Direction(MotionStyle())
+    direction, totals = Direction(MotionStyle()), Totals()
     line = LiveLine(
         avatar=FakeAvatar(size=64, motion=motion or FakeMotion()),
         seed=0,
         direction=direction,
         chunk_frames=2,
         lookahead_frames=2,
-        engines=Engines(inference, worker, worker, clock),
+        engines=Engines(inference, worker, worker, clock, totals),
         audience=audience,
         on_audible=lambda found, start: marks.extend((start, mark) for mark in found),
     )
     async with asyncio.TaskGroup() as group:
         task = group.create_task(line.run())
         line.begin()
-        yield Rig(clock, line, audience, inference, direction, marks)
+        yield Rig(clock, line, audience, inference, direction, totals, marks)
         task.cancel()
 
 
