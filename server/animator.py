@@ -18,8 +18,9 @@ from server.direction import Direction
 from server.frame_rate import FrameRate
 from server.inference import AvatarPort, Inference, MotionState
 from server.pacing import Pace, pace, to_samples
+from server.picture import Drawn, Reason, Span
 from server.speech import BLOCK, Block
-from server.stages import Drawn, Reason, Span, Stages
+from server.stages import Stages
 from server.timeline import Timeline
 from streaming_model.media import (
     SAMPLE_RATE,

@@ -23,10 +23,11 @@ from server.frame_rate import FrameRate
 from server.inference import AvatarPort, Inference
 from server.media_clock import MediaClock
 from server.pacing import MILLISECOND, TICK, Pace, pace, to_samples
+from server.picture import Drawn, Origin
 from server.sources import Sources
 from server.speech import BLOCK, Block, silent_block
 from server.stage_totals import Totals
-from server.stages import Drawn, Origin, Stages
+from server.stages import Stages
 from server.timeline import Mark, Timeline
 
 _PICTURES = 4

@@ -14,25 +14,24 @@ class SoundLog:
     def __init__(self) -> None:
         self._arrivals: deque[tuple[int, int]] = deque()  # (samples, instant)
         self._samples = 0  # in `_arrivals`
-        self._received = 0
+
+    def __len__(self) -> int:
+        return len(self._arrivals)
 
     def note(self, samples: int, now: int) -> None:
         """Notes that so many samples came at the instant `now`."""
-        self.note_total(self._received + samples, now)
+        self._arrivals.append((samples, now))
+        self._samples += samples
 
-    def note_total(self, received: int, now: int) -> None:
-        """Notes that `received` samples have come so far, the newest of them at `now`."""
-        samples = received - self._received
-        self._received = received
-        if samples:
-            self._arrivals.append((samples, now))
-            self._samples += samples
+    def forget(self, waiting: int) -> None:
+        """Forgets what came before the sample that `waiting` others are behind."""
+        while self._arrivals and self._samples - self._arrivals[0][0] > waiting:
+            self._samples -= self._arrivals.popleft()[0]
 
     def arrival(self, waiting: int) -> int | None:
         """Returns when the sample came that `waiting` others are behind; forgets those before it.
 
         None when no sample is known that far back.
         """
-        while self._arrivals and self._samples - self._arrivals[0][0] > waiting:
-            self._samples -= self._arrivals.popleft()[0]
+        self.forget(waiting)
         return self._arrivals[0][1] if self._arrivals and self._samples > waiting else None

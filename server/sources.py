@@ -9,9 +9,9 @@ from server.clock import Clock
 from server.echo import PlayedSound
 from server.media_clock import MediaClock
 from server.microphone import MicrophoneLane
+from server.picture import Origin
 from server.sound_log import SoundLog
 from server.speech import Block, SpeechQueue, silent_block
-from server.stages import Origin
 
 
 class Sources:
@@ -27,11 +27,11 @@ class Sources:
     def __init__(self, clock: Clock, media_clock: MediaClock, played: PlayedSound) -> None:
         """Takes what it needs; the media clock is made to follow the live voice."""
         self._news = asyncio.Event()
-        self.queue = SpeechQueue(self._note_queue)
+        self.queue = SpeechQueue(self._news.set, clock.now)
         self.microphone = MicrophoneLane(played, self._note_voice, self._note_sound)
         self.utterance = 0
         self.origin = Origin()
-        self._queued, self._voiced = SoundLog(), SoundLog()
+        self._voiced = SoundLog()
         self._arrivals = Arrivals()
         self._clock = clock
         self._media_clock = media_clock
@@ -45,7 +45,7 @@ class Sources:
         """Returns the block that begins at media time `start`."""
         block, self.origin = self.queue.take(start), Origin()
         if block is not None:
-            self.origin = Origin("queue", self._queued.arrival(self.queue.samples))
+            self.origin = Origin("queue", self.queue.arrived)
         if block is None and self.queue.is_empty:
             block = self._take_voice(start)
         else:
@@ -86,12 +86,9 @@ class Sources:
             self._arrivals.break_off(now)
         return block
 
-    def _note_queue(self) -> None:
-        self._queued.note_total(self.queue.received, self._clock.now())
-        self._news.set()
-
     def _note_sound(self, samples: int) -> None:
         self._voiced.note(samples, self._clock.now())
+        self._voiced.forget(self.microphone.samples)  # what was cut, or is never said
 
     def _note_voice(self) -> None:
         self._arrivals.complete(self._clock.now())

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from server.ingest import SOUND_RATIO, AlignedAudio
 from server.pacing import TICK
+from server.sound_log import SoundLog
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME
 
 BLOCK = SAMPLES_PER_MOTION_FRAME  # 16 kHz samples, 40 ms: one motion frame
@@ -107,6 +108,7 @@ class _Utterance:
     received: int = 0
     taken: int = 0
     is_complete: bool = False
+    log: SoundLog = field(default_factory=SoundLog)
 
     @property
     def waiting(self) -> int:
@@ -117,12 +119,15 @@ class SpeechQueue:
     """Utterances that wait to be spoken, in the order they were opened.
 
     Attributes:
-        received: how much audio has come so far, in 16 kHz samples.
+        arrived: instant at which the last sound of the latest block had come; None before.
     """
 
-    def __init__(self, on_news: Callable[[], None] = lambda: None) -> None:
-        """Takes whom to tell that there is more to say."""
-        self.received = 0
+    def __init__(
+        self, on_news: Callable[[], None] = lambda: None, now: Callable[[], int] = lambda: 0
+    ) -> None:
+        """Takes whom to tell that there is more to say, and whom to ask for the instant."""
+        self.arrived: int | None = None
+        self._now = now
         self._utterances: deque[_Utterance] = deque()
         self._on_news = on_news
 
@@ -169,7 +174,7 @@ class SpeechQueue:
                 if len(audio):
                     utterance.audio.append(audio)
                     utterance.received += len(audio)
-                    self.received += len(audio)
+                    utterance.log.note(len(audio), self._now())
                 self._on_news()
                 return True
         return False
@@ -209,6 +214,7 @@ class SpeechQueue:
             return None
         before = utterance.taken
         audio = _take_samples(utterance, BLOCK)
+        self.arrived = utterance.log.arrival(utterance.waiting)
         ends = utterance.is_complete and utterance.waiting == 0
         texts = _take_texts(utterance)
         if ends:

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from server.stages import Outcome, Picture, Reason, Source, Span, Stages
+from server.picture import Outcome, Picture, Reason, Source, Span
+from server.stages import Stages
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _THREADS = {"motion": 1, "render": 2, "encode": 3}  # numbers of their rows in a trace

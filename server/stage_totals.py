@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from server.stages import Span
+    from server.picture import Span
 
 _SECOND = 1_000_000_000  # ns
 # Around what matters: a tick of 20 ms, a picture of 40, the 160 of chunk and lookahead.

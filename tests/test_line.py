@@ -111,7 +111,11 @@ def hum(seconds: float) -> AlignedAudio:
 
 @asynccontextmanager
 async def running(
-    *, draw_cost: float = 0.0, beside: Rig | None = None, motion: FakeMotion | None = None
+    *,
+    draw_cost: float = 0.0,
+    beside: Rig | None = None,
+    motion: FakeMotion | None = None,
+    avatar: FakeAvatar | None = None,
 ) -> AsyncIterator[Rig]:
     """Runs a line, alone or with the clock and the inference of another."""
     clock = beside.clock if beside else VirtualClock()
@@ -121,7 +125,7 @@ async def running(
     marks: list[tuple[int, Mark]] = []
     direction, totals = Direction(MotionStyle()), Totals()
     line = LiveLine(
-        avatar=FakeAvatar(size=64, motion=motion or FakeMotion()),
+        avatar=avatar or FakeAvatar(size=64, motion=motion or FakeMotion()),
         seed=0,
         direction=direction,
         chunk_frames=2,

@@ -17,9 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from server.app import Server
 from server.config import Settings
+from server.picture import Outcome, Reason, Source
 from server.stage_report import PictureTimes, StageTimeline
 from server.stage_totals import DROPPED, LATE, STAGES
-from server.stages import Outcome, Reason, Source
 from tests.live_fakes import fake_parts
 from tests.test_server_live import LiveServer, live, on_loopback  # noqa: F401 - fixtures
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from server.picture import Picture, Span
 from server.sound_log import SoundLog
-from server.stages import LENGTH, Picture, Span
-from tests.test_line import FRAME, SECOND, Rig, running
+from server.speech import SpeechQueue
+from server.stages import LENGTH
+from streaming_model.media import MotionChunk, VideoFrame
+from tests.live_fakes import FakeAvatar, FakeState
+from tests.test_line import FRAME, SECOND, Rig, hum, running
 from tests.test_vad import vowel
 from tests.virtual_time import VirtualClock
 
@@ -114,6 +118,8 @@ async def test_an_interruption_tells_which_pictures_it_dropped() -> None:
             assert again[-1].composed == asked
             assert again[-1].utterance == 2
             assert again[-1].outcome == "encoded"
+        gone = [item for item in pictures if item.media_time < rig.line.timeline.position - FRAME]
+        assert not [item for item in gone if item.outcome == "under_way"]
         assert rig.totals.interruptions == 1
         assert rig.totals.dropped["interrupted"] == len(dropped)
 
@@ -168,6 +174,100 @@ async def test_the_ring_holds_the_latest_and_forgets_all_when_the_line_ends() ->
     assert len(rig.line.stages) == 0
 
 
+class TwiceAvatar(FakeAvatar):
+    """Draws two pictures for every frame of motion, as at 50 a second."""
+
+    def render(
+        self, state: FakeState, chunks: Iterable[MotionChunk], /
+    ) -> tuple[FakeState, list[VideoFrame]]:
+        after, frames = super().render(state, chunks)
+        both = [(frame, VideoFrame(frame.start + FRAME // 2, frame.image)) for frame in frames]
+        return after, [frame for pair in both for frame in pair]
+
+
+class HalfAvatar(FakeAvatar):
+    """Draws a picture for every other frame of motion."""
+
+    def render(
+        self, state: FakeState, chunks: Iterable[MotionChunk], /
+    ) -> tuple[FakeState, list[VideoFrame]]:
+        after, frames = super().render(state, chunks)
+        return after, [frame for frame in frames if frame.start % (2 * FRAME) == 0]
+
+
+async def test_at_fifty_pictures_a_second_each_has_a_record() -> None:
+    async with running(avatar=TwiceAvatar(size=64, fps=50)) as rig:
+        await rig.run(2)
+        starts = sorted(picture.media_time for picture in encoded(rig))
+        assert len(starts) > 80
+        assert starts == list(range(0, len(starts) * FRAME // 2, FRAME // 2))
+        assert starts == [media_time for _, media_time, _ in rig.audience.pictures][: len(starts)]
+
+
+async def test_at_fewer_pictures_a_second_motion_without_one_is_skipped() -> None:
+    async with running(avatar=HalfAvatar(size=64)) as rig:
+        await rig.run(2)
+        starts = [picture.media_time for picture in encoded(rig)]
+        assert starts == list(range(0, len(starts) * 2 * FRAME, 2 * FRAME))
+        skipped = [item for item in rig.line.stages.pictures() if item.outcome == "skipped"]
+        assert len(skipped) >= len(starts) - 1
+        assert {item.reason for item in skipped} == {"rate"}
+        assert not sum(rig.totals.late.values())
+
+
+async def test_a_picture_lost_to_another_portrait_says_so() -> None:
+    async with running(draw_cost=0.03) as rig:
+        await rig.run(1.005)
+        rig.line.animator.change_avatar(FakeAvatar(size=64))
+        await rig.run(1)
+        lost = [item for item in rig.line.stages.pictures() if item.reason == "portrait"]
+        assert lost
+        assert {item.outcome for item in lost} == {"dropped"}
+        assert rig.totals.dropped["portrait"] == len(lost)
+
+
+async def test_of_several_viewers_the_first_packet_and_the_last_count() -> None:
+    async with running() as rig:
+        await rig.run(1)
+        picture, stages = encoded(rig)[-1], rig.line.stages
+        pts = picture.media_time * 90 // 16
+        for is_over in (False, False, True, True):
+            rig.clock.jump(MILLISECOND)
+            stages.leave(pts, is_over)
+        stages.leave(pts + 1, True)  # a picture that nobody knows
+        assert picture.outcome == "sent"
+        assert picture.first is not None
+        assert picture.last == picture.first + 3 * MILLISECOND
+        assert rig.totals.sent == 1
+        assert sum(rig.totals.stages["send"].counts) == 1
+
+
+async def test_a_microphone_that_nobody_says_leaves_no_trail() -> None:
+    async with running() as rig:
+        rig.line.microphone.switch("puppet")
+        rig.say(1, 6.0)
+        for packet in packets(vowel(5.0)):
+            rig.line.microphone.push(packet, sample_rate=16_000, channels=1)
+            await rig.run(0.02)
+        assert len(rig.line._sources._voiced) <= 32  # 600 ms wait at most
+
+
+def test_each_utterance_knows_when_its_own_sound_came() -> None:
+    clock = VirtualClock()
+    queue = SpeechQueue(now=clock.now)
+    queue.open(1)
+    queue.open(2)
+    for number in (1, 2, 1):
+        clock.jump(10)
+        queue.append(number, hum(0.04))
+    queue.complete(1)
+    arrived = []
+    for start in range(3):
+        assert queue.take(start * FRAME) is not None
+        arrived.append(queue.arrived)
+    assert arrived == [10, 30, 20]
+
+
 def test_sound_is_known_by_what_waits_behind_it() -> None:
     log = SoundLog()
     assert log.arrival(0) is None
@@ -176,8 +276,6 @@ def test_sound_is_known_by_what_waits_behind_it() -> None:
     log.note(320, 30)
     assert log.arrival(320) == 20
     assert log.arrival(319) == 30
-    assert log.arrival(0) == 30
-    log.note_total(960, 40)  # nothing new
     assert log.arrival(0) == 30
     assert log.arrival(5000) is None
 
