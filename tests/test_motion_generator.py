@@ -54,17 +54,22 @@ def opening(motion: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.maximum(0, jaw + 0.4 * lips)
 
 
-def nearest_gaps(members: tuple[str, ...], slack: int) -> NDArray[np.float32]:
-    """The smallest opening near each of these phones, against the clip's 95th percentile."""
+def nearest_gaps(members: tuple[str, ...], slack: float) -> NDArray[np.float32]:
+    """The smallest opening at each of these phones, against the clip's 95th percentile.
+
+    `slack` samples before and after the phone count too; below 0, it is the share of the phone
+    that does not count at either end.
+    """
     samples, phones, bounds = speech()
     gap = opening(motion_of(samples))
     middles = (np.arange(len(gap)) + 0.5) * 640
     spans = zip(phones, bounds[:-1], bounds[1:], strict=True)
-    nearest = [
-        float(gap[(middles > start - slack) & (middles < end + slack)].min())
-        for phone, start, end in spans
-        if phone in members
-    ]
+    nearest = []
+    for phone, start, end in spans:
+        room = slack if slack >= 0 else slack * (end - start)
+        near = (middles > start - room) & (middles < end + room)
+        if phone in members and near.any():
+            nearest.append(float(gap[near].min()))
     return np.array(nearest, np.float32) / np.float32(np.percentile(gap, 95))
 
 
@@ -75,9 +80,10 @@ def test_lips_close_on_p_b_and_m_of_a_voice_never_heard() -> None:
 
 
 def test_lips_stay_open_on_open_vowels() -> None:
-    gaps = nearest_gaps(("AA", "AE", "AY", "AW"), 0)
+    # As `docs/motion_quality.md` has it: at its ends a vowel opens from, or closes for, a bilabial.
+    gaps = nearest_gaps(("AA", "AE", "AY", "AW"), -0.25)
     assert len(gaps) >= 4
-    assert (gaps > 0.2).mean() >= 0.75
+    assert (gaps > 0.2).mean() >= 0.85
 
 
 @pytest.mark.parametrize("frames", [3, 4])

@@ -25,7 +25,7 @@ PAST: Final = 10  # frames that it looks back
 AHEAD: Final = 2  # frames that it looks ahead, if there are so many
 FILE: Final = "presence.safetensors"
 
-_VOICE: Final = (0.8, 0.98)  # of the score: where a voice is possible, and where certain
+_VOICE: Final = (0.95, 0.995)  # of the score: where a voice is possible, and where certain
 _RISE, _FALL = 0.4, 0.25  # shares of the way to the score, a frame
 _OPENERS: Final = [
     INDEX[name]
