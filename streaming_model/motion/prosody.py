@@ -14,21 +14,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from streaming_model.media import MOTION_FPS, SAMPLE_RATE, SAMPLES_PER_MOTION_FRAME
+from streaming_model.media import MOTION_FPS, SAMPLES_PER_MOTION_FRAME
 from streaming_model.motion.style import EMOTIONS
 
 Floats = NDArray[np.float32]
 
-_RATE: Final = SAMPLE_RATE // 2  # Hz, at which pitch is looked for
-_LOWEST, _HIGHEST = 65.0, 450.0  # Hz
-_LAGS: Final = int(_RATE / _LOWEST) + 3
-_SHORTEST: Final = int(_RATE / _HIGHEST)
-_REORDER: Final = {"reassoc", "contract"}  # sums may be taken in parallel
-_VOICED: Final = 0.6  # of the normalised autocorrelation, from which a frame is voiced
-_FIRST_PEAK: Final = 0.88  # of the highest peak: the first that reaches it is the period
 _QUIET: Final = -55.0  # dB of full scale, below which nothing is speech
 _LOUDEST: Final = 12.0  # dB, above which it is no sound but a fault
 _PAUSE: Final = 22.0  # dB below the speaker's own level
@@ -134,48 +126,13 @@ def emotions_of(deviations: list[float]) -> Floats:
 
 
 def find_pitches(frames: Floats) -> list[float]:
-    """Returns the fundamental of each of [frames, 640] samples in Hz, 0 where none is heard.
+    """Returns the fundamental of each of [frames, 640] samples in Hz, 0 where none is heard."""
+    # Compiled: numba takes longer to import than a server that only starts has to wait.
+    from streaming_model.motion.pitch import RATE, find_period
 
-    The first high peak of the autocorrelation, normalised by the energy of the parts that it
-    compares (Boersma 1993; Talkin 1995), at 8 kHz.
-    """
     halved = (frames[:, ::2] + frames[:, 1::2]).astype(np.float64)
     halved -= halved.mean(axis=1, keepdims=True)
-    return [_RATE / lag if lag else 0.0 for lag in map(_find_period, halved)]
-
-
-@njit(cache=True, fastmath=_REORDER)
-def _autocorrelation(frame: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns [lags], 1 where the frame repeats itself exactly after so many samples."""
-    normal = np.empty(_LAGS)
-    early = late = np.sum(frame * frame)
-    for lag in range(_LAGS):
-        product = 0.0
-        for index in range(len(frame) - lag):
-            product += frame[index] * frame[index + lag]
-        normal[lag] = product / (math.sqrt(max(early * late, 0.0)) + 1e-9)
-        early -= frame[len(frame) - 1 - lag] ** 2
-        late -= frame[lag] ** 2
-    return normal
-
-
-@njit("float64(float64[::1])", cache=True, fastmath=_REORDER)
-def _find_period(frame: NDArray[np.float64]) -> float:
-    """Returns the period in samples of a frame whose mean is 0, or 0 where there is none."""
-    normal = _autocorrelation(frame)
-    best = 0.0
-    for lag in range(_SHORTEST, _LAGS - 1):
-        if normal[lag - 1] <= normal[lag] > normal[lag + 1]:
-            best = max(best, normal[lag])
-    if best < _VOICED:
-        return 0.0
-    lag = _SHORTEST
-    while not normal[lag - 1] <= normal[lag] > normal[lag + 1] or normal[lag] < _FIRST_PEAK * best:
-        lag += 1
-    left, top, right = normal[lag - 1], normal[lag], normal[lag + 1]
-    # The top of the parabola through the three values around the peak.
-    summit: float = lag + 0.5 * (left - right) / (left - 2 * top + right)
-    return summit
+    return [RATE / lag if lag else 0.0 for lag in map(find_period, halved)]
 
 
 def _follow(
