@@ -13,6 +13,7 @@ import soxr
 from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, sosfilt
 
+from streaming_model.audio.features import POWER_FLOOR
 from streaming_model.media import SAMPLE_RATE
 from training.band import LOUD_SOUNDS
 from training.corpus.utterances import Utterance
@@ -21,7 +22,6 @@ from training.sounds import SOUNDS
 
 Samples = NDArray[np.float32]
 _MADE: Final = {**SOUNDS, **LOUD_SOUNDS, **MACHINES}
-_FLOOR: Final = 1e-6  # of the power in `audio.features`
 NOISES: Final = ("white", "pink", "brown", "hum", "tones", "clicks", *_MADE)
 
 
@@ -97,9 +97,9 @@ def add_noise(
     mel: NDArray[np.float32], noise: NDArray[np.float32], *, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Returns [time, bins] features of both sounds at once, the noise 4 to 30 dB below."""
-    voice, other = (np.maximum(10 ** (2 * (each - 1)) - _FLOOR, 0) for each in (mel, noise))
-    level = voice.mean() / (other.mean() + _FLOOR) * 10 ** (-rng.uniform(4, 30) / 10)
-    both: NDArray[np.float32] = np.log10(voice + np.float32(level) * other + _FLOOR) / 2 + 1
+    voice, other = (np.maximum(10 ** (2 * (each - 1)) - POWER_FLOOR, 0) for each in (mel, noise))
+    level = voice.mean() / (other.mean() + POWER_FLOOR) * 10 ** (-rng.uniform(4, 30) / 10)
+    both: NDArray[np.float32] = np.log10(voice + np.float32(level) * other + POWER_FLOOR) / 2 + 1
     return both.astype(np.float32)
 
 

@@ -21,7 +21,7 @@ _WINDOW: Final = 400  # samples, 25 ms
 _HOP: Final = 160  # samples, 10 ms
 _FFT: Final = 512
 _PAST: Final = _WINDOW - _HOP  # samples of the previous frame that the first window needs
-_FLOOR: Final = 1e-6  # added to the power after the gain: hides what is 60 dB below speech
+POWER_FLOOR: Final = 1e-6  # added to the power after the gain: hides what is 60 dB below speech
 
 _EXPECTED_LEVEL: Final = -26.0  # dBFS, ordinary speech before anything was heard
 _TARGET_LEVEL: Final = -20.0  # dBFS that the gain steers loud frames towards
@@ -129,7 +129,7 @@ def _mel_power(windows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _compress(power: NDArray[np.float32], gains: NDArray[np.float32]) -> NDArray[np.float32]:
     # Speech lies between about -1.5 and 1.5 afterwards, digital silence at -2.
-    compressed = np.log10(power * gains + np.float32(_FLOOR)) / 2 + 1
+    compressed = np.log10(power * gains + np.float32(POWER_FLOOR)) / 2 + 1
     return np.asarray(compressed, dtype=np.float32)
 
 
