@@ -7,14 +7,17 @@ hums a tone for every letter. `python -m tests.live_fakes` serves them.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from server.app import Parts, serve
+from server.app import Parts, Server, serve
 from server.config import Settings, add_arguments
 from server.voice.base import SpeechClause, Voice, VoiceError
 from streaming_model.backdrop import KEEP, Backdrop
@@ -205,6 +208,19 @@ def fake_parts(settings: Settings) -> Parts:
         default_voice="hum",
         open_voice=open_fake_voice,
     )
+
+
+@asynccontextmanager
+async def house(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """Yields a client of a server with one place and one place in the line."""
+    settings = Settings(size=256, max_sessions=1, queue_length=1, cache_dir=folder)
+    app = Server(settings, fake_parts(settings)).app
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server") as client,
+    ):
+        await asyncio.sleep(0)
+        yield client
 
 
 def main() -> None:

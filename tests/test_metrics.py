@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
@@ -15,12 +14,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.app import Server
-from server.config import Settings
 from server.picture import Outcome, Reason, Source
 from server.stage_report import PictureTimes, StageTimeline
 from server.stage_totals import DROPPED, LATE, STAGES
-from tests.live_fakes import fake_parts
+from tests.live_fakes import house
 from tests.test_server_live import LiveServer, live, on_loopback  # noqa: F401 - fixtures
 
 Figures = Mapping[str, float]
@@ -34,18 +31,6 @@ def read(text: str) -> Figures:
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
-
-
-@asynccontextmanager
-async def house(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
-    settings = Settings(size=256, max_sessions=1, queue_length=1, cache_dir=folder)
-    app = Server(settings, fake_parts(settings)).app
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server") as client,
-    ):
-        await asyncio.sleep(0)
-        yield client
 
 
 async def figures(client: httpx.AsyncClient) -> Figures:

@@ -17,7 +17,7 @@ from server.app import Server
 from server.config import Settings
 from server.portraits import MAX_UPLOAD
 from server.protocol import Motion, ProtocolError
-from tests.live_fakes import fake_parts
+from tests.live_fakes import fake_parts, house
 
 
 @pytest.fixture
@@ -107,13 +107,7 @@ async def test_voices_are_listed_with_their_default(client: httpx.AsyncClient) -
 
 
 async def test_a_full_line_is_told_when_to_come_back(tmp_path: Path) -> None:
-    settings = Settings(size=256, max_sessions=1, queue_length=1, cache_dir=tmp_path)
-    app = Server(settings, fake_parts(settings)).app
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server") as client,
-    ):
-        await asyncio.sleep(0)
+    async with house(tmp_path) as client:
         answers = [await client.post("/v1/sessions") for _ in range(3)]
         assert [answer.status_code for answer in answers] == [201, 202, 503]
         assert refusal(answers[2]) == "capacity"
