@@ -15,3 +15,10 @@ CHROMIUM_FLAGS: Final = (
     "--use-fake-device-for-media-stream",
 )
 SOUND_ALLOWED: Final = "--autoplay-policy=no-user-gesture-required"
+# A script for new pages: `peers` is every connection that the page has made, in order.
+REMEMBER_PEERS: Final = """
+window.peers = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...options) { super(...options); peers.push(this); }
+};
+"""

@@ -63,7 +63,7 @@ expression.onStyle = chooseStyle;
 expression.onGesture = gesture;
 expression.restore(recall("style"));
 speech.onSpeak = speak;
-speech.onInterrupt = () => connection.send({ type: "interrupt" });
+speech.onInterrupt = () => connection.interrupt();
 
 for (const act of ["pointerdown", "keydown"]) {
   addEventListener(act, () => {

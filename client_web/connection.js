@@ -107,6 +107,12 @@ export class Connection {
     return this.#events?.send(message) ?? false;
   }
 
+  /** Cuts the portrait off: here at once, and on the server. */
+  interrupt() {
+    this.#peer?.hush();
+    this.send({ type: "interrupt" });
+  }
+
   /**
    * Changes portrait, voice or background while running; without a session there is nothing to change.
    * @param {Choice} choice
@@ -157,6 +163,8 @@ export class Connection {
     const events = new Events(session.session_id, (message) => {
       if (message.type === "session.ready") enter();
       if (message.type === "session.queued") this.#wait(message.position, message.wait_s);
+      // by a voice, or by somebody else: what is stored here was said before
+      if (message.type === "agent.speak_ended" && message.interrupted) this.#peer?.hush();
       this.#listener.onMessage(message);
     });
     this.#events = events;

@@ -3,6 +3,7 @@
  * and no element.
  */
 
+import { Hush } from "./hush.js";
 import { wait } from "./retry.js";
 
 /** How long to gather network candidates before offering with what there is, in milliseconds. */
@@ -16,6 +17,7 @@ export class Peer {
   stream = new MediaStream();
 
   #connection;
+  #hush;
   #microphone;
 
   /**
@@ -31,6 +33,7 @@ export class Peer {
     const audio = this.#connection.addTransceiver("audio", { direction: "sendrecv" });
     this.#connection.addTransceiver("video", { direction: "recvonly" });
     this.#microphone = audio.sender;
+    this.#hush = new Hush(audio.receiver);
     this.#connection.addEventListener("track", ({ track }) => this.stream.addTrack(track));
     this.ended = new Promise((resolve) => this.#watch(resolve));
   }
@@ -54,6 +57,11 @@ export class Peer {
    */
   async setMicrophone(track) {
     await this.#microphone.replaceTrack(track);
+  }
+
+  /** Lets nothing be heard any more of the sound that has come by now. */
+  hush() {
+    void this.#hush.begin();
   }
 
   /** @returns {Promise<RTCStatsReport>} */

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.data import astronaut
 
-from benchmarks.chromium import SOUND_ALLOWED
+from benchmarks.chromium import REMEMBER_PEERS, SOUND_ALLOWED
 from server.voice.catalog import open_voice
 from streaming_model.portrait.landmarks import shared_landmarker
 from tests.conftest import ServerProcess
@@ -35,6 +35,17 @@ RECORDING = Path("/usr/share/asterisk/sounds/en_US_f_Allison/demo-congrats.g722"
 MICROPHONE_RATE = 48_000  # Hz
 AUDIBLE = 0.01  # root mean square, full scale is 1
 SETTLED = 600  # ms after which a mouth must rest, or has not yet begun to open
+STORED = 800  # ms of sound that a browser is made to hold back
+# Milliseconds that the sound now leaving the browser's store was in it.
+HELD = """async () => {
+  const look = async () => [...(await peers[0].getReceivers()[0].getStats()).values()]
+    .find(({ type }) => type === "inbound-rtp");
+  const before = await look();
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const after = await look();
+  return 1000 * (after.jitterBufferDelay - before.jitterBufferDelay)
+    / (after.jitterBufferEmittedCount - before.jitterBufferEmittedCount);
+}"""
 LIPS = (61, 291, 0, 17)  # corners, top and bottom, of the 478 landmarks
 
 
@@ -47,7 +58,9 @@ def browser(launch: Callable[..., Browser], tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def page(browser: Browser, visit: Visit, real_server: ServerProcess) -> Page:
-    page = visit(browser, real_server.address)
+    page = visit(browser, "about:blank")
+    page.add_init_script(REMEMBER_PEERS)
+    page.goto(real_server.address)
     page.wait_for_selector("body[data-phase=live][data-picture=live]")
     page.evaluate(PROBE.read_text())
     page.evaluate("box => probe.watch(box)", mouth_box(real_server.address))
@@ -100,11 +113,16 @@ def test_typed_words_are_spoken_in_step_and_the_mouth_rests_after(
     page.wait_for_selector("#captions", state="hidden")
 
 
-def test_an_interruption_is_heard_within_three_tenths_of_a_second(page: Page) -> None:
+@pytest.mark.parametrize("stored", [0, STORED])
+def test_an_interruption_is_heard_within_three_tenths_of_a_second(page: Page, stored: int) -> None:
+    if stored:  # as a browser does that has seen a bad moment of the network, for ten seconds after
+        page.evaluate(f"peers[0].getReceivers()[0].jitterBufferTarget = {stored}")
     page.fill("#text", "All the world's a stage, and all the men and women merely players. " * 3)
     page.press("#text", "Enter")
     page.wait_for_function(f"probe.levels.some(({{level}}) => level > {AUDIBLE})")
     page.wait_for_timeout(1_200)
+    if stored:
+        page.wait_for_function(f"async () => await ({HELD})() > {STORED} / 2")
     page.evaluate("addEventListener('keydown', () => (probe.pressed = performance.now()), true)")
     page.wait_for_function(f"probe.levels.slice(-8).every(({{level}}) => level > {AUDIBLE})")
     page.keyboard.press("Escape")
@@ -118,6 +136,10 @@ def test_an_interruption_is_heard_within_three_tenths_of_a_second(page: Page) ->
     print(f"heard for {last - pressed:.0f} ms after Escape")  # noqa: T201 - shown by -s
     assert last - pressed < 300
     assert page.locator("#interrupt").is_disabled()
+    page.evaluate("probe.forget()")
+    page.fill("#text", LINE)
+    page.press("#text", "Enter")
+    page.wait_for_function(f"probe.levels.filter(({{level}}) => level > {AUDIBLE}).length > 60")
 
 
 def test_a_picture_becomes_a_portrait_that_speaks(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from websockets.sync.client import connect
 
 import benchmarks.realtime
-from benchmarks.chromium import SOUND_ALLOWED
+from benchmarks.chromium import REMEMBER_PEERS, SOUND_ALLOWED
 from benchmarks.realtime.sounds import GAPS, clicks
 from streaming_model.media import SAMPLE_RATE
 from tests.conftest import ServerProcess
@@ -38,12 +38,6 @@ MOST = 40.0  # ms, p95
 PATH = 60.0  # ms; a browser that gets its share of the processor measures 20 to 50
 SPREAD = 15.0  # ms, standard deviation; it measures 5
 PAIR = 250.0  # ms; further apart they are not of one instant
-REMEMBER_PEER = """
-window.peers = [];
-window.RTCPeerConnection = class extends RTCPeerConnection {
-  constructor(...options) { super(...options); peers.push(this); }
-};
-"""
 ESTIMATE = """async () => {
   const playout = {};
   for (const entry of (await peers[0].getStats()).values()) {
@@ -58,7 +52,7 @@ def test_sound_and_picture_arrive_together(
 ) -> None:
     browser = launch(SOUND_ALLOWED)
     page = visit(browser, "about:blank")
-    page.add_init_script(REMEMBER_PEER)
+    page.add_init_script(REMEMBER_PEERS)
     with page.expect_response("**/v1/sessions") as opened:
         page.goto(fake_server.address)
     page.wait_for_selector("body[data-picture=live]")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.chromium import CHROMIUM_FLAGS, SOUND_ALLOWED
+from benchmarks.chromium import CHROMIUM_FLAGS, REMEMBER_PEERS, SOUND_ALLOWED
 from benchmarks.realtime.figures import pair_offsets
 from benchmarks.realtime.relay import Relay, without_candidates
 from benchmarks.realtime.servers import MeasuringError
@@ -31,12 +31,6 @@ METER = Path(__file__).with_name("meter.js")
 _PATH = 60.0  # ms; a browser that gets its share of the processor measures 20 to 50
 _PATH_SPREAD = 15.0  # ms, standard deviation; it measures 5
 _FLAGS = (*CHROMIUM_FLAGS, SOUND_ALLOWED)
-_REMEMBER_PEER = """
-window.peers = [];
-window.RTCPeerConnection = class extends RTCPeerConnection {
-  constructor(...options) { super(...options); peers.push(this); }
-};
-"""
 _ESTIMATE = """async () => {
   const playout = {};
   for (const entry of (await peers.at(-1).getStats()).values()) {
@@ -154,7 +148,7 @@ async def watching(
 
     context = await browser.new_context(bypass_csp=True)
     page = await context.new_page()
-    await page.add_init_script(_REMEMBER_PEER)
+    await page.add_init_script(REMEMBER_PEERS)
     if relay is not None:
         await page.route("**/offer", _relayed(relay))
     try:
