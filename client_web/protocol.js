@@ -58,6 +58,7 @@
 /**
  * @typedef {{type: "session.queued", position: number, wait_s: number | null}
  *   | {type: "session.ready", session_id: string, fps: number, size: number, portrait: string, voice: string, background: string, layout: Layout, style: Style}
+ *   | {type: "media.origin", picture: number, sound: number}
  *   | {type: "session.state_updated", state: SpeechState, media_time: number}
  *   | {type: "agent.speak_started", utterance: number, media_time: number}
  *   | {type: "agent.speak_ended", utterance: number, media_time: number, interrupted: boolean}

@@ -247,6 +247,20 @@ class SessionReady(ServerEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class MediaOrigin(ServerEvent):
+    """The RTP time stamps of media time 0 in one connection's two streams.
+
+    Attributes:
+        picture: of 90 kHz, modulo 2^32.
+        sound: of 48 kHz, modulo 2^32.
+    """
+
+    type: ClassVar[str] = "media.origin"
+    picture: int
+    sound: int
+
+
+@dataclass(frozen=True, slots=True)
 class Queued(ServerEvent):
     """All places are taken and the client waits for one."""
 

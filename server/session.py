@@ -477,6 +477,7 @@ class Session:
             await peer.events_open.wait()
             for greeting in self.greeting():
                 peer.send_event(greeting.to_json())
+            peer.tell_origin()
             async for event in events:
                 peer.send_event(event.to_json())
 

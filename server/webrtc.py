@@ -36,9 +36,10 @@ from server.encoder import VideoCodec
 from server.feedback import listen_to_receiver
 from server.ingest import SOUND_RATE
 from server.microphone_track import take_packets_at_once
-from server.protocol import ProtocolError
+from server.protocol import MediaOrigin, ProtocolError
 from server.repeats import Answer, Repeats
 from server.rtp_codecs import give_packer, without_other_profiles
+from server.rtp_origin import watch_origin
 from server.sender_reports import NtpClock, tie_to_media_clock
 from server.tracks import PictureTrack, SoundTrack
 from server.transport_wide import PacketLog, listen_to_transport, number_packets
@@ -124,6 +125,8 @@ class Peer:
         self.microphone: MediaStreamTrack | None = None
         self.events_open = asyncio.Event()
         self.connected = asyncio.Event()
+        self._origins: dict[int, int] = {}  # RTP time stamp of media time 0, by clock rate
+        self._may_tell_origin = False
         self._is_ending = False
         self.closed = asyncio.Event()
 
@@ -159,6 +162,13 @@ class Peer:
             return
         if channel.bufferedAmount < _MAX_UNSENT:
             channel.send(text)
+
+    def tell_origin(self) -> None:
+        """Lets the viewer know, once it is known, how its RTP time stamps tell media time."""
+        self._may_tell_origin = True
+        if len(self._origins) == 2:
+            origin = MediaOrigin(self._origins[VIDEO_CLOCK], self._origins[SOUND_RATE])
+            self.send_event(origin.to_json())
 
     async def close(self) -> None:
         """Ends the connection; later calls do nothing."""
@@ -204,6 +214,7 @@ class Peer:
         await connection.setLocalDescription(answer)
         for rate, sender in senders.items():
             tie_to_media_clock(sender, instant_of=_in_rate(instant_of, rate), ntp=ntp)
+            watch_origin(sender, functools.partial(self._note_origin, rate))
         listen_to_transport(list(senders.values()), self._log, on_outcomes=self._note_outcomes)
         listen_to_receiver(
             senders[VIDEO_CLOCK],
@@ -213,6 +224,11 @@ class Peer:
             may_repeat=self._may_repeat,
         )
         return connection.localDescription.sdp
+
+    def _note_origin(self, rate: int, origin: int) -> None:
+        self._origins[rate] = origin
+        if self._may_tell_origin:
+            self.tell_origin()
 
     def _listen(self) -> None:
         connection = self._connection

@@ -12,7 +12,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-SOURCES = ("server", "streaming_model", "tests", "training", "benchmarks", "tools")
+SOURCES = (
+    "server", "streaming_model", "vivant_client", "examples", "tests", "training", "benchmarks",
+    "tools",
+)  # fmt: skip
 
 PYTHON_CHECKS: dict[str, list[str]] = {
     "ruff": [str(BIN / "ruff"), "check", *SOURCES],

@@ -1,0 +1,65 @@
+"""A client of Vivant's server for Python programs: open a session, speak, watch, listen.
+
+    async with vivant_client.connect("http://127.0.0.1:8080") as session:
+        await session.speak("Hello there.")
+        async for frame in session.frames():
+            ...
+
+docs/client.md shows the rest. It knows the server's protocol and nothing else of the server.
+"""
+
+from server.protocol import (
+    MediaOrigin,
+    Metrics,
+    Queued,
+    RateUpdated,
+    ServerEvent,
+    SessionClosed,
+    SessionReady,
+    SpeakEnded,
+    SpeakStarted,
+    StateUpdated,
+    SubtitleDelta,
+    UserSpeechStarted,
+    UserSpeechStopped,
+    Warned,
+)
+from vivant_client.errors import (
+    ClientError,
+    NoRoomError,
+    RefusedError,
+    SessionEndedError,
+    UnreachableError,
+)
+from vivant_client.events import UnknownEvent
+from vivant_client.media import Frame, Sound
+from vivant_client.opening import connect, resume
+from vivant_client.session import Session
+
+__all__ = [
+    "ClientError",
+    "Frame",
+    "MediaOrigin",
+    "Metrics",
+    "NoRoomError",
+    "Queued",
+    "RateUpdated",
+    "RefusedError",
+    "ServerEvent",
+    "Session",
+    "SessionClosed",
+    "SessionEndedError",
+    "SessionReady",
+    "Sound",
+    "SpeakEnded",
+    "SpeakStarted",
+    "StateUpdated",
+    "SubtitleDelta",
+    "UnknownEvent",
+    "UnreachableError",
+    "UserSpeechStarted",
+    "UserSpeechStopped",
+    "Warned",
+    "connect",
+    "resume",
+]

@@ -1,0 +1,129 @@
+"""The REST half of docs/protocol.md; every refusal becomes an exception with the server's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from vivant_client.errors import ClientError, NoRoomError, RefusedError, UnreachableError
+
+_PATIENCE = 30.0  # seconds; fitting a portrait takes a few
+_USUAL_WAIT = 5.0  # seconds, where a full server does not say
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session as it was given.
+
+    Attributes:
+        session_id: its name.
+        token: proves that it is ours, to come back to it.
+        ice_servers: STUN and TURN servers, as in RTCIceServer.
+        is_waiting: whether it stands in line.
+    """
+
+    session_id: str
+    token: str
+    ice_servers: tuple[dict[str, Any], ...]
+    is_waiting: bool
+
+
+class Rest:
+    """Calls of one server.
+
+    Attributes:
+        address: such as `http://127.0.0.1:8080`.
+
+    Raises:
+        ClientError: the address is not one of HTTP.
+    """
+
+    def __init__(self, address: str) -> None:
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise ClientError(f"'{address}' is not the address of a server (http://host:port).")
+        self.address = address.rstrip("/")
+        self._http = httpx.AsyncClient(base_url=self.address, timeout=_PATIENCE)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Lets go of its connections."""
+        await self._http.aclose()
+
+    async def open(self, wanted: dict[str, Any]) -> Opened:
+        """Opens a session, or a place in the line.
+
+        Raises:
+            ClientError: the server refuses or cannot be reached.
+        """
+        return _opened(await self.call("POST", "/v1/sessions", wanted))
+
+    async def resume(self, session_id: str, token: str) -> Opened:
+        """Comes back to a session.
+
+        Raises:
+            ClientError: it has gone, or the server cannot be reached.
+        """
+        path = f"/v1/sessions/{session_id}/resume"
+        return _opened(await self.call("POST", path, {"token": token}))
+
+    async def call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """Makes a call; returns the JSON object of its answer, {} where there is none.
+
+        Raises:
+            NoRoomError: 503, `capacity`.
+            RefusedError: any other refusal.
+            UnreachableError: there is no answer.
+        """
+        try:
+            answer = await self._http.request(method, path, json=body)
+        except httpx.TimeoutException:
+            raise UnreachableError(f"{self.address} does not answer.") from None
+        except httpx.HTTPError as error:
+            raise UnreachableError(f"{self.address} cannot be reached: {error}.") from None
+        if answer.is_error:
+            raise _refusal(answer)
+        content = answer.json() if answer.content else {}
+        return content if isinstance(content, dict) else {"items": content}
+
+
+def _opened(answer: dict[str, Any]) -> Opened:
+    return Opened(
+        session_id=answer["session_id"],
+        token=answer["token"],
+        ice_servers=tuple(answer["ice_servers"]),
+        is_waiting="position" in answer,
+    )
+
+
+def _refusal(answer: httpx.Response) -> RefusedError:
+    code, sentence = "refused", f"The server answered {answer.status_code}."
+    try:
+        error = answer.json()["error"]
+        code, sentence = str(error["code"]), str(error["message"])
+    except (ValueError, LookupError, TypeError):
+        pass  # not ours: a proxy's page
+    if code == "capacity" and answer.status_code == 503:
+        return NoRoomError(sentence, retry_after=_retry_after(answer))
+    return RefusedError(code, sentence, status=answer.status_code)
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    try:
+        return float(answer.headers["Retry-After"])
+    except (LookupError, ValueError):
+        return _USUAL_WAIT
