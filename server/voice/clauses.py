@@ -69,6 +69,21 @@ def split_clauses(text: str) -> list[Clause]:
     return clauses
 
 
+def split_sentences(text: str) -> list[tuple[int, int]]:
+    """Returns where the sentences of `text` begin and end; some lines are sentences, too.
+
+    Together they hold everything but white space.
+    """
+    sentences: list[tuple[int, int]] = []
+    start: int | None = None
+    for chunk in _chunks(text):
+        start = chunk.start if start is None else start
+        if chunk.rank <= LINE:
+            sentences.append((start, chunk.end))
+            start = None
+    return sentences
+
+
 def _add_sentence(clauses: list[Clause], sentence: Sequence[_Chunk]) -> None:
     """Appends the sentence, cut into as many clauses as the limits ask for."""
     while sentence:
