@@ -86,10 +86,13 @@ class Desk:
                 session.switch_microphone(mode, barge_in)
             case protocol.AudioStart() | protocol.AudioEnd():
                 self._switch_audio(message)
-            case protocol.Gesture():
-                session.gesture(message)
-            case protocol.Motion():
-                session.follow(message)
+            case (
+                protocol.Gesture()
+                | protocol.Motion()
+                | protocol.MotionConfigure()
+                | protocol.MotionCalibrate()
+            ):
+                self._move(message)
             case protocol.SessionUpdate():
                 await session.update(
                     portrait=message.portrait,
@@ -102,6 +105,24 @@ class Desk:
             case protocol.Ping(t=t):
                 return [protocol.Pong(t)]
         return []
+
+    def _move(
+        self,
+        message: protocol.Gesture
+        | protocol.Motion
+        | protocol.MotionConfigure
+        | protocol.MotionCalibrate,
+    ) -> None:
+        live = self._session.direction.live
+        match message:
+            case protocol.Gesture():
+                self._session.gesture(message)
+            case protocol.Motion():
+                self._session.follow(message)
+            case protocol.MotionConfigure():
+                live.configure(message)
+            case protocol.MotionCalibrate(reset=reset):
+                live.calibrate(reset=reset)
 
     def _switch_audio(self, message: protocol.AudioStart | protocol.AudioEnd) -> None:
         if isinstance(message, protocol.AudioEnd):

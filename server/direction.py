@@ -7,11 +7,13 @@ what, and tells for each block of audio which style it wants.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
-from server.protocol import ProtocolError, Style
+from server.live_motion import LiveMotion
+from server.protocol import Mode, ProtocolError, Style
 from server.speech import Block
-from streaming_model.motion.additive import Additions, Gesture, LiveFrames, Mode
+from streaming_model.motion.additive import Additions, Gesture
 from streaming_model.motion.style import MotionStyle
 
 _MOST_STYLES = 200  # utterances whose own style is remembered
@@ -50,11 +52,13 @@ class Direction:
     Attributes:
         style: the session's style.
         additions: gestures under way and to come, and a live stream.
+        live: the live stream as it comes in.
     """
 
     def __init__(self, style: MotionStyle) -> None:
         self.style = style
         self.additions = Additions()
+        self.live = LiveMotion()
         self._own: dict[int, MotionStyle] = {}
 
     def change(self, change: Style) -> None:
@@ -92,15 +96,22 @@ class Direction:
         self.additions = dataclasses.replace(self.additions, gestures=(*under_way, gesture))
         return gesture
 
-    def follow(self, coefficients: dict[str, float], *, at: int, weight: float, mode: Mode) -> None:
-        """Adds one frame of a live stream at a media time.
+    def follow(
+        self,
+        coefficients: Mapping[str, float],
+        *,
+        at: int,
+        weight: float,
+        mode: Mode,
+        t: float | None = None,
+    ) -> None:
+        """Adds one frame of a live stream; the rest are `LiveMotion.hear`'s.
 
         Raises:
             ProtocolError: `bad_request`, a name is unknown or a number impossible.
         """
         try:
-            live = self.additions.live or LiveFrames()
-            live = dataclasses.replace(live, weight=weight, mode=mode).heard(at, coefficients)
+            live = self.live.hear(coefficients, at=at, t=t, weight=weight, mode=mode)
         except ValueError as error:
             raise ProtocolError("bad_request", _sentence(error)) from None
         self.additions = dataclasses.replace(self.additions, live=live)

@@ -130,6 +130,26 @@ class Motion(_Message):
     coefficients: dict[str, float]
     weight: float = 1.0
     mode: Mode = "add"
+    t: Annotated[float, Field(allow_inf_nan=False)] | None = None
+
+
+Part = Literal["mouth", "eyes", "brows", "cheeks", "head"]
+PartMode = Literal["add", "replace", "off"]
+
+
+class MotionConfigure(_Message):
+    """How live motion is mixed and smoothed; what it leaves out stays as it is."""
+
+    type: Literal["motion.configure"] = "motion.configure"
+    parts: dict[Part, PartMode] | None = None
+    smoothing: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class MotionCalibrate(_Message):
+    """The face of live motion's last half second is the neutral one; or none is again."""
+
+    type: Literal["motion.calibrate"] = "motion.calibrate"
+    reset: bool = False
 
 
 class KeepAlive(_Message):
@@ -154,6 +174,8 @@ ClientMessage = (
     | SessionUpdate
     | Gesture
     | Motion
+    | MotionConfigure
+    | MotionCalibrate
     | KeepAlive
     | Ping
 )

@@ -353,6 +353,7 @@ class Session:
             at=self._earliest_motion(),
             weight=motion.weight,
             mode=motion.mode,
+            t=motion.t,
         )
 
     def _earliest_motion(self) -> int:

@@ -251,7 +251,15 @@ class Session:
             SessionEndedError: the connection is over.
         """
         given = {name: value for name, value in fields.items() if value is not None}
-        await self._events.send(json.dumps({"type": kind, **given}))
+        await self.send_text(json.dumps({"type": kind, **given}))
+
+    async def send_text(self, message: str) -> None:
+        """Sends a message that is JSON already.
+
+        Raises:
+            SessionEndedError: the connection is over.
+        """
+        await self._events.send(message)
 
     async def send_bytes(self, pcm: bytes) -> None:
         """Sends PCM that belongs to the last `audio.start`.

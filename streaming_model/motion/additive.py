@@ -85,20 +85,35 @@ class Gesture:
 
 
 @dataclass(frozen=True, slots=True)
+class Shares:
+    """How a live frame is mixed with what is there, for each coefficient.
+
+    Attributes:
+        adds: [58] 0..1, with what weight it is added.
+        replaces: [58] 0..1, how far it takes the place of what is there.
+    """
+
+    adds: Floats
+    replaces: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class LiveFrames:
     """A stream of ARKit frames from outside, such as a webcam's; a value.
 
     Attributes:
         times: media times of the frames, ascending.
         rows: for each its [58] motion.
+        shares: for each how it is mixed.
         named: [58] which coefficients the stream moves.
         begun: media time at which it began, or went on after a pause.
         weight: 0..1, its share.
-        mode: `add` to what is there, or `replace` what it names.
+        mode: `add` to what is there, or `replace` what it names; for frames without shares.
     """
 
     times: tuple[int, ...] = ()
     rows: tuple[Floats, ...] = ()
+    shares: tuple[Shares, ...] = ()
     named: NDArray[np.bool_] | None = None
     begun: int = 0
     weight: float = 1.0
@@ -113,23 +128,30 @@ class LiveFrames:
         """Media time at which nothing of it is left, if no more comes."""
         return self.times[-1] + _HOLD + _FADE_OUT if self.times else 0
 
-    def heard(self, time: int, frame: Mapping[str, float] | Floats) -> LiveFrames:
+    def heard(
+        self, time: int, frame: Mapping[str, float] | Floats, shares: Shares | None = None
+    ) -> LiveFrames:
         """Returns the stream with one frame more, by name or as [58] motion.
 
-        A frame that is not later than the last one takes its place.
+        A frame that is not later than the last one takes its place. Without shares, all that the
+        stream has named so far is added, or replaced, by its `mode`.
 
         Raises:
             ValueError: a name is unknown or a number impossible.
         """
         row, named = read_frame(frame)
+        named = named if self.named is None else self.named | named
+        if shares is None:
+            whole, nothing = named.astype(np.float32), np.zeros(MOTION_SIZE, np.float32)
+            shares = Shares(nothing, whole) if self.mode == "replace" else Shares(whole, nothing)
         kept = sum(known < time for known in self.times)
-        times, rows = self.times[:kept][-_KEPT_FRAMES:], self.rows[:kept][-_KEPT_FRAMES:]
-        is_new = not times or time - times[-1] > _HOLD + _FADE_OUT
+        is_new = not kept or time - self.times[kept - 1] > _HOLD + _FADE_OUT
         return replace(
             self,
-            times=(*times, time),
-            rows=(*rows, row),
-            named=named if self.named is None else self.named | named,
+            times=(*self.times[:kept][-_KEPT_FRAMES:], time),
+            rows=(*self.rows[:kept][-_KEPT_FRAMES:], row),
+            shares=(*self.shares[:kept][-_KEPT_FRAMES:], shares),
+            named=named,
             begun=time if is_new else self.begun,
         )
 
@@ -138,17 +160,37 @@ class LiveFrames:
 
         Linear between frames, held after the last one, and fading away after 0.3 s.
         """
-        index = int(np.searchsorted(self.times, time, side="right")) - 1
+        index, share = self._place(time)
         if index < 0:
             return np.zeros(MOTION_SIZE, np.float32), 0.0
         row, known = self.rows[index], self.times[index]
-        following = self.times[index + 1] if index + 1 < len(self.times) else None
-        if following is not None and following - known <= _HOLD:
-            share = np.float32((time - known) / (following - known))
+        if share:
             row = row + share * (self.rows[index + 1] - row)
         fading = _smooth(1 - (time - known - _HOLD) / _FADE_OUT)
         coming = _smooth((time - self.begun) / _FADE_IN) if time >= self.begun else 1.0
         return row, self.weight * min(fading, coming)
+
+    def shares_at(self, time: int) -> Shares:
+        """Returns how the motion of a media time is mixed, by its weight of 1; there is some."""
+        index, share = self._place(time)
+        here = self.shares[index]
+        if not share:
+            return here
+        there = self.shares[index + 1]
+        return Shares(
+            here.adds + share * (there.adds - here.adds),
+            here.replaces + share * (there.replaces - here.replaces),
+        )
+
+    def _place(self, time: int) -> tuple[int, np.float32]:
+        """Returns the last frame not after `time`, -1 for none, and the next one's share."""
+        index = int(np.searchsorted(self.times, time, side="right")) - 1
+        if index < 0 or index + 1 == len(self.times):
+            return index, np.float32(0)
+        known, following = self.times[index], self.times[index + 1]
+        if following - known > _HOLD:
+            return index, np.float32(0)
+        return index, np.float32((time - known) / (following - known))
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,32 +261,33 @@ def blend(
                 seed=gesture.seed,
             )
             added = added * np.float32(gesture.strength)
-            _put(row, added, named=added != 0, mode=gesture.mode, weight=1.0, held=held)
-        if additions.live is not None and additions.live.named is not None:
+            _put(row, added, named=added != 0, mode=gesture.mode, held=held)
+        if additions.live is not None:
             frame, weight = additions.live.at(time)
-            named, mode = additions.live.named, additions.live.mode
-            _put(row, frame, named=named, mode=mode, weight=weight, held=held)
+            if weight > 0:
+                _mix(row, frame, additions.live.shares_at(time), weight=weight, held=held)
     return blended
 
 
+def _mix(row: Floats, frame: Floats, shares: Shares, *, weight: float, held: np.float32) -> None:
+    """Mixes a live frame into [58] `row`; `held` is 1 where speech keeps the lips together."""
+    row += np.float32(weight) * shares.replaces * (frame - row)
+    _add(row, np.float32(weight) * shares.adds * frame, held=held)
+
+
 def _put(
-    row: Floats,
-    added: Floats,
-    *,
-    named: NDArray[np.bool_],
-    mode: Mode,
-    weight: float,
-    held: np.float32,
+    row: Floats, added: Floats, *, named: NDArray[np.bool_], mode: Mode, held: np.float32
 ) -> None:
-    """Puts a frame into [58] `row`; `held` is 1 where speech keeps the lips together."""
-    if weight <= 0:
-        return
+    """Puts a gesture into [58] `row`; `held` is 1 where speech keeps the lips together."""
     if mode == "replace":
-        row[named] += np.float32(weight) * (added - row)[named]
-        return
-    part = np.float32(weight) * added
-    part[_OPENERS] *= np.float32(1.0) - held
-    row += part
+        row[named] = added[named]
+    else:
+        _add(row, added, held=held)
+
+
+def _add(row: Floats, added: Floats, *, held: np.float32) -> None:
+    added[_OPENERS] *= np.float32(1.0) - held
+    row += added
     for one, other in _OPPOSITES:
         shared = min(row[one], row[other])
         if shared > 0:
