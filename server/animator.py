@@ -136,6 +136,7 @@ class Animator:
         async for block in self._blocks:
             take, generator, before = self._take, self.avatar.motion, self._state.motion
             self._current = block
+            self._direction.reach(block)
             wanted = self._direction.style_of(block)
             additions = self._direction.additions.since(block.start - SAMPLE_RATE)
             directed = generator.direct(before, wanted, additions, at=block.start)

@@ -13,6 +13,7 @@ from server.protocol import Failed, ProtocolError, ServerEvent
 from streaming_model.errors import VivantError
 
 if TYPE_CHECKING:
+    from server.converse.live_text import LiveText
     from server.session import PushedAudio, Session
     from server.waiting import Waiting
 
@@ -51,6 +52,7 @@ class Desk:
         self._session = session
         self._takes_pcm = takes_pcm
         self._audio: PushedAudio | None = None
+        self._text: LiveText | None = None
 
     async def take_text(self, text: str) -> list[ServerEvent]:
         """Obeys one JSON message; returns what to answer on this connection."""
@@ -74,6 +76,9 @@ class Desk:
         if self._audio is not None:
             self._session.end_audio(self._audio)
             self._audio = None
+        if self._text is not None:
+            self._session.grow_text(self._text, None)
+            self._text = None
 
     async def _obey(self, message: protocol.ClientMessage) -> list[ServerEvent]:
         session = self._session
@@ -86,6 +91,8 @@ class Desk:
                 session.switch_microphone(mode, barge_in)
             case protocol.AudioStart() | protocol.AudioEnd():
                 self._switch_audio(message)
+            case protocol.SpeakStart() | protocol.SpeakDelta() | protocol.SpeakEnd():
+                self._write(message)
             case (
                 protocol.Gesture()
                 | protocol.Motion()
@@ -123,6 +130,20 @@ class Desk:
                 live.configure(message)
             case protocol.MotionCalibrate(reset=reset):
                 live.calibrate(reset=reset)
+
+    def _write(
+        self, message: protocol.SpeakStart | protocol.SpeakDelta | protocol.SpeakEnd
+    ) -> None:
+        if isinstance(message, protocol.SpeakStart):
+            self.leave()
+            self._text = self._session.open_text(message.voice, message.style)
+            return
+        if self._text is None:
+            raise ProtocolError("bad_request", f"'{message.type}' came before 'speak.start'.")
+        if isinstance(message, protocol.SpeakEnd):
+            self.leave()
+        else:
+            self._session.grow_text(self._text, message.text)
 
     def _switch_audio(self, message: protocol.AudioStart | protocol.AudioEnd) -> None:
         if isinstance(message, protocol.AudioEnd):

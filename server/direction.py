@@ -7,7 +7,9 @@ what, and tells for each block of audio which style it wants.
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from server.live_motion import LiveMotion
@@ -46,6 +48,22 @@ def describe_style(style: MotionStyle) -> dict[str, Any]:
     return {name: getattr(style, _FIELDS.get(name, name)) for name in Style.model_fields}
 
 
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """What happens when an utterance has come to a place in its text.
+
+    Attributes:
+        index: characters said before it.
+        style: from here on, for the rest of the utterance.
+        gesture: made here, of that strength.
+    """
+
+    index: int
+    style: MotionStyle | None = None
+    gesture: str | None = None
+    strength: float = 1.0
+
+
 class Direction:
     """What one session's portrait was told.
 
@@ -60,6 +78,7 @@ class Direction:
         self.additions = Additions()
         self.live = LiveMotion()
         self._own: dict[int, MotionStyle] = {}
+        self._cues: dict[int, deque[Cue]] = {}
 
     def change(self, change: Style) -> None:
         """Changes the session's style from the next block on.
@@ -78,6 +97,27 @@ class Direction:
     def style_of(self, block: Block) -> MotionStyle:
         """Returns the style of a block: its utterance's own while that is spoken."""
         return self._own.get(block.utterance, self.style) if block.is_speech else self.style
+
+    def plan(self, utterance: int, cue: Cue) -> None:
+        """Lets something happen at a place in an utterance's text, after those planned before."""
+        self._cues.setdefault(utterance, deque()).append(cue)
+        while len(self._cues) > _MOST_STYLES:
+            del self._cues[next(iter(self._cues))]
+
+    def reach(self, block: Block) -> None:
+        """Does what was planned for the places in the text that a block of speech reaches.
+
+        Gestures beyond the twenty that may be under way are left out.
+        """
+        cues = self._cues.get(block.utterance) if block.is_speech else None
+        said = block.characters[0] if block.characters else 0
+        while cues and cues[0].index <= said:
+            cue = cues.popleft()
+            if cue.style is not None:
+                self.give(block.utterance, cue.style)
+            under_way = self.additions.since(block.start).gestures
+            if cue.gesture is not None and len(under_way) < _MOST_GESTURES:
+                self.gesture(cue.gesture, at=block.start, strength=cue.strength, seed=cue.index)
 
     def gesture(self, name: str, *, at: int, **options: Any) -> Gesture:  # noqa: ANN401
         """Adds a gesture at a media time; the options are those of `Gesture`.

@@ -71,6 +71,27 @@ class Speak(_Message):
     style: Style | None = None
 
 
+class SpeakStart(_Message):
+    """Text follows bit by bit; it is said while it comes. A style is this utterance's alone."""
+
+    type: Literal["speak.start"] = "speak.start"
+    voice: str | None = None
+    style: Style | None = None
+
+
+class SpeakDelta(_Message):
+    """The next bit of the text begun by `speak.start`."""
+
+    type: Literal["speak.delta"] = "speak.delta"
+    text: str
+
+
+class SpeakEnd(_Message):
+    """The text begun by `speak.start` is complete."""
+
+    type: Literal["speak.end"] = "speak.end"
+
+
 class Interrupt(_Message):
     """Stop at once; old audio is dropped."""
 
@@ -167,6 +188,9 @@ class Ping(_Message):
 
 ClientMessage = (
     Speak
+    | SpeakStart
+    | SpeakDelta
+    | SpeakEnd
     | Interrupt
     | Microphone
     | AudioStart
@@ -330,6 +354,15 @@ class SpeakEnded(ServerEvent):
     interrupted: bool
     spoken_ms: int = 0
     spoken_characters: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDelta(ServerEvent):
+    """More of an utterance's text is known; marks, Markdown and code are taken out of it."""
+
+    type: ClassVar[str] = "agent.reply.delta"
+    utterance: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

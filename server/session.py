@@ -16,6 +16,7 @@ from server import protocol
 from server.audience import Audience
 from server.backgrounds import Backgrounds
 from server.codec_contexts import Opener
+from server.converse.live_text import LiveText
 from server.desk import Desk
 from server.direction import Direction, describe_style, with_changes
 from server.encoder import OPENERS, VideoCodec
@@ -268,6 +269,41 @@ class Session:
         """
         protocol.check_text(text)
         name = self.voice if voice is None else self._voices.check(voice)
+        number = self._open_utterance(style)
+        self._speaker.request(SpeakRequest(number, text, name))
+        return number
+
+    def open_text(self, voice: str | None = None, style: Style | None = None) -> LiveText:
+        """Begins an utterance whose text is still being written. A style is this one's alone.
+
+        Raises:
+            ProtocolError: there is no such voice, the style is impossible, or too much waits.
+        """
+        name = self.voice if voice is None else self._voices.check(voice)
+        number = self._open_utterance(style)
+        own = self.direction.style if style is None else with_changes(self.direction.style, style)
+        text = LiveText(number, style=own, direction=self.direction, clock=self._clock)
+        self._speaker.request(SpeakRequest(number, text, name))
+        return text
+
+    def grow_text(self, text: LiveText, delta: str | None) -> None:
+        """Adds to a text that is being written; None completes it.
+
+        Raises:
+            ProtocolError: `text_too_long`, beyond what may be said at once; the rest is not said.
+        """
+        self.touch()
+        grown = text.finish() if delta is None else text.add(delta)
+        is_cut = text.is_full and not text.is_finished
+        grown += text.finish() if is_cut else ""
+        if grown:
+            self._publish([protocol.ReplyDelta(text.number, grown)])
+        if is_cut:
+            raise ProtocolError(
+                "text_too_long", f"Only the first {protocol.MAX_TEXT:,} characters are spoken."
+            )
+
+    def _open_utterance(self, style: Style | None) -> int:
         own = None if style is None else with_changes(self.direction.style, style)
         self.touch()
         self.line.begin()
@@ -275,7 +311,6 @@ class Session:
         self.line.queue.open(number)
         if own is not None:
             self.direction.give(number, own)
-        self._speaker.request(SpeakRequest(number, text, name))
         return number
 
     def interrupt(self) -> int:
@@ -378,15 +413,8 @@ class Session:
             AudioError: the rate or the channels are out of range.
             ProtocolError: the style is impossible.
         """
-        own = None if style is None else with_changes(self.direction.style, style)
         ingest = Ingest(sample_rate=sample_rate, channels=channels)
-        self.touch()
-        self.line.begin()
-        number = self._turns.open()
-        self.line.queue.open(number)
-        if own is not None:
-            self.direction.give(number, own)
-        return PushedAudio(number, ingest)
+        return PushedAudio(self._open_utterance(style), ingest)
 
     async def push_audio(self, audio: PushedAudio, pcm: bytes) -> None:
         """Adds PCM16, waiting while two minutes of it wait to be heard.

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from server.channel import Channel, Overflow
 from server.clock import Clock
 from server.ingest import AlignedAudio, Ingest
-from server.pacing import to_samples
+from server.pacing import MILLISECOND, to_samples
 from server.protocol import ProtocolError, ServerEvent, Warned
-from server.speech import Passage, SpeechQueue
+from server.speech import Passage, Piece, SpeechQueue
 from streaming_model.errors import VivantError
 from streaming_model.media import SAMPLE_RATE
 
@@ -31,6 +31,7 @@ ResultT = TypeVar("ResultT")
 
 MOST_AHEAD = 30 * SAMPLE_RATE  # samples of speech made before they are heard
 _SOON = 600 * SAMPLE_RATE // 1000  # samples; while less waits, somebody waits for more
+_HUNGRY = 1500 * SAMPLE_RATE // 1000  # samples; while less waits, a text that grows gives clauses
 _SLOW = 3  # a piece that takes more than this part of its length to make is not enough to begin
 _LOOK_AGAIN = 100_000_000  # ns between looks at whether there is room
 _PATIENCE = 20_000_000_000  # ns that a voice may take for a clause
@@ -55,12 +56,27 @@ class UnpronounceableError(VivantError):
     code = "text_unpronounceable"
 
 
+class TextSource(Protocol):
+    """A text that is still being written."""
+
+    async def next(
+        self, *, is_hungry: Callable[[], bool], is_wanted: Callable[[], bool]
+    ) -> Piece | None:
+        """Returns what to say next, once it is there; None at its end, or when nobody wants it.
+
+        Args:
+            is_hungry: whether little sound is left, so that a short piece is welcome.
+            is_wanted: whether the utterance still takes sound.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SpeakRequest:
     """Text to say as utterance `number`, by the voice of that name."""
 
     number: int
-    text: str
+    text: str | TextSource
     voice: str
 
 
@@ -70,6 +86,13 @@ class _Clause:
     audio: AlignedAudio
     passage: Passage | None
     skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What a voice came to: its next clause, or None at its end."""
+
+    clause: _Clause | None
 
 
 class Speaker:
@@ -112,24 +135,48 @@ class Speaker:
                 self._queue.complete(request.number)
 
     async def _speak(self, request: SpeakRequest) -> None:
-        number = request.number
+        number, source = request.number, request.text
         voice = await self._guarded(number, self._open_voice(request.voice))
         if voice is None:
             return
-        clauses = _told(voice.speak(request.text, in_pieces=True), request.text)
+        if isinstance(source, str):
+            clauses = _told(voice.speak(source, in_pieces=True), source)
+            await self._say(request, clauses, Piece(source))
+            return
+        while (piece := await self._next_piece(number, source)) is not None:
+            is_urgent = self._queue.samples < _SOON
+            clauses = voice.speak(piece.text, in_pieces=is_urgent)
+            if not await self._say(request, clauses, piece):
+                return
+
+    async def _next_piece(self, number: int, source: TextSource) -> Piece | None:
+        return await source.next(
+            is_hungry=lambda: self._queue.samples < _HUNGRY,
+            is_wanted=lambda: self._queue.holds(number),
+        )
+
+    async def _say(
+        self, request: SpeakRequest, clauses: Iterator[SpeechClause], piece: Piece
+    ) -> bool:
+        """Queues the sound of a piece; returns whether it was made, and more is wanted."""
+        number, converter = request.number, _Converter(piece.index)
         loop = asyncio.get_running_loop()
-        converter = _Converter()
         while self._queue.holds(number):
             is_urgent = self._queue.samples < _SOON
             worker = self._worker_for(request.voice, is_urgent=is_urgent)
-            work = loop.run_in_executor(worker, _next_clause, clauses, converter, self._clock)
-            clause = await self._guarded(number, work)
+            work = loop.run_in_executor(worker, _next_step, clauses, converter, self._clock)
+            step = await self._guarded(number, work)
+            if step is None:
+                return False
+            clause = step.clause
             if clause is None:
-                return
+                silence = AlignedAudio.concatenate([]).padded(piece.pause_ms * MILLISECOND)
+                return self._queue.append(number, silence)
             self._warn_of(clause.skipped)
             text = clause.text if len(clause.audio) else None
             self._queue.append(number, clause.audio, text, passage=clause.passage)
             await self._wait_for_room(number)
+        return False
 
     async def _guarded(self, number: int, work: Awaitable[ResultT]) -> ResultT | None:
         """Awaits what a voice does for an utterance; None when nothing comes of it.
@@ -197,7 +244,9 @@ def _told(clauses: Iterator[SpeechClause], text: str) -> Iterator[SpeechClause]:
 class _Converter:
     """Makes aligned audio of clauses, without a seam between the pieces of one."""
 
-    def __init__(self) -> None:
+    def __init__(self, index: int = 0) -> None:
+        """Takes the index in the utterance's text at which the clauses' text begins."""
+        self._index = index
         self._ingest: Ingest | None = None
 
     def convert(self, clause: SpeechClause) -> _Clause:
@@ -210,7 +259,7 @@ class _Converter:
         return _Clause(
             clause.text,
             AlignedAudio.concatenate([before, audio]),
-            _passage(clause).after(len(before)),
+            _passage(clause, self._index).after(len(before)),
             clause.skipped,
         )
 
@@ -220,6 +269,10 @@ class _Converter:
             return AlignedAudio.concatenate([])
         rest, self._ingest = self._ingest.finish(), None
         return rest
+
+
+def _next_step(clauses: Iterator[SpeechClause], converter: _Converter, clock: Clock) -> _Step:
+    return _Step(_next_clause(clauses, converter, clock))
 
 
 def _next_clause(
@@ -244,10 +297,10 @@ def _has_more(clause: SpeechClause) -> bool:
     return bool(clause.phones) and clause.phones[-1].end > len(clause.samples)
 
 
-def _passage(clause: SpeechClause) -> Passage:
+def _passage(clause: SpeechClause, index: int = 0) -> Passage:
     """Returns where the clause's text is heard in its samples at 16 kHz, less pauses."""
     scale = SAMPLE_RATE / clause.sample_rate
     voiced = [phone for phone in clause.phones if phone.symbol != "sil"]
     start = voiced[0].start if voiced else 0
     end = voiced[-1].end if voiced else len(clause.samples)
-    return Passage(clause.text, clause.text_start, int(start * scale), int(end * scale))
+    return Passage(clause.text, index + clause.text_start, int(start * scale), int(end * scale))

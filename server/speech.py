@@ -72,6 +72,21 @@ class Passage:
         return Passage(self.text, self.index, self.start + samples, self.end + samples)
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of an utterance's text to be said in one go.
+
+    Attributes:
+        text: the words.
+        index: of its first character in the utterance's text.
+        pause_ms: silence to follow it, besides the voice's own.
+    """
+
+    text: str
+    index: int = 0
+    pause_ms: int = 0
+
+
 def characters_said(passages: Sequence[Passage], position: int) -> int:
     """Returns how many characters have been said when `position` samples have been heard.
 

@@ -166,7 +166,7 @@ class FakeVoice:
                 raise VoiceError("The voice has a cold.")
             spoken = sentence.strip()
             if spoken:
-                yield _hum(spoken, position)
+                yield _hum(spoken, position + len(sentence) - len(sentence.lstrip()))
             position += len(sentence) + 1
 
     def warm_up(self) -> None:

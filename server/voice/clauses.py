@@ -84,6 +84,15 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
     return sentences
 
 
+def find_breaks(text: str) -> list[tuple[int, int]]:
+    """Returns (index after it, kind of break that follows) of every run without a space.
+
+    Kinds are `PARAGRAPH` to `NONE`, the strongest first. The last one's is a guess while more
+    text may follow.
+    """
+    return [(chunk.end, chunk.rank) for chunk in _chunks(text)]
+
+
 def _add_sentence(clauses: list[Clause], sentence: Sequence[_Chunk]) -> None:
     """Appends the sentence, cut into as many clauses as the limits ask for."""
     while sentence:

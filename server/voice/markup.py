@@ -54,7 +54,7 @@ def _plain_character(character: str) -> str:
         return character if character.isprintable() or character == "\n" else " "
     if character in KEPT_COMPATIBILITY:
         return character
-    if character in DROPPED or character in EMOJI_JOINERS or _is_emoji(character):
+    if is_unspoken(character):
         return " "
     category = unicodedata.category(character)
     if category == "Nd":
@@ -64,6 +64,11 @@ def _plain_character(character: str) -> str:
     if category in ("Cc", "Cf", "Cs", "Cn"):
         return ""
     return unicodedata.normalize("NFKC", character) if category != "Mn" else character
+
+
+def is_unspoken(character: str) -> bool:
+    """Says whether the character is only looked at: an emoji, or an ornament such as a star."""
+    return character in DROPPED or character in EMOJI_JOINERS or _is_emoji(character)
 
 
 def _is_emoji(character: str) -> bool:
