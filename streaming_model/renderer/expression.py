@@ -88,6 +88,9 @@ PRESS: Final = (INDEX["mouthPressLeft"], INDEX["mouthPressRight"])
 TONGUE_OUT: Final = INDEX["tongueOut"]
 ROLL: Final = (INDEX["mouthRollLower"], INDEX["mouthRollUpper"])
 GAP_SEALED: Final = (0.04, 0.08)  # commanded gap up to which lips touch, and from which they do not
+# An upper lip that comes down further hides the teeth of a smile in every open vowel; mouths close
+# from below.
+UPPER_CLOSES: Final = 0.1
 SURE_CLOSE: Final = 0.04  # of mouthClose from which lips surely mean to meet
 FUNNEL_PUCKER: Final = 0.95  # how much of a pucker's narrowing the rig's funnel has
 FRAME_REACH_CM: Final = 1.8  # over which the fitted face's own proportions are taken
@@ -262,8 +265,8 @@ class Expression:
             return None
         relaxed = self.rest - np.tensordot(self._own, self.deltas, axes=1).astype(np.float32)
         below, above = self.mouth.facing(relaxed)
-        upper = 0.4 * (below - relaxed[self.mouth.upper])
-        lower = 0.6 * (above - relaxed[self.mouth.lower])
+        upper = UPPER_CLOSES * (below - relaxed[self.mouth.upper])
+        lower = (1.0 - UPPER_CLOSES) * (above - relaxed[self.mouth.lower])
         return self.mouth.spread_over(self.mouth.ring_deltas(upper, lower))
 
 
