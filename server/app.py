@@ -59,7 +59,7 @@ _WORKERS = {
 _LIVE = ("inference", "pictures", "sound")  # threads that keep pace with the media clock
 _VOICES = ("urgent speech", "speech")
 _REMOTE_VOICES = 16  # threads that wait for speech servers; they compute nothing
-_SWITCH_INTERVAL = 0.001  # seconds a thread may keep Python; the default of 5 ms delays media
+SWITCH_INTERVAL = 0.001  # seconds a thread may keep Python; the default of 5 ms delays media
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,9 +249,9 @@ def serve(
         VivantError: the port is taken, the portrait or the voice cannot be used, or a file of
             the model is missing.
     """
-    sys.setswitchinterval(_SWITCH_INTERVAL)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     cv2.setNumThreads(1)  # colour conversion is too small a job to share
-    listener = _bind(settings)
+    listener = bind(settings)
     with contextlib.closing(listener), asyncio.Runner(loop_factory=make_loop) as runner:
         has_ended = runner.run(_serve(settings, parts or real_parts(settings), listener))
     if not has_ended:
@@ -271,14 +271,8 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-async def _serve(settings: Settings, parts: Parts, listener: socket.socket) -> bool:
-    """Serves until told to end; returns whether all threads have ended too."""
-    server = Server(settings, parts)
-    await server.warm_up()
-    # What is there now stays. A full collection would look through all of it again and hold every
-    # thread meanwhile: 80 to 120 ms with the shipped model, three pictures of every session.
-    gc.collect()
-    gc.freeze()
+def http_server(server: Server) -> uvicorn.Server:
+    """Returns what serves HTTP; it ends when its `should_exit` is set."""
     config = uvicorn.Config(
         server.app,
         log_level="warning",
@@ -287,7 +281,18 @@ async def _serve(settings: Settings, parts: Parts, listener: socket.socket) -> b
         ws_ping_interval=_PING,
         ws_ping_timeout=_PING,
     )
-    http = _Uvicorn(config)
+    return _Uvicorn(config)
+
+
+async def _serve(settings: Settings, parts: Parts, listener: socket.socket) -> bool:
+    """Serves until told to end; returns whether all threads have ended too."""
+    server = Server(settings, parts)
+    await server.warm_up()
+    # What is there now stays. A full collection would look through all of it again and hold every
+    # thread meanwhile: 80 to 120 ms with the shipped model, three pictures of every session.
+    gc.collect()
+    gc.freeze()
+    http = http_server(server)
 
     def end() -> None:
         server.end()
@@ -317,7 +322,12 @@ def _give_way(niceness: int) -> None:
         os.setpriority(os.PRIO_PROCESS, thread, own + niceness)
 
 
-def _bind(settings: Settings) -> socket.socket:
+def bind(settings: Settings) -> socket.socket:
+    """Returns a socket that listens where the settings say.
+
+    Raises:
+        SettingsError: the address or the port cannot be had.
+    """
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listener = socket.create_server((settings.host, settings.port), family=family)

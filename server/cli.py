@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from server.puppet.command import add_puppet
 from streaming_model.errors import AudioError, VivantError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     _add_render(commands)
     _add_motion(commands)
     _add_portrait(commands)
+    add_puppet(commands)
     voices = commands.add_parser("voices", help="list the voices")
     voices.add_argument("--json", action="store_true", help="for programs")
     voices.set_defaults(run=run_voices)

@@ -33,7 +33,7 @@ from vivant_client.errors import (
 )
 from vivant_client.events import UnknownEvent
 from vivant_client.media import Frame, Sound
-from vivant_client.opening import connect, resume
+from vivant_client.opening import connect, join, resume
 from vivant_client.session import Session
 
 __all__ = [
@@ -61,5 +61,6 @@ __all__ = [
     "UserSpeechStopped",
     "Warned",
     "connect",
+    "join",
     "resume",
 ]

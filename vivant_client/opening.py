@@ -76,3 +76,17 @@ def resume(
         keep=keep,
         on_queued=on_queued,
     )
+
+
+def join(address: str, session_id: str, *, media: bool = True) -> Session:
+    """Returns somebody else's session, to watch it and speak through it; leaving does not end it.
+
+    Entering it raises `RefusedError` with code `not_found` if there is none.
+    """
+    return Session(
+        Rest(address),
+        lambda rest: rest.join(session_id),
+        media=media,
+        keep=True,
+        on_queued=None,
+    )

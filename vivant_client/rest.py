@@ -21,15 +21,13 @@ class Opened:
 
     Attributes:
         session_id: its name.
-        token: proves that it is ours, to come back to it.
+        token: proves that it is ours, to come back to it; empty if it is not.
         ice_servers: STUN and TURN servers, as in RTCIceServer.
-        is_waiting: whether it stands in line.
     """
 
     session_id: str
     token: str
     ice_servers: tuple[dict[str, Any], ...]
-    is_waiting: bool
 
 
 class Rest:
@@ -81,6 +79,16 @@ class Rest:
         path = f"/v1/sessions/{session_id}/resume"
         return _opened(await self.call("POST", path, {"token": token}))
 
+    async def join(self, session_id: str) -> Opened:
+        """Finds a session that somebody else opened.
+
+        Raises:
+            ClientError: there is none, or the server cannot be reached.
+        """
+        await self.call("GET", f"/v1/sessions/{session_id}")
+        info = await self.call("GET", "/v1/info")
+        return Opened(session_id, "", tuple(info["ice_servers"]))
+
     async def call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         """Makes a call; returns the JSON object of its answer, {} where there is none.
 
@@ -106,7 +114,6 @@ def _opened(answer: dict[str, Any]) -> Opened:
         session_id=answer["session_id"],
         token=answer["token"],
         ice_servers=tuple(answer["ice_servers"]),
-        is_waiting="position" in answer,
     )
 
 

@@ -46,7 +46,7 @@ class Session:
 
     Attributes:
         id: its name.
-        token: proves that it is ours; with `id` it is what `resume` asks for.
+        token: proves that it is ours; with `id` it is what `resume` asks for. Empty if it is not.
         ready: what the session is: portrait, voice, size, pictures a second, style.
     """
 
@@ -287,7 +287,9 @@ class Session:
             self._start(self._media.listen())
 
     async def _exchange(self, offer: str) -> str:
-        answer = await self._call("POST", "/offer", type="offer", sdp=offer, token=self.token)
+        answer = await self._call(
+            "POST", "/offer", type="offer", sdp=offer, token=self.token or None
+        )
         return str(answer["sdp"])
 
     async def _leave(self) -> None:

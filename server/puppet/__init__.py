@@ -1,0 +1,1 @@
+"""`vivant puppet`: your voice and face drive the portrait into a video call."""
