@@ -22,6 +22,8 @@ from server.backgrounds import Backgrounds
 from server.direction import with_changes
 from server.event_socket import serve_events
 from server.metrics import CONTENT_TYPE, Figures
+from server.outputs.library import Library
+from server.outputs.routes import ROUTES as OUTPUT_ROUTES
 from server.portraits import MAX_UPLOAD, PortraitEntry, Portraits
 from server.protocol import Gesture, Mode, Style, error_body
 from server.reference import reference_page
@@ -52,6 +54,7 @@ class House:
     portraits: Portraits
     backgrounds: Backgrounds
     voices: Voices
+    library: Library
     options: SessionOptions
     make_session: Callable[..., Session]
     is_ready: Callable[[], bool]
@@ -131,6 +134,7 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
     app.state.house = house
     refuse_properly(app)
     app.include_router(_ROUTES)
+    app.include_router(OUTPUT_ROUTES)
     if page is not None:
         app.mount("/", StaticFiles(directory=page, html=True), name="page")
     return app

@@ -36,6 +36,7 @@ from server.inference import AvatarPort, Inference
 from server.lifetime import LifeLimits
 from server.line import Engines
 from server.metrics import Figures
+from server.outputs.library import Library
 from server.portraits import MakeAvatar, PortraitEntry, Portraits
 from server.session import Session, SessionOptions
 from server.sessions import Sessions
@@ -159,6 +160,7 @@ class Server:
                 urgent_worker=self._workers["urgent speech"],
                 remote_worker=self._remote_voices,
             ),
+            library=_library(settings, self._clock),
             options=_options(settings),
             make_session=self._make_session,
             is_ready=lambda: self._is_warm,
@@ -196,9 +198,11 @@ class Server:
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.house.sessions.run(self._is_over))
+            library = group.create_task(self.house.library.run())
             try:
                 yield
             finally:
+                library.cancel()
                 self.end()
         loop = asyncio.get_running_loop()
         idle = [loop.run_in_executor(worker, int) for worker in self._workers.values()]
@@ -371,7 +375,13 @@ def _options(settings: Settings) -> SessionOptions:
             longest=settings.max_time,
         ),
         barge_in=settings.barge_in,
+        outputs=settings.outputs(),
     )
+
+
+def _library(settings: Settings, clock: Clock) -> Library:
+    options = settings.outputs()
+    return Library(options.folder, kept=options.kept, clock=clock)
 
 
 def _portraits(

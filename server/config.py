@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from server.outputs.options import OutputOptions
 from server.voice.cache import cache_folder
 from streaming_model.errors import VivantError
 from streaming_model.motion.style import EMOTION_CHOICES, MotionStyle
@@ -50,6 +51,14 @@ def _seconds(value: Any) -> float:  # noqa: ANN401
 def _seconds_or_never(value: Any) -> float:  # noqa: ANN401
     """a number of seconds, 1 to 86400, or 0 for never"""
     return 0.0 if str(value) in ("0", "0.0") else _seconds(value)
+
+
+def _hours_or_never(value: Any) -> float:  # noqa: ANN401
+    """a number of hours, up to 87600, or 0 for never"""
+    number = float(str(value))
+    if isinstance(value, bool) or not 0 <= number <= 87_600:
+        raise ValueError
+    return number
 
 
 def _share(value: Any) -> float:  # noqa: ANN401
@@ -121,6 +130,15 @@ def _video_codecs(value: Any) -> tuple[str, ...]:  # noqa: ANN401
     if not names or len(set(names)) < len(names) or not set(names) <= set(VIDEO_CODECS):
         raise ValueError
     return tuple(names)
+
+
+def _hosts(value: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """names of hosts such as *.example.org, separated by commas; * for any, none for nobody"""
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    hosts = tuple(str(part).strip().lower() for part in parts if str(part).strip())
+    if not hosts or any("/" in host or " " in host for host in hosts):
+        raise ValueError
+    return () if hosts == ("none",) else hosts
 
 
 def _steps(value: Any) -> int | None:  # noqa: ANN401
@@ -205,6 +223,37 @@ class Settings:
         default_factory=cache_folder,
         metadata={"convert": Path, "help": "where uploads and fitted portraits are kept"},
     )
+    recordings_dir: Path | None = field(
+        default=None,
+        metadata={
+            "convert": Path,
+            "help": "where recordings are kept; in the cache folder if not given",
+        },
+    )
+    recording_time: float = _setting(14_400.0, _seconds, "seconds that a recording may last")
+    recording_size: int = _setting(
+        4_000, _whole(1, 1_000_000), "megabytes that a recording may have"
+    )
+    recording_keep: float = _setting(
+        168.0, _hours_or_never, "hours after which a recording is deleted; 0 for never"
+    )
+    max_outputs: int = _setting(
+        4, _whole(0, 32), "recordings and pushed streams that a session may have at once"
+    )
+    push_hosts: tuple[str, ...] = _setting(
+        ("*",), _hosts, "hosts that streams may be pushed to; none for nobody (default: *, any)"
+    )
+
+    def outputs(self) -> OutputOptions:
+        """Returns what outputs may take and where they may go."""
+        return OutputOptions(
+            folder=self.recordings_dir or self.cache_dir / "recordings",
+            longest=self.recording_time,
+            largest=1_000_000 * self.recording_size,
+            kept=3600 * self.recording_keep,
+            most=self.max_outputs,
+            hosts=self.push_hosts,
+        )
 
     def style(self) -> MotionStyle:
         """Returns the style of sessions that ask for none."""

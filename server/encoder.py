@@ -33,6 +33,8 @@ from server.timeline import PACKET
 MEDIA_TIME_BASE = Fraction(1, 16_000)
 SOUND_TIME_BASE = Fraction(1, SOUND_RATE)
 _OPUS_BITRATE = 64_000
+_AAC_BITRATE = 128_000
+AAC_FRAME = 1024  # samples of a packet, and by which the coder's first packet is early
 _AV1_LEAST, _AV1_MOST = 0.85, 1.5  # of the rate it was opened with, before it is opened anew
 
 VideoPacket: TypeAlias = "av.Packet[av.VideoStream]"
@@ -46,6 +48,13 @@ class VideoCodec(Enum):
     H264 = "H264"
     VP9 = "VP9"
     AV1 = "AV1"
+
+
+class SoundCodec(Enum):
+    """A codec for sound: Opus for WebRTC and WebM, AAC for what else there is."""
+
+    OPUS = "opus"
+    AAC = "aac"
 
 
 OPENERS: Final[Mapping[VideoCodec, Opener]] = {
@@ -174,3 +183,30 @@ class SoundEncoder:
         packet.pts = packet.dts = media_time * 3
         packet.time_base = SOUND_TIME_BASE
         return packet
+
+
+class AacEncoder:
+    """AAC-LC at 48 kHz mono, 1024 samples a packet.
+
+    A packet's `pts` is the media time of the first sample that a decoder gives for it, once it has
+    been given the packet before.
+    """
+
+    def __init__(self) -> None:
+        context = av.CodecContext.create("aac", "w")
+        context.bit_rate = _AAC_BITRATE
+        context.format = "fltp"
+        context.layout = "mono"
+        context.sample_rate = SOUND_RATE
+        context.time_base = SOUND_TIME_BASE
+        self._context = context
+
+    def encode(self, sound: NDArray[np.float32], media_time: int) -> list[SoundPacket]:
+        """Encodes [n] float32 that follow what was encoded before; `pts` is in 48 kHz samples."""
+        samples = np.ascontiguousarray(np.clip(sound, -1, 1), np.float32).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.sample_rate = SOUND_RATE
+        frame.pts = media_time * 3
+        frame.time_base = SOUND_TIME_BASE
+        packets: list[SoundPacket] = list(self._context.encode(frame))
+        return packets

@@ -221,7 +221,14 @@ def _picture(image: NDArray[np.uint8]) -> av.VideoFrame:
     if image.shape[2] == 3:
         planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
         return av.VideoFrame.from_ndarray(planes, format="yuv420p")
+    return yuva(image)
+
+
+def yuva(image: NDArray[np.uint8]) -> av.VideoFrame:
+    """Returns a picture, RGB or straight RGBA, as planes of luma, chroma and matte."""
     side = len(image)
+    if image.shape[2] == 3:
+        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2RGBA), np.uint8)
     planes = np.asarray(cv2.cvtColor(beyond_outline(image), cv2.COLOR_RGB2YUV_I420), np.uint8)
     luma, chroma = planes[:side], planes[side:].reshape(2, side // 2, side // 2)
     picture = av.VideoFrame(side, side, "yuva420p")

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming_model.backdrop import CHROMA_GREEN
+
 Pixels = NDArray[np.uint8]
 
 _COARSE = 4  # pixels of a picture per pixel of the colours beyond its outline
@@ -52,3 +54,11 @@ def _spread(shares: NDArray[np.float32]) -> NDArray[np.float32]:
     beyond = cv2.resize(_spread(smaller), (width, height), interpolation=cv2.INTER_LINEAR)
     weight = np.minimum(8 * known, 1)
     return np.asarray(beyond + weight * (colours - beyond), np.float32)
+
+
+def flatten(image: Pixels) -> Pixels:
+    """Returns a straight RGBA picture [s, s, 4] as RGB [s, s, 3] before the chroma key's green."""
+    share = cv2.cvtColor(cv2.extractChannel(image, 3), cv2.COLOR_GRAY2RGB).astype(np.float32) / 255
+    colours = cv2.cvtColor(image, cv2.COLOR_RGBA2RGB).astype(np.float32)
+    ground = np.asarray(CHROMA_GREEN, np.float32)
+    return np.asarray(np.rint(ground + share * (colours - ground)), np.uint8)

@@ -430,6 +430,52 @@ class RateUpdated(ServerEvent):
     media_time: int
 
 
+RecordingState = Literal["waiting", "recording", "closed", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingUpdated(ServerEvent):
+    """A recording began or ended.
+
+    Attributes:
+        recording: its id.
+        state: `waiting` for the first picture; `closed` with a whole film, `failed` without.
+        reason: why it ended; None while it goes on.
+        seconds: its length.
+        bytes: its size.
+    """
+
+    type: ClassVar[str] = "recording.updated"
+    recording: str
+    state: RecordingState
+    reason: str | None
+    seconds: float
+    bytes: int
+
+
+OutputState = Literal["connecting", "live", "retrying", "failed", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutputUpdated(ServerEvent):
+    """A stream that is pushed to a server elsewhere changed its state.
+
+    Attributes:
+        output: its id.
+        url: where it goes, without secrets.
+        state: what it does.
+        message: what went wrong; None where nothing did.
+        retry_s: seconds until the next attempt; None where there is none.
+    """
+
+    type: ClassVar[str] = "output.updated"
+    output: str
+    url: str
+    state: OutputState
+    message: str | None
+    retry_s: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Pong(ServerEvent):
     """The answer to a `ping`."""

@@ -20,12 +20,15 @@ _STATUS = {
     "invalid_sdp": 400,
     "not_found": 404,
     "queued": 409,
+    "recording_live": 409,
+    "too_many_outputs": 409,
     "forbidden": 403,
     "session_gone": 410,
     "text_too_long": 413,
     "image_too_large": 413,
     "image_unreadable": 415,
     "capacity": 503,
+    "recording_refused": 507,
 }
 _UNPROCESSABLE = 422
 _MOST_BODY = MAX_UPLOAD + 64 * 1024  # bytes: an upload with its boundaries and headers

@@ -28,6 +28,8 @@ from server.lifetime import LifeLimits, Lifetime
 from server.line import Engines, LiveLine
 from server.microphone import Mode
 from server.microphone_track import microphone_frames
+from server.outputs.options import OutputOptions
+from server.outputs.outputs import Outputs
 from server.pacing import MILLISECOND
 from server.portraits import Portraits
 from server.protocol import BargeIn, CloseReason, Layout, ProtocolError, ServerEvent, Style
@@ -64,6 +66,7 @@ class SessionOptions:
     style: MotionStyle = field(default_factory=MotionStyle)
     limits: LifeLimits = field(default_factory=LifeLimits)
     barge_in: BargeIn = "on"
+    outputs: OutputOptions = field(default_factory=OutputOptions)
 
 
 @dataclass(slots=True)
@@ -82,6 +85,7 @@ class Session:
         portrait: id of the portrait.
         voice: name of the voice.
         events: everything it has to say.
+        outputs: what is recorded and pushed.
     """
 
     def __init__(
@@ -154,6 +158,14 @@ class Session:
             barge_in=barge_in_samples(options.barge_in),
         )
         self._group = asyncio.TaskGroup()
+        self.outputs = Outputs(
+            session_id=session_id,
+            audience=self._audience,
+            options=options,
+            clock=self._clock,
+            publish=publish,
+            spawn=self._group.create_task,
+        )
         self._closing = asyncio.Event()
         self._reason: CloseReason = "client"
         self.metrics = protocol.Metrics()
@@ -183,6 +195,7 @@ class Session:
                     self._group.create_task(self._measure(), name="metrics"),
                 ]
                 await self._closing.wait()
+                self.outputs.end()
                 for task in tasks:
                     task.cancel()
         except Exception:  # noqa: BLE001 - the session's edge: whatever failed ends it alone
@@ -217,7 +230,7 @@ class Session:
         """Warns, and ends the session, when it has lived long enough; called every second."""
         events, reason = self._lifetime.look(
             self._clock.now(),
-            is_connected=bool(self._peers) or len(self.events) > 0,
+            is_connected=bool(self._peers) or len(self.events) > 0 or len(self.outputs) > 0,
             is_busy=not self.line.queue.is_empty
             or self.line.timeline.holds_speech
             or self.line.microphone.is_speech,

@@ -114,6 +114,10 @@ class Sessions:
             raise ProtocolError("not_found", f"There is no session {session_id[:60]!r}.")
         return session
 
+    def get(self, session_id: str) -> Session | None:
+        """Returns a session that lives, or None."""
+        return self._sessions.get(session_id)
+
     def find_waiting(self, session_id: str) -> Waiting | None:
         """Returns who waits for that session, noting that the client asked."""
         waiting = self._line.find(session_id) or self._entering.get(session_id)

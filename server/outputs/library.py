@@ -1,0 +1,139 @@
+"""The recordings on disk: how they are named, found, and forgotten.
+
+The folder is all there is to it: a server that was killed finds every film again. Whoever knows
+a recording's id may have it, as with sessions, whose id is part of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from server.clock import Clock
+from server.outputs.repair import end_after_whole_fragments
+from server.protocol import ProtocolError
+
+_LOG = logging.getLogger(__name__)
+SUFFIXES = (".mp4", ".webm")
+LEAST_FREE = 64_000_000  # bytes that a recording leaves free, for its own end and for others
+_ID = re.compile(r"\d{8}T\d{6}Z(?:-\d+)?_([A-Za-z0-9_-]{1,64})")
+_HOUR = 3_600_000_000_000  # ns
+
+
+class Library:
+    """A folder of films.
+
+    Attributes:
+        folder: where they are.
+    """
+
+    def __init__(self, folder: Path, *, kept: float, clock: Clock) -> None:
+        """Takes the folder, which need not exist, and for how many seconds films stay in it."""
+        self.folder = folder
+        self._kept = kept
+        self._clock = clock
+
+    def new(self, session_id: str, suffix: str) -> Path:
+        """Returns the path of a film that does not exist yet, named by time and session.
+
+        Raises:
+            ProtocolError: `recording_refused`, the folder cannot be made or the disk is full.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            free = self.free
+        except OSError as error:
+            raise ProtocolError(
+                "recording_refused", f"Recordings cannot be kept here: {error.strerror}."
+            ) from error
+        if free < LEAST_FREE:
+            raise ProtocolError(
+                "recording_refused", f"The disk is full: {free // 1_000_000} MB are left."
+            )
+        stamp = datetime.now(tz=UTC).strftime("%Y%m%dT%H%M%SZ")
+        number = 1
+        while self._named(name := _name(stamp, number, session_id)):
+            number += 1
+        return self.folder / f"{name}{suffix}"
+
+    @property
+    def free(self) -> int:
+        """Bytes that are free where films are."""
+        return shutil.disk_usage(self.folder).free
+
+    def find(self, recording_id: str) -> Path:
+        """Returns a film's path.
+
+        Raises:
+            ProtocolError: `not_found`.
+        """
+        path = self._named(recording_id) if _ID.fullmatch(recording_id) else None
+        if path is None:
+            raise ProtocolError("not_found", f"There is no recording {recording_id[:80]!r}.")
+        return path
+
+    def of_session(self, session_id: str) -> list[Path]:
+        """Returns the films of a session, the oldest first."""
+        return [path for path in self._films() if session_of(path.stem) == session_id]
+
+    def forget_old(self) -> list[str]:
+        """Deletes films that are older than they are kept; returns their ids.
+
+        Raises:
+            OSError: one cannot be deleted.
+        """
+        now = datetime.now(tz=UTC).timestamp()
+        old = [path for path in self._films() if now - path.stat().st_mtime > self._kept]
+        for path in old if self._kept else []:
+            path.unlink(missing_ok=True)
+        return [path.stem for path in old] if self._kept else []
+
+    def repair(self) -> None:
+        """Ends films whose making was broken off after what of them is whole.
+
+        Raises:
+            OSError: one cannot be read or written.
+        """
+        for path in self._films():
+            if path.suffix == ".mp4" and end_after_whole_fragments(path):
+                _LOG.warning("recording %s was broken off and ends earlier", path.stem)
+
+    async def run(self) -> None:
+        """Repairs films that an earlier server left; deletes old ones, every hour."""
+        try:
+            await asyncio.to_thread(self.repair)
+        except OSError as error:
+            _LOG.warning("recordings cannot be repaired: %s", error)
+        while True:
+            try:
+                await asyncio.to_thread(self.forget_old)
+            except OSError as error:
+                _LOG.warning("old recordings cannot be deleted: %s", error)
+            await self._clock.sleep_until(self._clock.now() + _HOUR)
+
+    def _films(self) -> list[Path]:
+        if not self.folder.is_dir():
+            return []
+        return sorted(
+            path
+            for path in self.folder.iterdir()
+            if path.suffix in SUFFIXES and _ID.fullmatch(path.stem)
+        )
+
+    def _named(self, name: str) -> Path | None:
+        paths = (self.folder / f"{name}{suffix}" for suffix in SUFFIXES)
+        return next((path for path in paths if path.is_file()), None)
+
+
+def session_of(recording_id: str) -> str | None:
+    """Returns the session that a recording is of, None if it is no recording's id."""
+    match = _ID.fullmatch(recording_id)
+    return match[1] if match else None
+
+
+def _name(stamp: str, number: int, session_id: str) -> str:
+    return f"{stamp}{f'-{number}' if number > 1 else ''}_{session_id}"

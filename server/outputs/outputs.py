@@ -1,0 +1,207 @@
+"""All outputs of one session: begun and ended on request, ended with the session.
+
+It knows neither HTTP nor the session; what it needs of it are its audience and its tasks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
+from typing import Any, Literal, Protocol
+
+from server.audience import Audience
+from server.clock import Clock
+from server.encoder import SoundCodec, VideoCodec
+from server.outputs.film import Film, MatteFilm, Mp4Film, WebmFilm
+from server.outputs.library import Library
+from server.outputs.options import OutputOptions
+from server.outputs.output import Output
+from server.outputs.push import Push
+from server.outputs.recording import Recording
+from server.outputs.seat import Seat
+from server.outputs.targets import read_target
+from server.protocol import ProtocolError, ServerEvent
+from server.watchers import Terms
+from streaming_model.media import SAMPLE_RATE
+
+FilmFormat = Literal["mp4", "webm"]
+SPACING = 2 * SAMPLE_RATE  # samples between complete pictures: streaming sites want two seconds
+
+
+class StreamOptions(Protocol):
+    """What is known of the session's pictures, and what outputs may take."""
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures in pixels."""
+
+    @property
+    def fps(self) -> int:
+        """Pictures a second."""
+
+    @property
+    def bitrate(self) -> int:
+        """Bits a second of the viewers' pictures."""
+
+    @property
+    def outputs(self) -> OutputOptions:
+        """Limits and places."""
+
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+
+class Outputs:
+    """One session's."""
+
+    def __init__(
+        self,
+        *,
+        session_id: str,
+        audience: Audience,
+        options: StreamOptions,
+        clock: Clock,
+        publish: Callable[[Sequence[ServerEvent]], None],
+        spawn: Spawn,
+    ) -> None:
+        """Takes what it needs; `spawn` runs a task for as long as the session lives at most."""
+        self._session_id = session_id
+        self._audience = audience
+        self._size, self._fps, self._bitrate = options.size, options.fps, options.bitrate
+        self._options = options.outputs
+        self._clock = clock
+        self._publish = lambda event: publish([event])
+        self._spawn = spawn
+        self._recordings: dict[str, Recording] = {}
+        self._outputs: dict[str, Output] = {}
+
+    def __len__(self) -> int:
+        """How many are recorded or pushed; a session that has some is not left alone."""
+        return len(self._recordings) + sum(
+            output.state != "failed" for output in self._outputs.values()
+        )
+
+    def end(self) -> None:
+        """Ends them all: their session ends."""
+        for recording in self._recordings.values():
+            recording.stop("session")
+        for output in self._outputs.values():
+            output.stop()
+
+    def record(self, library: Library, film: FilmFormat, *, is_transparent: bool) -> Recording:
+        """Begins a recording.
+
+        Raises:
+            ProtocolError: `recording_refused`, there is no room on the disk or it cannot be
+                written; `capacity`, the session has as many outputs as it may.
+        """
+        self._check_room()
+        make, terms, codec = _how(film, is_transparent=is_transparent)
+        seat = Seat(codec, bitrate=self._bitrate, want_keyframe=self._audience.want_keyframe)
+        if terms is None:
+            terms = Terms(raw=seat)
+        recording = Recording(
+            library.new(self._session_id, make.suffix),
+            make_film=partial(make, size=self._size, fps=self._fps),
+            seat=seat,
+            options=self._options,
+            publish=self._publish,
+        )
+        self._recordings[recording.id] = recording
+        self._spawn(self._run_recording(recording, terms))
+        return recording
+
+    def push(self, url: str, *, bearer: str | None, bitrate: int | None) -> Output:
+        """Begins to push a stream; `bitrate` in bits a second, the viewers' if None.
+
+        Raises:
+            ProtocolError: `bad_request` or `forbidden`, for the address; `capacity`.
+        """
+        target = read_target(url, bearer=bearer, hosts=self._options.hosts)
+        self._check_room()
+        output = Push(
+            target,
+            size=self._size,
+            fps=self._fps,
+            take_seat=partial(self._take_seat, bitrate),
+            clock=self._clock,
+            publish=self._publish,
+        )
+        self._outputs[output.id] = output
+        self._spawn(self._run_output(output))
+        return output
+
+    def recording(self, recording_id: str) -> Recording | None:
+        """Returns a recording that goes on."""
+        return self._recordings.get(recording_id)
+
+    @property
+    def recordings(self) -> list[Recording]:
+        """Those that go on."""
+        return list(self._recordings.values())
+
+    @property
+    def pushed(self) -> list[Output]:
+        """Streams that are pushed, or failed to be."""
+        return list(self._outputs.values())
+
+    def stop(self, output_id: str) -> None:
+        """Ends a stream.
+
+        Raises:
+            ProtocolError: `not_found`.
+        """
+        output = self._outputs.get(output_id)
+        if output is None:
+            raise ProtocolError("not_found", f"There is no output {output_id[:60]!r}.")
+        output.stop()
+        if output.state == "failed":
+            del self._outputs[output_id]
+
+    def _check_room(self) -> None:
+        most = self._options.most
+        if len(self) >= most:
+            raise ProtocolError(
+                "too_many_outputs", f"The session has {len(self)} outputs, of at most {most}."
+            )
+
+    async def _run_recording(self, recording: Recording, terms: Terms) -> None:
+        self._audience.add(recording.seat, terms)
+        try:
+            await recording.run()
+        finally:
+            self._audience.remove(recording.seat)
+            del self._recordings[recording.id]
+
+    async def _run_output(self, output: Output) -> None:
+        try:
+            await output.run()
+        finally:
+            if output.state != "failed":  # one that failed is told of until it is deleted
+                self._outputs.pop(output.id, None)
+
+    @contextlib.contextmanager
+    def _take_seat(self, bitrate: int | None) -> Iterator[Seat]:
+        """Yields a seat for H.264 and AAC while somebody sends what it gets."""
+        audience = self._audience
+        own = None if bitrate in (None, self._bitrate) else bitrate
+        seat = Seat(
+            VideoCodec.H264,
+            bitrate=own or self._bitrate,
+            want_keyframe=audience.want_keyframe,
+        )
+        audience.add(seat, Terms(SoundCodec.AAC, is_flat=True, bitrate=own, spacing=SPACING))
+        try:
+            yield seat
+        finally:
+            audience.remove(seat)
+
+
+def _how(film: FilmFormat, *, is_transparent: bool) -> tuple[type[Film], Terms | None, VideoCodec]:
+    """Returns how a film is made, on which terms, None for pictures as they are drawn."""
+    if film == "mp4":
+        return Mp4Film, Terms(SoundCodec.AAC, is_flat=True, spacing=SPACING), VideoCodec.H264
+    if is_transparent:
+        return MatteFilm, None, VideoCodec.VP9
+    return WebmFilm, Terms(is_flat=True, spacing=SPACING), VideoCodec.VP8

@@ -1,0 +1,301 @@
+"""Recordings of live sessions: asked for, within limits, whole after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aioice.ice
+import av
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from websockets.asyncio.client import connect
+
+import server.outputs.recording
+from server.config import Settings
+from server.outputs.film import WholeFile
+from tests.conftest import FAKE, ServerProcess
+from tests.test_media_files import decode_with_matte
+from tests.test_outputs_film import heard, seen
+from tests.test_server_live import LiveServer, serving
+
+SIZE = 256
+RATE = 48_000
+BLOCK = 1920  # samples of 48 kHz in the 40 ms of a motion frame
+
+
+@pytest.fixture(autouse=True)
+def on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda *_, **__: ["127.0.0.1"])
+
+
+@pytest.fixture
+async def live(tmp_path: Path) -> AsyncIterator[LiveServer]:
+    async with serving(Settings(size=SIZE, cache_dir=tmp_path, port=0)) as live:
+        yield live
+
+
+async def record(live: LiveServer, session_id: str, **wanted: object) -> dict[str, Any]:
+    answer = await live.client.post(f"/v1/sessions/{session_id}/recordings", json=wanted or None)
+    assert answer.status_code == 201, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+async def until(
+    events: connect | Any,  # noqa: ANN401 - a connection
+    fits: Callable[[dict[str, Any]], bool],
+    *,
+    seen: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """Returns the first event that fits."""
+    async with asyncio.timeout(60):
+        while True:
+            event: dict[str, Any] = json.loads(await events.recv())
+            if seen is not None:
+                seen.append(event)
+            if fits(event):
+                return event
+
+
+def is_state(kind: str, state: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda event: event["type"] == kind and event["state"] == state
+
+
+async def stop(live: LiveServer, session_id: str, recording_id: str) -> dict[str, Any]:
+    answer = await live.client.delete(f"/v1/sessions/{session_id}/recordings/{recording_id}")
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def clicking(blocks: int, *, loud: tuple[int, ...]) -> bytes:
+    """Returns PCM16 at 48 kHz whose blocks of 40 ms are silent, or noise that begins at once."""
+    noise = np.random.default_rng(0).uniform(-0.6, 0.6, BLOCK)
+    sound = np.concatenate([noise if index in loud else np.zeros(BLOCK) for index in range(blocks)])
+    return (sound * 32767).astype("<i2").tobytes()
+
+
+def lag(sound: NDArray[np.float32], at: int) -> int:
+    """Returns by how many samples the noise comes later than `at`, by correlation."""
+    noise = np.random.default_rng(0).uniform(-0.6, 0.6, BLOCK)
+    reach = 480
+    around = sound[at - reach : at + BLOCK + reach]
+    return int(np.argmax(np.correlate(around, noise, "valid"))) - reach
+
+
+@pytest.mark.parametrize(("film", "tolerance"), [("mp4", 0), ("webm", 25)])
+async def test_a_film_has_speech_and_face_at_their_media_time(
+    live: LiveServer, tmp_path: Path, film: str, tolerance: int
+) -> None:
+    session_id = await live.session()
+    async with live.socket(session_id) as events:
+        recording = await record(live, session_id, format=film)
+        began = await until(events, is_state("recording.updated", "recording"))
+        await events.send(json.dumps({"type": "audio.start", "sample_rate": RATE}))
+        await events.send(clicking(40, loud=(2, 3, 12, 13, 27, 28)))
+        await events.send(json.dumps({"type": "audio.end"}))
+        spoke = await until(events, lambda event: event["type"] == "agent.speak_started")
+        await until(events, lambda event: event["type"] == "agent.speak_ended")
+        await asyncio.sleep(0.3)
+        ended = await stop(live, session_id, recording["id"])
+        closed = await until(events, is_state("recording.updated", "closed"))
+    assert began["recording"] == closed["recording"] == recording["id"]
+    assert (ended["state"], ended["reason"], ended["format"]) == ("closed", "request", film)
+    path = tmp_path / f"got.{film}"
+    path.write_bytes((await live.client.get(ended["url"])).content)
+    assert path.stat().st_size == ended["bytes"] == closed["bytes"]
+
+    first = 3 * (spoke["media_time"] - ended["media_time"])  # of the utterance, in the film
+    sound = heard(path)
+    # WebM counts in milliseconds and gives Opus's look-ahead of 6.5 ms a half of one.
+    lags = [lag(sound, first + BLOCK * index) for index in (2, 12, 27)]
+    np.testing.assert_allclose(lags, 0, atol=tolerance)
+
+    shown = seen(path)
+    times = np.array([time for time, _ in shown])
+    np.testing.assert_allclose(times, np.round(times), atol=1e-6)
+    flashes = [round(time) for time, is_white in shown if is_white]
+    drawn = {first // BLOCK + index for index in (2, 3, 12, 13, 27, 28)}
+    assert first % BLOCK == 0
+    assert set(flashes) <= drawn  # a late one may be dropped, none may be elsewhere
+    assert len(flashes) >= 3
+    assert abs(ended["seconds"] - len(heard_whole(path)) / RATE) < 0.1
+
+
+def heard_whole(path: Path) -> NDArray[np.float32]:
+    with av.open(str(path)) as film:
+        return np.concatenate([frame.to_ndarray()[0] for frame in film.decode(audio=0)])
+
+
+async def test_nothing_is_recorded_unless_asked_and_ranges_and_deletion_work(
+    live: LiveServer, tmp_path: Path
+) -> None:
+    session_id = await live.session()
+    viewer = await live.viewer(session_id)
+    assert not (tmp_path / "recordings").exists()
+    recording = await record(live, session_id)
+    url = f"/v1/recordings/{recording['id']}"
+    refused = await live.client.get(url)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "recording_live")
+    await viewer.until(
+        lambda got: [e for e in got.of_type("recording.updated") if e["state"] == "recording"]
+    )
+    await stop(live, session_id, recording["id"])
+    whole = (await live.client.get(url)).content
+    part = await live.client.get(url, headers={"Range": "bytes=100-199"})
+    assert (part.status_code, part.content) == (206, whole[100:200])
+    assert part.headers["content-type"] == "video/mp4"
+    assert recording["id"].endswith(session_id)
+    await live.client.delete(f"/v1/sessions/{session_id}")
+    assert [told["id"] for told in await listed(live, session_id)] == [recording["id"]]
+    assert (await live.client.delete(url)).status_code == 204
+    assert (await live.client.get(url)).status_code == 404
+    assert (await live.client.get(f"/v1/sessions/{session_id}/recordings")).status_code == 404
+
+
+async def listed(live: LiveServer, session_id: str) -> list[dict[str, Any]]:
+    answer = await live.client.get(f"/v1/sessions/{session_id}/recordings")
+    assert answer.status_code == 200, answer.text
+    told: list[dict[str, Any]] = answer.json()
+    return told
+
+
+async def test_a_recording_ends_with_its_session(live: LiveServer, tmp_path: Path) -> None:
+    session_id = await live.session()
+    async with live.socket(session_id) as events:
+        recording = await record(live, session_id)
+        await until(events, is_state("recording.updated", "recording"))
+        await live.client.delete(f"/v1/sessions/{session_id}")
+        closed = await until(events, is_state("recording.updated", "closed"))
+    assert closed["reason"] == "session"
+    assert len(seen(tmp_path / "recordings" / f"{recording['id']}.mp4")) >= 1
+
+
+async def test_a_transparent_portrait_is_recorded_with_its_matte_and_pushed_before_green(
+    live: LiveServer, tmp_path: Path
+) -> None:
+    session_id = await live.session(background="transparent")
+    viewer = await live.viewer(session_id, codec="H264")
+    async with live.socket(session_id) as events:
+        clear, flat = await record(live, session_id), await record(live, session_id, format="mp4")
+        for _ in range(2):
+            await until(events, is_state("recording.updated", "recording"))
+        await viewer.until(lambda got: len(got.pictures) > 40)
+        for recording in (clear, flat):
+            await stop(live, session_id, recording["id"])
+    image = viewer.received.pictures[-1][2]
+    assert image is not None
+    assert image.shape[:2] == (2 * SIZE, SIZE)  # the viewer's is packed all the while
+    folder = tmp_path / "recordings"
+    matte = decode_with_matte(folder / f"{clear['id']}.webm")[-1][..., 3]
+    assert matte[30, SIZE // 2] > 250
+    assert matte[30, 4] < 5
+    with av.open(str(folder / f"{flat['id']}.mp4")) as film:
+        picture = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)][-1]
+    assert picture.shape == (SIZE, SIZE, 3)
+    np.testing.assert_allclose(picture[30, 4], (0, 177, 64), atol=12)
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"), [({"recording_time": 1.0}, "duration"), ({"recording_size": 1}, "size")]
+)
+async def test_limits_end_a_recording_and_not_its_session(
+    tmp_path: Path, limit: dict[str, Any], reason: str
+) -> None:
+    settings = Settings(size=SIZE, cache_dir=tmp_path, port=0, bitrate=20_000, **limit)
+    async with serving(settings) as live:
+        session_id = await live.session(background="#112233")
+        async with live.socket(session_id) as events:
+            await record(live, session_id, format="mp4")
+            if reason == "size":  # a face at rest takes a minute for a megabyte
+                await events.send(json.dumps({"type": "session.update", "background": "keep"}))
+                (session,) = live.server.house.sessions._sessions.values()
+                (recording,) = session.outputs.recordings
+                object.__setattr__(recording._options, "largest", 20_000)
+            closed = await until(events, is_state("recording.updated", "closed"))
+        assert closed["reason"] == reason
+        assert (await live.client.get(f"/v1/sessions/{session_id}")).status_code == 200
+
+
+class FullDisk(WholeFile):
+    """A file on a disk that is full after 30 kB."""
+
+    def write(self, data: Any, /) -> int:  # noqa: ANN401
+        if self.tell() > 30_000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(data)
+
+
+async def test_a_full_disk_ends_the_recording_and_the_session_speaks_on(
+    live: LiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.outputs.recording, "WholeFile", FullDisk)
+    session_id = await live.session()
+    async with live.socket(session_id) as events:
+        recording = await record(live, session_id)
+        await events.send(json.dumps({"type": "speak", "text": "x" * 120}))
+        closed = await until(events, is_state("recording.updated", "closed"))
+        assert closed["reason"] == "disk_full"
+        await live.client.post(f"/v1/sessions/{session_id}/interrupt")
+        await events.send(json.dumps({"type": "speak", "text": "Still here."}))
+        await until(events, lambda event: event["type"] == "agent.speak_ended")
+        await until(events, lambda event: event["type"] == "agent.speak_ended")
+    assert len(seen(tmp_path / "recordings" / f"{recording['id']}.mp4")) >= 10
+
+
+async def test_no_folder_no_recording(live: LiveServer, tmp_path: Path) -> None:
+    (tmp_path / "recordings").write_text("in the way")
+    session_id = await live.session()
+    answer = await live.client.post(f"/v1/sessions/{session_id}/recordings")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (507, "recording_refused")
+
+
+async def test_a_session_has_so_many_outputs_and_no_more(tmp_path: Path) -> None:
+    async with serving(Settings(size=SIZE, cache_dir=tmp_path, port=0, max_outputs=1)) as live:
+        session_id = await live.session()
+        await record(live, session_id)
+        answer = await live.client.post(f"/v1/sessions/{session_id}/recordings")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "too_many_outputs")
+        assert "at most 1" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("wanted", [{"format": "avi"}, {"form": "mp4"}, {"format": 7}])
+async def test_other_formats_are_refused(live: LiveServer, wanted: dict[str, object]) -> None:
+    session_id = await live.session()
+    answer = await live.client.post(f"/v1/sessions/{session_id}/recordings", json=wanted)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
+
+
+def test_what_a_killed_server_leaves_is_a_film(tmp_path: Path) -> None:
+    server = ServerProcess(FAKE, "--size", str(SIZE), folder=tmp_path)
+    try:
+        with httpx.Client(base_url=server.address, timeout=30) as client:
+            session_id = client.post("/v1/sessions").json()["session_id"]
+            recording = client.post(f"/v1/sessions/{session_id}/recordings").json()
+            client.post(f"/v1/sessions/{session_id}/speak", json={"text": "x" * 200})
+            seconds = 0.0
+            while seconds < 3.5:
+                (told,) = client.get(f"/v1/sessions/{session_id}/recordings").json()
+                seconds = told["seconds"]
+        os.kill(server.pid, signal.SIGKILL)
+        left = tmp_path / "recordings" / f"{recording['id']}.mp4"
+        times = [time for time, _ in seen(left)]
+        assert times[-1] >= 25 * (seconds - 1.2)
+        assert np.abs(heard_whole(left)).max() > 0.2
+        assert len(heard_whole(left)) / RATE == pytest.approx(times[-1] / 25, abs=0.2)
+        server.stop()
+        server.start()  # finds it again, whole
+        got = httpx.get(f"{server.address}/v1/recordings/{recording['id']}", timeout=30)
+        assert got.content == left.read_bytes()
+        assert [time for time, _ in seen(left)] == times
+    finally:
+        server.stop()
