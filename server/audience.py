@@ -107,6 +107,11 @@ class Audience:
     def __len__(self) -> int:
         return len(self._peers)
 
+    @property
+    def viewers(self) -> int:
+        """How many watch on a viewer's terms."""
+        return sum(terms is _VIEWER for terms in self._peers.values())
+
     def add(self, peer: Watcher, terms: Terms = _VIEWER) -> None:
         """Lets somebody in; the stream begins with the next complete picture."""
         self._peers[peer] = terms

@@ -269,7 +269,7 @@ class Session:
             "style": describe_style(self.direction.style),
             "utterance": self._turns.utterance,
             "media_time": self.line.timeline.position,
-            "viewers": len(self._audience),
+            "viewers": self._audience.viewers,
             "metrics": asdict(self.metrics),
         }
 

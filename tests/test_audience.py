@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 import server.audience
 from server.audience import Audience
 from server.bandwidth import Bandwidth, Rung
-from server.encoder import VideoCodec, VideoEncoder
+from server.encoder import SoundCodec, VideoCodec, VideoEncoder
 from server.speech import BLOCK, silent_block
 from server.timeline import CODER_DELAY, Timeline
+from server.watchers import Terms
 from tests.virtual_time import InlineExecutor
 
 SIZE = 64
@@ -224,6 +225,89 @@ async def test_what_is_heard_at_a_time_stamp_is_the_sound_of_that_media_time() -
     heard = decoded(viewer.sound.packets)
     late = [float(spoken[9_600:19_200] @ heard[9_600 + lag :][:9_600]) for lag in range(-480, 481)]
     assert abs(int(np.argmax(late)) - 480) <= 5  # 0.1 ms
+
+
+async def test_outputs_get_what_viewers_get_and_a_rate_of_their_own_costs_an_encoder(
+    encoders: list[CountingEncoder],
+) -> None:
+    house = audience()
+    viewer = seat(house, VideoCodec.H264)
+    shared = [admit(house, Terms(SoundCodec.AAC, is_flat=True)) for _ in range(2)]
+    own = admit(house, Terms(SoundCodec.AAC, is_flat=True, bitrate=200_000))
+    await show(house, 0, 10)
+    assert all(output.picture.packets == viewer.picture.packets for output in shared)
+    assert own.picture.packets[0] is not viewer.picture.packets[0]
+    assert sorted(len(encoder.rates) for encoder in encoders) == [10, 10]
+    for tick in range(10):
+        await house.play(np.zeros(960, np.float32), 320 * tick, NOTHING)
+    assert [len(viewer.sound.packets), viewer.sound.packets[0].pts] == [10, 0]
+    assert shared[0].sound.packets == shared[1].sound.packets == own.sound.packets
+    steps = np.diff([packet.pts for packet in own.sound.packets])
+    assert set(steps) == {1024}
+    assert house.viewers == 1
+
+
+async def test_outputs_get_complete_pictures_at_least_so_often(
+    encoders: list[CountingEncoder],
+) -> None:
+    house = audience()
+    output = admit(house, Terms(spacing=4 * FRAME))
+    await show(house, 0, 10)
+    complete = [index for index, packet in enumerate(output.picture.packets) if packet.is_keyframe]
+    assert complete == [0, 7]  # never more often than every quarter of a second
+    assert len(encoders) == 1
+
+
+async def test_transparent_pictures_are_packed_for_viewers_and_green_behind_for_outputs() -> None:
+    house = audience()
+    viewer, output = seat(house, VideoCodec.H264), admit(house, Terms(is_flat=True))
+    await show(house, 0, 3)
+    assert output.picture.packets == viewer.picture.packets
+    clear = np.zeros((SIZE, SIZE, 4), np.uint8)
+    clear[16:48, 16:48] = 255
+    for index in range(3, 6):
+        await house.show(clear, FRAME * index)
+    await show(house, 10, 2)
+    assert output.picture.begun_anew == 2
+    heights = [[image.height for image in pictures(each)] for each in (viewer, output)]
+    assert heights == [3 * [SIZE] + 3 * [2 * SIZE] + 2 * [SIZE], 8 * [SIZE]]
+    green = pictures(output)[4].to_ndarray(format="rgb24")[4, 4]
+    np.testing.assert_allclose(green, (0, 177, 64), atol=8)
+    assert output.picture.packets[6:] == viewer.picture.packets[6:]
+
+
+async def test_who_takes_pictures_as_they_are_drawn_costs_no_encoder(
+    encoders: list[CountingEncoder],
+) -> None:
+    house, seen = audience(), Sketchbook()
+    admit(house, Terms(raw=seen))
+    await show(house, 0, 4)
+    assert seen.times == [0, FRAME, 2 * FRAME, 3 * FRAME]
+    assert encoders == []
+    assert len(house) == 1
+
+
+class Sketchbook:
+    """Takes pictures as they are drawn."""
+
+    def __init__(self) -> None:
+        self.times: list[int] = []
+
+    def see(self, image: NDArray[np.uint8], media_time: int) -> None:
+        assert image.shape == (SIZE, SIZE, 3)
+        self.times.append(media_time)
+
+
+def admit(house: Audience, terms: Terms) -> Watcher:
+    watcher = Watcher(VideoCodec.H264)
+    house.add(watcher, terms)
+    return watcher
+
+
+def pictures(watcher: Watcher) -> list[Any]:
+    decoder: Any = av.CodecContext.create("h264", "r")
+    packets = [av.Packet(bytes(packet)) for packet in watcher.picture.packets]
+    return [frame for packet in packets for frame in decoder.decode(packet)]
 
 
 def decoded(packets: list[Any]) -> NDArray[np.float32]:

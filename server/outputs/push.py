@@ -43,11 +43,10 @@ class Push(Output):
         take_seat: TakeSeat,
         clock: Clock,
         publish: Callable[[ServerEvent], None],
-        patience: float = PATIENCE,
     ) -> None:
         """Takes what it needs; `take_seat` gives a seat in the audience for as long as wanted."""
         super().__init__(target, clock=clock, publish=publish)
-        self._order = wire.Order(target.url, size, fps, patience)
+        self._order = wire.Order(target.url, size, fps, PATIENCE)
         self._take_seat = take_seat
 
     async def _attempt(self) -> None:

@@ -22,6 +22,8 @@ from server.outputs import srt_packets as srt
 _LATENCY = 200  # ms that a receiver buffers, if the address does not say
 _ASK_AGAIN = 0.25  # seconds between handshakes that go unanswered
 _KEEP_ALIVE = 1.0  # seconds
+_LAST_AGAIN = 0.1  # seconds after which the last packet is repeated if nobody confirms it
+_LINGER = 1.0  # seconds that the end of a connection waits for the last packets to arrive
 _SILENCE = 5.0  # seconds without a word of the other side, after which it is gone
 _REASONS = {
     1003: "it has no room",
@@ -99,6 +101,9 @@ class SrtStream:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        deadline = time.monotonic() + _LINGER
+        while self._sent and self._error is None and time.monotonic() < deadline:
+            time.sleep(0.01)
         self._is_over.set()
         self._listener.join()
         if self._error is None:
@@ -180,22 +185,33 @@ class SrtStream:
             while not self._is_over.is_set():
                 if select.select([self._socket], [], [], 0.05)[0]:
                     self._take(self._socket.recv(2048))
-                now = time.monotonic()
-                if now - self._heard > _SILENCE:
-                    raise SrtError("The target has gone silent.")
-                if now - self._spoke > _KEEP_ALIVE:
-                    self._spoke = now
-                    self._send(srt.KEEPALIVE)
+                self._look_at_time(time.monotonic())
         except (OSError, SrtError) as error:
             self._error = error  # told to whoever writes next
+
+    def _look_at_time(self, now: float) -> None:
+        if now - self._heard > _SILENCE:
+            raise SrtError("The target has gone silent.")
+        if now - self._spoke > _LAST_AGAIN and self._sent:
+            # Nothing follows by which the other side could notice that the last one was lost.
+            with self._lock:
+                last = next(reversed(self._sent.values()))[1] if self._sent else None
+            if last is not None:
+                self._socket.send(srt.again(last))
+            self._spoke = now
+        if now - self._spoke > _KEEP_ALIVE:
+            self._spoke = now
+            self._send(srt.KEEPALIVE)
 
     def _take(self, content: bytes) -> None:
         packet = srt.read_control(content)
         if packet is None:
             return
         self._heard = time.monotonic()
-        if packet.kind == srt.ACK and packet.info:  # light ones have no number
-            self._send(srt.ACKACK, info=packet.info)
+        if packet.kind == srt.ACK:
+            self._confirm(int.from_bytes(packet.body[:4], "big"))
+            if packet.info:  # light ones have no number
+                self._send(srt.ACKACK, info=packet.info)
         elif packet.kind == srt.NAK:
             with self._lock:
                 numbers = [each for each in srt.lost_numbers(packet.body) if each in self._sent]
@@ -204,6 +220,15 @@ class SrtStream:
                 self._socket.send(srt.again(each))
         elif packet.kind == srt.SHUTDOWN:
             raise SrtError("The target closed the connection.")
+
+    def _confirm(self, following: int) -> None:
+        """Forgets what came before the packet that the other side waits for."""
+        with self._lock:
+            while self._sent:
+                ahead = (following - next(iter(self._sent))) % srt.SEQUENCE_NUMBERS
+                if not 0 < ahead < srt.SEQUENCE_NUMBERS // 2:
+                    return
+                self._sent.popitem(last=False)
 
     def _send(self, kind: int, *, info: int = 0, to: int | None = None, body: bytes = b"") -> None:
         now = self._time(time.monotonic())
