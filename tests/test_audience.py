@@ -300,7 +300,7 @@ class Sketchbook:
 
 def admit(house: Audience, terms: Terms) -> Watcher:
     watcher = Watcher(VideoCodec.H264)
-    house.add(watcher, terms)
+    house.add(watcher, terms)  # type: ignore[arg-type]
     return watcher
 
 

@@ -91,14 +91,11 @@ def seen(path: Path) -> list[tuple[float, bool]]:
 
 def heard(path: Path) -> NDArray[np.float32]:
     """Returns the sound, each piece at its time stamp, 48 kHz."""
-    with av.open(str(path)) as film:
-        frames = [
-            (frame.pts, frame.time_base, frame.to_ndarray()) for frame in film.decode(audio=0)
-        ]
     sound = np.zeros(48_000 * 20, np.float32)
-    for pts, base, samples in frames:
-        at = round(float((pts or 0) * base) * 48_000)
-        sound[at : at + samples.shape[1]] = samples[0]
+    with av.open(str(path)) as film:
+        for frame in film.decode(audio=0):
+            samples, at = frame.to_ndarray()[0], round(48_000 * float(frame.time or 0))
+            sound[at : at + len(samples)] = samples
     return sound
 
 

@@ -70,6 +70,7 @@ class Listener:
                         kind = packet.stream.type
                         self.times[kind].append(float(packet.pts * packet.time_base))
                         for frame in packet.decode() if kind == "audio" else ():
+                            assert isinstance(frame, av.AudioFrame)
                             loudest = float(np.abs(frame.to_ndarray()).max())
                             self.loudest = max(self.loudest, loudest)
                     if self._most and sum(map(len, self.times.values())) >= self._most:
@@ -124,6 +125,9 @@ async def test_a_session_goes_to_a_viewer_a_file_rtmp_and_srt_at_once(
             await listener.until(60)
             for told in (one, two):
                 await live.client.delete(f"/v1/sessions/{session_id}/outputs/{told['id']}")
+            for _ in range(2):
+                await until(events, is_state("output.updated", "closed"))
+            assert await outputs(live, session_id) == []
             await stop(live, session_id, recording["id"])
             await viewer.until(lambda got: len(got.pictures) > pictures + 50)
     finally:
@@ -139,7 +143,6 @@ async def test_a_session_goes_to_a_viewer_a_file_rtmp_and_srt_at_once(
     (tmp_path / "got.ts").write_bytes(srt.received)
     assert {kind for kind, _, _ in packets(tmp_path / "got.ts")} == {"video", "audio"}
     assert len(seen(tmp_path / "recordings" / f"{recording['id']}.mp4")) > 50
-    assert await outputs(live, session_id) == []
 
 
 def packets(path: Path) -> list[tuple[str, float, int]]:

@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection
 
 import server.outputs.recording
 from server.config import Settings
@@ -51,7 +51,7 @@ async def record(live: LiveServer, session_id: str, **wanted: object) -> dict[st
 
 
 async def until(
-    events: connect | Any,  # noqa: ANN401 - a connection
+    events: ClientConnection,
     fits: Callable[[dict[str, Any]], bool],
     *,
     seen: list[dict[str, Any]] | None = None,
