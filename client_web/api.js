@@ -109,7 +109,7 @@ export const updateSession = (id, choice) =>
   request("PATCH", `v1/sessions/${id}`, JSON.stringify(choice));
 
 /**
- * @param {Session} session
+ * @param {{session_id: string, token?: string}} session without a token for a guest
  * @param {string} sdp
  * @returns {Promise<RTCSessionDescriptionInit>}
  */

@@ -6,7 +6,7 @@ Every route checks, calls and answers; what happens is decided elsewhere.
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI, File, Query, Request, Response, UploadFile, WebSocket
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -136,8 +136,18 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
     app.include_router(_ROUTES)
     app.include_router(OUTPUT_ROUTES)
     if page is not None:
+        app.add_api_route("/view/{session_id}", _shown(page / "view.html"), include_in_schema=False)
         app.mount("/", StaticFiles(directory=page, html=True), name="page")
     return app
+
+
+def _shown(file: Path) -> Callable[[], Awaitable[FileResponse]]:
+    """Returns a route that answers with a page."""
+
+    async def answer() -> FileResponse:
+        return FileResponse(file, headers={"Cache-Control": "no-cache"})
+
+    return answer
 
 
 _ROUTES = APIRouter()

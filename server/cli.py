@@ -1,4 +1,4 @@
-"""The `vivant` command: serve, render, motion, portrait, voices.
+"""The `vivant` command: serve, render, motion, portrait, puppet, voices.
 
 Parses, calls, and turns errors into one sentence and an exit status: 2 for what the user can
 mend, 1 for a refused portrait check. Heavy imports wait until a command needs them.
