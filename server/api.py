@@ -25,6 +25,7 @@ from server.metrics import CONTENT_TYPE, Figures
 from server.outputs.library import Library
 from server.outputs.routes import ROUTES as OUTPUT_ROUTES
 from server.portraits import MAX_UPLOAD, PortraitEntry, Portraits
+from server.presenter.routes import ROUTES as SCRIPT_ROUTES
 from server.protocol import Gesture, Mode, Style, error_body
 from server.reference import reference_page
 from server.refusals import refuse_properly, too_large
@@ -135,6 +136,7 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
     refuse_properly(app)
     app.include_router(_ROUTES)
     app.include_router(OUTPUT_ROUTES)
+    app.include_router(SCRIPT_ROUTES)
     if page is not None:
         app.add_api_route("/view/{session_id}", _shown(page / "view.html"), include_in_schema=False)
         app.mount("/", StaticFiles(directory=page, html=True), name="page")

@@ -14,6 +14,7 @@ from streaming_model.errors import VivantError
 
 if TYPE_CHECKING:
     from server.converse.live_text import LiveText
+    from server.presenter.presenter import ScriptMessage
     from server.session import PushedAudio, Session
     from server.waiting import Waiting
 
@@ -100,18 +101,31 @@ class Desk:
                 | protocol.MotionCalibrate()
             ):
                 self._move(message)
-            case protocol.SessionUpdate():
-                await session.update(
-                    portrait=message.portrait,
-                    voice=message.voice,
-                    background=message.background,
-                    style=message.style,
-                )
+            case (
+                protocol.SessionUpdate()
+                | protocol.ScriptUpdate()
+                | protocol.ScriptPlay()
+                | protocol.ScriptPause()
+                | protocol.ScriptSeek()
+            ):
+                await self._change(message)
             case protocol.KeepAlive():
                 session.touch()
             case protocol.Ping(t=t):
                 return [protocol.Pong(t)]
         return []
+
+    async def _change(self, message: protocol.SessionUpdate | ScriptMessage) -> None:
+        if not isinstance(message, protocol.SessionUpdate):
+            self._session.touch()
+            await self._session.presenter.obey(message)
+            return
+        await self._session.update(
+            portrait=message.portrait,
+            voice=message.voice,
+            background=message.background,
+            style=message.style,
+        )
 
     def _move(
         self,

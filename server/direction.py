@@ -10,16 +10,19 @@ import dataclasses
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from server.live_motion import LiveMotion
 from server.protocol import Mode, ProtocolError, Style
-from server.speech import Block
+from server.speech import BLOCK, Block
+from streaming_model.media import SAMPLE_RATE
 from streaming_model.motion.additive import Additions, Gesture
 from streaming_model.motion.style import MotionStyle
 
 _MOST_STYLES = 200  # utterances whose own style is remembered
 _MOST_GESTURES = 20  # at once
+_MOST_TURNS = 50  # that are remembered, for a model that hears its latest sound again
 
 
 # What the protocol calls otherwise than the model does.
@@ -41,6 +44,11 @@ def with_changes(style: MotionStyle, change: Style) -> MotionStyle:
         # "gaze" is what the model calls the glances.
         reason = str(error).replace("gaze must", "glances must")
         raise ProtocolError("bad_request", f"In the style, {reason}.") from None
+
+
+@lru_cache(maxsize=256)
+def _changed(style: MotionStyle, change: Style) -> MotionStyle:
+    return with_changes(style, change)
 
 
 def describe_style(style: MotionStyle) -> dict[str, Any]:
@@ -79,6 +87,8 @@ class Direction:
         self.live = LiveMotion()
         self._own: dict[int, MotionStyle] = {}
         self._cues: dict[int, deque[Cue]] = {}
+        self._turns: list[tuple[int, Style | None]] = []  # (media time, what it changes from then)
+        self._cued: list[Gesture] = []
 
     def change(self, change: Style) -> None:
         """Changes the session's style from the next block on.
@@ -96,7 +106,34 @@ class Direction:
 
     def style_of(self, block: Block) -> MotionStyle:
         """Returns the style of a block: its utterance's own while that is spoken."""
-        return self._own.get(block.utterance, self.style) if block.is_speech else self.style
+        own = self._own.get(block.utterance) if block.is_speech else None
+        return own or self._turned(block.start + BLOCK)
+
+    def turn(self, at: int, change: Style | None) -> None:
+        """Changes the session's style by this from a media time on; None ends such changes.
+
+        It holds in speech and silence until the next turn, and does not add to the one before.
+        """
+        self._turns = [turn for turn in self._turns if turn[0] <= at][-_MOST_TURNS:]
+        self._turns.append((at, change))
+
+    def cue_gesture(self, name: str, *, at: int, **options: Any) -> None:  # noqa: ANN401
+        """Adds a gesture as `gesture` does; it is taken back with the speech it belongs to."""
+        gesture = self.gesture(name, at=at, **options)
+        self._cued = [other for other in self._cued if other.end > at - SAMPLE_RATE]
+        self._cued.append(gesture)
+
+    def take_back(self, at: int) -> None:
+        """Takes back the turns and cued gestures from a media time on: their speech was cut."""
+        self._turns = [turn for turn in self._turns if turn[0] < at]
+        void = [gesture for gesture in self._cued if gesture.start >= at]
+        kept = tuple(item for item in self.additions.gestures if item not in void)
+        self.additions = dataclasses.replace(self.additions, gestures=kept)
+
+    def _turned(self, until: int) -> MotionStyle:
+        """Returns the style before a media time."""
+        change = next((change for at, change in reversed(self._turns) if at < until), None)
+        return self.style if change is None else _changed(self.style, change)
 
     def plan(self, utterance: int, cue: Cue) -> None:
         """Lets something happen at a place in an utterance's text, after those planned before."""

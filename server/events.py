@@ -6,7 +6,7 @@ nobody. It knows nothing of sockets.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from server.channel import Channel, Overflow
@@ -20,6 +20,7 @@ class EventHub:
 
     def __init__(self) -> None:
         self._listeners: set[Channel[ServerEvent]] = set()
+        self._taps: list[Callable[[ServerEvent], None]] = []
         self._is_closed = False
 
     def __len__(self) -> int:
@@ -30,6 +31,12 @@ class EventHub:
         for event in events:
             for listener in self._listeners:
                 listener.offer(event)
+            for tap in self._taps:
+                tap(event)
+
+    def tap(self, tap: Callable[[ServerEvent], None]) -> None:
+        """Tells a part of the session of every event at once, after it was handed to listeners."""
+        self._taps.append(tap)
 
     @contextmanager
     def listen(self) -> Iterator[Channel[ServerEvent]]:
@@ -46,5 +53,6 @@ class EventHub:
     def close(self) -> None:
         """Ends every listener once it has read what waits."""
         self._is_closed = True
+        self._taps.clear()  # they know the session that owns this hub
         for listener in self._listeners:
             listener.close()

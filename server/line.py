@@ -93,6 +93,7 @@ class LiveLine:
             is_watched=lambda: len(audience) > 0,
             on_picture=self._media_clock.note_picture,
         )
+        self._direction = direction
         self._composed = 0  # media time up to which audio was composed
         self._clock = engines.clock
         self._audience = audience
@@ -141,6 +142,7 @@ class LiveLine:
         self._sources.utterance = floor
         unheard = self.timeline.interrupt(floor) + self.queue.drop_before(floor)
         self._audience.hush()
+        self._direction.take_back(self.timeline.position)
         starts = range(_next_block_start(self.timeline.position), self._composed, BLOCK)
         self.stages.interrupted()
         blocks = [silent_block(start, floor) for start in starts]
@@ -176,6 +178,8 @@ class LiveLine:
 
     def _take(self, start: int) -> Block:
         block = self._sources.take(start)
+        for trigger in block.triggers:
+            trigger.act(start + trigger.at)
         self.stages.compose(block, self._sources.origin)
         return block
 

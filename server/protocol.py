@@ -173,6 +173,39 @@ class MotionCalibrate(_Message):
     reset: bool = False
 
 
+ScriptFormat = Literal["text", "markdown", "srt"]
+
+
+class ScriptUpdate(_Message):
+    """Take a script, or another text from one of its sentences on."""
+
+    type: Literal["script.update"] = "script.update"
+    text: str
+    format: ScriptFormat | None = None
+    sentence: Annotated[int, Field(ge=0)] | None = None
+
+
+class ScriptPlay(_Message):
+    """Read the script, from a sentence or from where it is."""
+
+    type: Literal["script.play"] = "script.play"
+    sentence: Annotated[int, Field(ge=0)] | None = None
+
+
+class ScriptPause(_Message):
+    """Stop reading."""
+
+    type: Literal["script.pause"] = "script.pause"
+    at: Literal["now", "sentence_end"] = "now"
+
+
+class ScriptSeek(_Message):
+    """Go to the beginning of a sentence."""
+
+    type: Literal["script.seek"] = "script.seek"
+    sentence: Annotated[int, Field(ge=0)]
+
+
 class KeepAlive(_Message):
     """Somebody is there, though nothing is said."""
 
@@ -200,6 +233,10 @@ ClientMessage = (
     | Motion
     | MotionConfigure
     | MotionCalibrate
+    | ScriptUpdate
+    | ScriptPlay
+    | ScriptPause
+    | ScriptSeek
     | KeepAlive
     | Ping
 )
@@ -482,6 +519,49 @@ class Pong(ServerEvent):
 
     type: ClassVar[str] = "pong"
     t: float | int | str
+
+
+ScriptState = Literal["empty", "ready", "playing", "pausing", "paused", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptUpdated(ServerEvent):
+    """The script, or what is done with it, has changed.
+
+    Attributes:
+        state: what is done with it.
+        revision: raised with every change of the text.
+        sentence: the one that is heard, or is heard next.
+        sentences: how many there are.
+        warnings: how many places of it are not understood.
+        media_time: when.
+    """
+
+    type: ClassVar[str] = "script.updated"
+    state: ScriptState
+    revision: int
+    sentence: int
+    sentences: int
+    warnings: int
+    media_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptPosition(ServerEvent):
+    """A sentence of the script begins to be heard.
+
+    Attributes:
+        sentence: which, counted from 0.
+        start: index of its first character in the script.
+        end: index after its last one.
+        media_time: when its sound leaves.
+    """
+
+    type: ClassVar[str] = "script.position"
+    sentence: int
+    start: int
+    end: int
+    media_time: int
 
 
 CloseReason = Literal["client", "idle", "time", "lost", "shutdown", "failed"]

@@ -32,6 +32,7 @@ from server.outputs.options import OutputOptions
 from server.outputs.outputs import Outputs
 from server.pacing import MILLISECOND
 from server.portraits import Portraits
+from server.presenter.presenter import Presenter
 from server.protocol import BargeIn, CloseReason, Layout, ProtocolError, ServerEvent, Style
 from server.sender_reports import NtpClock
 from server.speaker import Speaker, SpeakRequest
@@ -147,6 +148,19 @@ class Session:
             worker_for=voices.worker_for,
             clock=self._clock,
         )
+        self.presenter = Presenter(
+            voice=voice,
+            line=self.line,
+            turns=turns,
+            speaker=self._speaker,
+            direction=self.direction,
+            voices=voices,
+            publish=publish,
+            worker=voices.worker,
+            clock=self._clock,
+            seed=seed,
+        )
+        self.events.tap(self.presenter.reader.heed)
         self._pcm_worker = engines.sound_worker
         self._peers: set[Peer] = set()
         self._owners: set[Peer] = set()  # of them, those of the client that opened the session
@@ -192,6 +206,7 @@ class Session:
                 tasks = [
                     self._group.create_task(self.line.run(), name="line"),
                     self._group.create_task(self._speaker.run(), name="speaker"),
+                    self._group.create_task(self.presenter.reader.run(), name="reader"),
                     self._group.create_task(self._measure(), name="metrics"),
                 ]
                 await self._closing.wait()
@@ -358,7 +373,7 @@ class Session:
                 await self._change_avatar(portrait or self.portrait, background)
             if style is not None:
                 self.direction.change(style)
-            self.voice = name
+            self.voice = self.presenter.narrator.voice = name
             self._publish([self.ready()])
 
     async def _change_avatar(self, portrait: str, background: str | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -81,7 +81,16 @@ class SpeakRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class _Clause:
+class Clause:
+    """A clause made, or a piece of one.
+
+    Attributes:
+        text: its words; none for a further piece.
+        audio: its sound.
+        passage: where in `audio` they are heard; None for a further piece.
+        skipped: what cannot be pronounced.
+    """
+
     text: str
     audio: AlignedAudio
     passage: Passage | None
@@ -92,7 +101,7 @@ class _Clause:
 class _Step:
     """What a voice came to: its next clause, or None at its end."""
 
-    clause: _Clause | None
+    clause: Clause | None
 
 
 class Speaker:
@@ -160,23 +169,46 @@ class Speaker:
     ) -> bool:
         """Queues the sound of a piece; returns whether it was made, and more is wanted."""
         number, converter = request.number, _Converter(piece.index)
-        loop = asyncio.get_running_loop()
         while self._queue.holds(number):
-            is_urgent = self._queue.samples < _SOON
-            worker = self._worker_for(request.voice, is_urgent=is_urgent)
-            work = loop.run_in_executor(worker, _next_step, clauses, converter, self._clock)
-            step = await self._guarded(number, work)
+            step = await self._step(request, clauses, converter)
             if step is None:
                 return False
-            clause = step.clause
-            if clause is None:
+            if (clause := step.clause) is None:
                 silence = AlignedAudio.concatenate([]).padded(piece.pause_ms * MILLISECOND)
                 return self._queue.append(number, silence)
-            self._warn_of(clause.skipped)
             text = clause.text if len(clause.audio) else None
             self._queue.append(number, clause.audio, text, passage=clause.passage)
-            await self._wait_for_room(number)
+            await self.wait_for_room(number)
         return False
+
+    async def clauses(self, number: int, text: str, voice: str) -> AsyncIterator[Clause]:
+        """Yields what a text becomes while utterance `number` is wanted; the caller queues it.
+
+        A voice that fails ends it with a warning.
+        """
+        request = SpeakRequest(number, text, voice)
+        speaker = await self._guarded(number, self._open_voice(voice))
+        if speaker is None:
+            return
+        clauses, converter = _told(speaker.speak(text, in_pieces=True), text), _Converter()
+        while self._queue.holds(number):
+            step = await self._step(request, clauses, converter)
+            if step is None or step.clause is None:
+                return
+            yield step.clause
+
+    async def _step(
+        self, request: SpeakRequest, clauses: Iterator[SpeechClause], converter: _Converter
+    ) -> _Step | None:
+        """Lets the voice make the next clause; None when it fails or nobody wants it."""
+        is_urgent = self._queue.samples < _SOON
+        worker = self._worker_for(request.voice, is_urgent=is_urgent)
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(worker, _next_step, clauses, converter, self._clock)
+        step = await self._guarded(request.number, work)
+        if step is not None and step.clause is not None:
+            self._warn_of(step.clause.skipped)
+        return step
 
     async def _guarded(self, number: int, work: Awaitable[ResultT]) -> ResultT | None:
         """Awaits what a voice does for an utterance; None when nothing comes of it.
@@ -217,7 +249,8 @@ class Speaker:
             message = f"Skipped what cannot be pronounced: {named}."
             self._publish([Warned("text_unpronounceable", message)])
 
-    async def _wait_for_room(self, number: int) -> None:
+    async def wait_for_room(self, number: int) -> None:
+        """Returns when no more than thirty seconds wait, or the utterance is not wanted."""
         while self._queue.samples > MOST_AHEAD and self._queue.holds(number):
             await self._clock.sleep_until(self._clock.now() + _LOOK_AGAIN)
 
@@ -249,14 +282,14 @@ class _Converter:
         self._index = index
         self._ingest: Ingest | None = None
 
-    def convert(self, clause: SpeechClause) -> _Clause:
+    def convert(self, clause: SpeechClause) -> Clause:
         """Returns a clause with what the filters still held of the one before, or a piece."""
         if self._ingest is not None and not clause.text:
-            return _Clause("", self._ingest.push(clause.samples), None, clause.skipped)
+            return Clause("", self._ingest.push(clause.samples), None, clause.skipped)
         before = self.finish()
         self._ingest = Ingest(sample_rate=clause.sample_rate)
         audio = self._ingest.push(clause.samples)
-        return _Clause(
+        return Clause(
             clause.text,
             AlignedAudio.concatenate([before, audio]),
             _passage(clause, self._index).after(len(before)),
@@ -277,12 +310,12 @@ def _next_step(clauses: Iterator[SpeechClause], converter: _Converter, clock: Cl
 
 def _next_clause(
     clauses: Iterator[SpeechClause], converter: _Converter, clock: Clock
-) -> _Clause | None:
+) -> Clause | None:
     began = clock.now()
     clause = next(clauses, None)
     if clause is None:
         rest = converter.finish()
-        return _Clause("", rest, None, ()) if len(rest) else None
+        return Clause("", rest, None, ()) if len(rest) else None
     made = converter.convert(clause)
     is_slow = to_samples(clock.now() - began) * _SLOW > len(made.audio)
     if _has_more(clause) and is_slow and (piece := next(clauses, None)) is not None:

@@ -22,6 +22,19 @@ BLOCK = SAMPLES_PER_MOTION_FRAME  # 16 kHz samples, 40 ms: one motion frame
 
 
 @dataclass(frozen=True, slots=True)
+class Trigger:
+    """Something to be done where a sample of an utterance is heard.
+
+    Attributes:
+        at: the sample, counted from the utterance's first one; in a block, from the block's.
+        act: is told the sample's media time as soon as that is known, before the model hears it.
+    """
+
+    at: int
+    act: Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """Forty milliseconds of the session's audio.
 
@@ -37,6 +50,7 @@ class Block:
         length: how many of its samples are the utterance's; the rest, at its end, is padding.
         characters: how many characters of its text have been said after each of its packets of
             20 ms; none where the text is not known.
+        triggers: what is to be done in it.
     """
 
     start: int
@@ -49,6 +63,7 @@ class Block:
     texts: tuple[str, ...] = ()
     length: int = BLOCK
     characters: tuple[int, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +135,7 @@ class _Utterance:
     audio: deque[AlignedAudio] = field(default_factory=deque)
     texts: deque[tuple[int, str]] = field(default_factory=deque)  # (sample offset, text)
     passages: list[Passage] = field(default_factory=list)
+    triggers: list[Trigger] = field(default_factory=list)
     received: int = 0
     taken: int = 0
     is_complete: bool = False
@@ -194,6 +210,12 @@ class SpeechQueue:
                 return True
         return False
 
+    def trigger(self, number: int, trigger: Trigger) -> None:
+        """Adds a trigger to an utterance; it is dropped with it."""
+        for utterance in self._utterances:
+            if utterance.number == number:
+                utterance.triggers.append(trigger)
+
     def complete(self, number: int) -> None:
         """Says that no more audio follows for the utterance."""
         for utterance in self._utterances:
@@ -206,6 +228,17 @@ class SpeechQueue:
         dropped = [utterance for utterance in self._utterances if utterance.number < number]
         self._utterances = deque(item for item in self._utterances if item.number >= number)
         return [utterance.number for utterance in dropped if utterance.taken == 0]
+
+    def waits(self, number: int) -> bool:
+        """Whether the utterance is there and has not begun."""
+        return any(item.number == number and not item.taken for item in self._utterances)
+
+    def withdraw(self, number: int) -> bool:
+        """Drops one utterance if it has not begun; returns whether it was there to drop."""
+        waiting = [item for item in self._utterances if item.number == number and not item.taken]
+        for utterance in waiting:
+            self._utterances.remove(utterance)
+        return bool(waiting)
 
     def can_begin(self, samples: int) -> bool:
         """Whether the next utterance has not begun and has that much audio, or all of it."""
@@ -246,6 +279,7 @@ class SpeechQueue:
             texts=texts,
             length=len(audio),
             characters=_said_after_packets(utterance, before),
+            triggers=_take_triggers(utterance, before, is_last=ends),
         )
 
 
@@ -253,6 +287,21 @@ def _said_after_packets(utterance: _Utterance, before: int) -> tuple[int, ...]:
     ends = range(before + TICK, before + BLOCK + 1, TICK)
     passages = utterance.passages
     return tuple(characters_said(passages, end) for end in ends) if passages else ()
+
+
+def _take_triggers(utterance: _Utterance, before: int, *, is_last: bool) -> tuple[Trigger, ...]:
+    """Takes out the triggers of the block that began at sample `before`; at the end all others.
+
+    One that came too late for its place acts at the block's beginning.
+    """
+    if not utterance.triggers:
+        return ()
+    due = [trigger for trigger in utterance.triggers if is_last or trigger.at < before + BLOCK]
+    utterance.triggers = [
+        trigger for trigger in utterance.triggers if not is_last and trigger.at >= before + BLOCK
+    ]
+    due.sort(key=lambda trigger: trigger.at)
+    return tuple(Trigger(min(max(trigger.at - before, 0), BLOCK), trigger.act) for trigger in due)
 
 
 def _take_samples(utterance: _Utterance, count: int) -> AlignedAudio:

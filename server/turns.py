@@ -87,6 +87,10 @@ class Turns:
         self.speaking = None
         return self._with_state(events, media_time)
 
+    def withdrawn(self, numbers: Iterable[int], media_time: int) -> list[ServerEvent]:
+        """Notes that utterances were dropped before they began, and others go on."""
+        return [_ended(number, media_time, NOTHING, interrupted=True) for number in numbers]
+
     def heard(self, edge: Heard, media_time: int) -> list[ServerEvent]:
         """Notes an edge of the user's speech."""
         self._user_is_speaking = edge is Heard.STARTED

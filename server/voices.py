@@ -80,6 +80,7 @@ class Voices:
     Attributes:
         entries: every voice on offer.
         default: name of the voice that sessions get when they ask for none.
+        worker: the thread for what is made ahead of time.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class Voices:
         self.entries = tuple(entries)
         self.default = default
         self._open_voice = open_voice
-        self._worker = worker
+        self.worker = worker
         self._urgent_worker = urgent_worker
         self._remote_worker = remote_worker
         self._opened: dict[str, Voice] = {}
@@ -129,7 +130,7 @@ class Voices:
         """Returns where the voice of that name is to speak, now or ahead of time."""
         if name.startswith(_REMOTE):
             return self._remote_worker
-        return self._urgent_worker if is_urgent else self._worker
+        return self._urgent_worker if is_urgent else self.worker
 
     async def open(self, name: str) -> Voice:
         """Returns the voice, loading it on the worker the first time.

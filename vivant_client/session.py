@@ -19,6 +19,7 @@ from vivant_client.errors import ClientError, RefusedError, SessionEndedError, U
 from vivant_client.event_socket import EventSocket
 from vivant_client.media import Frame, Media, Sound
 from vivant_client.rest import Opened, Rest
+from vivant_client.script import ScriptControl
 from vivant_client.sound import Samples, to_pcm16
 
 _MOST_ENDED = 1000  # utterances whose end is remembered
@@ -47,6 +48,7 @@ class Session:
     Attributes:
         id: its name.
         token: proves that it is ours; with `id` it is what `resume` asks for. Empty if it is not.
+        script: what it reads aloud.
         ready: what the session is: portrait, voice, size, pictures a second, style.
     """
 
@@ -69,6 +71,7 @@ class Session:
         self._events = EventSocket(self._note)
         self._media: Media | None = None
         self._ended_utterances: dict[int, SpeakEnded] = {}
+        self.script = ScriptControl(self._call)
         self.id = self.token = ""
         self.ready: SessionReady
 

@@ -1,0 +1,148 @@
+"""The presenter of one session: takes scripts and what is to be done with them, and tells.
+
+Scripts are read on a worker, for a long one takes a third of a second. It knows no connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any
+
+from server.clock import Clock
+from server.direction import Direction
+from server.line import LiveLine
+from server.presenter.description import describe_script
+from server.presenter.narrator import Narrator
+from server.presenter.reader import Reader
+from server.presenter.script import Script, parse_script
+from server.protocol import (
+    ProtocolError,
+    ScriptFormat,
+    ScriptPause,
+    ScriptPlay,
+    ScriptSeek,
+    ScriptUpdate,
+    ServerEvent,
+)
+from server.speaker import Speaker
+from server.turns import Turns
+from server.voices import Voices
+
+ScriptMessage = ScriptUpdate | ScriptPlay | ScriptPause | ScriptSeek
+
+
+class Presenter:
+    """What one session's clients ask of its script.
+
+    Attributes:
+        narrator: says its sentences, in the session's voice.
+        reader: reads it.
+    """
+
+    def __init__(
+        self,
+        *,
+        voice: str,
+        line: LiveLine,
+        turns: Turns,
+        speaker: Speaker,
+        direction: Direction,
+        voices: Voices,
+        publish: Callable[[Sequence[ServerEvent]], None],
+        worker: Executor,
+        clock: Clock,
+        seed: int,
+    ) -> None:
+        """Takes the session's parts; `worker` is where scripts are parsed."""
+        self.narrator = Narrator(
+            voice=voice,
+            queue=line.queue,
+            speaker=speaker,
+            direction=direction,
+            publish=publish,
+            seed=seed,
+        )
+        self.reader = Reader(
+            line=line, turns=turns, narrator=self.narrator, publish=publish, clock=clock
+        )
+        self._voices = voices
+        self._worker = worker
+        self._changing = asyncio.Lock()
+
+    async def update(
+        self, text: str, *, format: ScriptFormat | None = None, sentence: int | None = None
+    ) -> None:
+        """Takes a script, or another text from one of its sentences on, also while it is read.
+
+        Raises:
+            ScriptError: it cannot be read.
+            ProtocolError: `bad_request`, there is no such sentence.
+        """
+        async with self._changing:
+            before = self.reader.script
+            source = text if sentence is None else _kept(before, sentence) + text
+            work = partial(
+                parse_script, source, format or before.format, knows_voice=self._knows_voice
+            )
+            script = await asyncio.get_running_loop().run_in_executor(self._worker, work)
+            self.reader.replace(script)
+
+    async def obey(self, message: ScriptMessage) -> None:
+        """Does what a message asks for.
+
+        Raises:
+            VivantError: it cannot be done.
+        """
+        match message:
+            case ScriptUpdate(text=text, format=format, sentence=sentence):
+                await self.update(text, format=format, sentence=sentence)
+            case ScriptPlay(sentence=sentence):
+                self.reader.play(sentence)
+            case ScriptPause(at=at):
+                self.reader.pause(at_sentence_end=at == "sentence_end")
+            case ScriptSeek(sentence=sentence):
+                self.reader.seek(sentence)
+
+    def describe(self) -> dict[str, Any]:
+        """Returns what `GET /v1/sessions/{id}/script` tells."""
+        return self.brief() | describe_script(self.reader.script)
+
+    def brief(self) -> dict[str, Any]:
+        """Returns what is done with the script."""
+        reader = self.reader
+        return {
+            "state": reader.state,
+            "revision": reader.revision,
+            "sentence": reader.place.sentence,
+        }
+
+    def _knows_voice(self, name: str) -> bool:
+        try:
+            self._voices.check(name)
+        except ProtocolError:
+            return False
+        return True
+
+
+def _kept(script: Script, sentence: int) -> str:
+    """Returns the source up to a sentence: its marks and what makes it an item go with it.
+
+    Raises:
+        ProtocolError: `bad_request`, there is no such sentence.
+    """
+    count = len(script.sentences)
+    if not 0 <= sentence <= count:
+        raise ProtocolError(
+            "bad_request", f"There is no sentence {sentence}; the script has {count}, from 0."
+        )
+    if sentence == count:
+        return script.source
+    end = script.sentences[sentence].start
+    begin = script.sentences[sentence - 1].end if sentence else 0
+    line = script.source.rfind("\n", begin, end) + 1
+    before = script.source[line:end]
+    is_item = line > begin and not any(map(str.isalpha, before))  # "- ", "12. ", "## "
+    return script.source[: line if is_item else end]
