@@ -41,6 +41,13 @@ def main() -> None:
         default=[],
         help="folder of captured speech (training.extract); may be given again",
     )
+    motion.add_argument(
+        "--sounds",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder of recordings without a voice; may be given again",
+    )
     motion.add_argument("--facegood", type=Path, help="folder of FACEGOOD's published takes")
     motion.add_argument("--streams", type=int, default=2400, help="augmented streams of 24 s")
     extract.add_arguments(commands.add_parser("extract", help="films of people to train on"))
@@ -76,6 +83,7 @@ def main() -> None:
             RunSettings(
                 corpus=settings,
                 captured=tuple(captured),
+                sounds=tuple(arguments.sounds),
                 work=arguments.work,
                 output=arguments.output,
                 seconds=arguments.max_seconds,

@@ -35,12 +35,13 @@ from training.logs import TrainingLog
 from training.motion_loss import MotionLoss
 from training.motion_stage import train_endpoints, train_flow, train_together
 from training.presence_stage import save_presence, train_presence
+from training.recorded import load_recordings
 from training.stream_files import made_streams
 from training.timebox import TimeBox
 from training.windows import encode_streams
 
 # Shares of the training time.
-_SHARES: Final = {"encoder": 0.452, "flow": 0.106, "together": 0.266, "endpoints": 0.176}
+_SHARES: Final = {"encoder": 0.47, "flow": 0.08, "together": 0.27, "endpoints": 0.18}
 _STEPS_SERVED: Final = 1
 _TEACHER_STEPS: Final = 8
 _SMALLEST_SPREAD: Final = 1e-4  # a coefficient that moves less is left alone
@@ -51,7 +52,7 @@ _STUDENT_LIFE: Final = 8.0
 _HARD_STREAMS: Final = 320
 _PRESENCE_STEPS: Final = 3000
 
-ENCODER: Final = {"channels": 256, "dilations": (1, 2, 4, 8, 1, 2)}
+ENCODER: Final = {"channels": 256, "dilations": (1, 2, 4, 8, 1, 2, 4, 8)}
 _DENOISER: Final = {"width": 144, "layers": 4, "heads": 4}
 
 
@@ -62,6 +63,7 @@ class RunSettings:
     Attributes:
         corpus: the speech, made before.
         captured: speech with the motion of real faces.
+        sounds: folders of recordings without a voice.
         work: folder for everything on the way.
         output: folder for the weights.
         seconds: training time, without making corpus and streams.
@@ -73,6 +75,7 @@ class RunSettings:
 
     corpus: CorpusSettings
     captured: tuple[Captured, ...]
+    sounds: tuple[Path, ...]
     work: Path
     output: Path
     seconds: float
@@ -152,7 +155,12 @@ def train_and_export(
     student = train_endpoints(data, teacher, loss=student_loss, box=box, seed=seed + 3, log=log)
     write_model(encoder, student, settings.output, steps=_STEPS_SERVED)
     presence = train_presence(
-        encoder, streams, hard=_HARD_STREAMS, steps=_PRESENCE_STEPS, seed=seed + 4
+        encoder,
+        streams,
+        recordings=[each for folder in settings.sounds for each in load_recordings(folder)],
+        hard=_HARD_STREAMS,
+        steps=_PRESENCE_STEPS,
+        seed=seed + 4,
     )
     for folder in (settings.output, settings.work / "teacher"):
         save_presence(presence, folder / PRESENCE_FILE)

@@ -12,7 +12,8 @@ from typing import Final
 SILENCE: Final = "sil"
 _VOWELS: Final = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW"
 _CONSONANTS: Final = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH"
-PHONES: Final[tuple[str, ...]] = (SILENCE, *_VOWELS.split(), *_CONSONANTS.split())
+VOWELS: Final[tuple[str, ...]] = tuple(_VOWELS.split())
+PHONES: Final[tuple[str, ...]] = (SILENCE, *VOWELS, *_CONSONANTS.split())
 PHONE_INDEX: Final[dict[str, int]] = {phone: index for index, phone in enumerate(PHONES)}
 
 _FLITE: Final = {"PAU": SILENCE, "AX": "AH", "AXR": "ER", "H#": SILENCE, "BRTH": SILENCE}

@@ -5,7 +5,7 @@ Learns from the streams, with phones or without, and from sounds made for it tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from training import augment
 from training.dataset import STREAM_FRAMES, STREAM_SECONDS, Stream
 from training.machines import barking, electronic
 from training.phones import PHONE_INDEX, SILENCE
+from training.recorded import Samples, scenes
 from training.timebox import reduced_precision
 
 HIDDEN: Final = 64
@@ -29,6 +30,7 @@ _WINDOW: Final = PAST + 1 + AHEAD
 _BATCH: Final = 512
 _RATE: Final = 1e-3
 _WORDLESS_WEIGHT: Final = 3.0  # a mouth that opens to a dog is worse than one that is late
+_RECORDED_SHARE: Final = 0.5  # of the harder sounds, where there are recordings
 _NEAR: Final = 4  # frames around a phone that count as voice: lips move before it sounds
 _LENGTH: Final = STREAM_SECONDS * SAMPLE_RATE
 
@@ -48,21 +50,28 @@ class PresenceTask(nn.Module):
 
 
 def train_presence(
-    encoder: AudioEncoder, streams: Sequence[Stream], *, hard: int, steps: int, seed: int
+    encoder: AudioEncoder,
+    streams: Sequence[Stream],
+    *,
+    recordings: Sequence[Samples] = (),
+    hard: int,
+    steps: int,
+    seed: int,
 ) -> PresenceTask:
     """Returns the task after `steps`.
 
     Args:
         encoder: finished.
         streams: with speech and without; captured ones, whose phones nobody knows, are left out.
-        hard: how many streams of harder sounds to make.
+        recordings: sounds without a voice, of root mean square one, at 16 kHz.
+        hard: how many streams of harder sounds to make, half of them from recordings.
         steps: of the optimiser.
         seed: of every random choice.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     told = [stream for stream in streams if stream.mask.all()]
-    mels = [stream.mel for stream in told] + [_hard_mel(rng) for _ in range(hard)]
+    mels = [stream.mel for stream in told] + [_hard_mel(recordings, rng) for _ in range(hard)]
     voices = np.zeros((len(mels), STREAM_FRAMES), np.float32)
     for voice, stream in zip(voices, told, strict=False):
         voice[:] = near_voice(stream)
@@ -120,8 +129,11 @@ def _encode(encoder: AudioEncoder, mel: np.ndarray) -> Tensor:
         return encoder.encode(heard)[0].half().cpu()
 
 
-def _hard_mel(rng: np.random.Generator) -> np.ndarray:
+def _hard_mel(recordings: Sequence[Samples], rng: np.random.Generator) -> np.ndarray:
+    make: Callable[[int, np.random.Generator], np.ndarray]
     make = electronic if rng.random() < 0.6 else barking
+    if recordings and rng.random() < _RECORDED_SHARE:
+        make = scenes(recordings)
     sound = make(_LENGTH, rng)
     level = 10 ** (rng.uniform(-45, -14) / 20)
     heard = augment.equalise((sound / (sound.std() + 1e-9) * level).astype(np.float32), rng=rng)

@@ -18,6 +18,7 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streaming_model.media import SAMPLE_RATE
+from training.corpus.alignment import aligned
 from training.corpus.espeak import espeak_utterances
 from training.corpus.festival import festival_utterances
 from training.corpus.flite import FLITE_TRAINING_VOICES, flite_utterances
@@ -124,7 +125,7 @@ def _espeak(_: CorpusSettings, seconds: float, rng: np.random.Generator) -> Iter
 
 
 PARTS: Final = (
-    Part("kokoro", 4200.0, _kokoro),
+    Part("kokoro", 6300.0, _kokoro),
     Part("kokoro-world", 1500.0, _kokoro_world),
     Part("piper", 1200.0, _piper),
     Part("flite", 7200.0, _flite),
@@ -184,11 +185,15 @@ def make_shard(settings: CorpusSettings, shard: Shard, parts: Sequence[Part] = P
 
 
 def load_corpus(settings: CorpusSettings, *, parts: Sequence[Part] = PARTS) -> list[Utterance]:
-    """Returns all utterances, in the order of parts and shards.
+    """Returns all utterances, in the order of parts and shards, with phone times made alike.
 
     Raises:
         FileNotFoundError: a shard has not been made.
     """
-    return [
-        utterance for shard in shards(settings, parts) for utterance in load_utterances(shard.path)
-    ]
+    return aligned(
+        [
+            utterance
+            for shard in shards(settings, parts)
+            for utterance in load_utterances(shard.path)
+        ]
+    )
