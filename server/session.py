@@ -179,6 +179,8 @@ class Session:
             clock=self._clock,
             publish=publish,
             spawn=self._group.create_task,
+            instant_of=self.line.report_instant,
+            ntp=self._ntp,
         )
         self._closing = asyncio.Event()
         self._reason: CloseReason = "client"

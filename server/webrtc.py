@@ -11,7 +11,7 @@ import contextlib
 import functools
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,6 +125,7 @@ class Peer:
         self.microphone: MediaStreamTrack | None = None
         self.events_open = asyncio.Event()
         self.connected = asyncio.Event()
+        self._offered: Mapping[int, RTCRtpSender] = {}
         self._origins: dict[int, int] = {}  # RTP time stamp of media time 0, by clock rate
         self._may_tell_origin = False
         self._is_ending = False
@@ -187,11 +188,7 @@ class Peer:
         self, offer: str, *, instant_of: Callable[[int], int], ntp: NtpClock
     ) -> str:
         connection = self._connection
-        senders = {
-            SOUND_RATE: connection.addTrack(self.sound),
-            VIDEO_CLOCK: connection.addTrack(self.picture),
-        }
-        number_packets(list(senders.values()), self._log)
+        senders = self._add_tracks()
         ours = connection.getTransceivers()
         for transceiver in ours:
             # Preferences count only when they are set before the offer is applied.
@@ -212,6 +209,60 @@ class Peer:
         answer = await connection.createAnswer()
         _hasten_gathering(connection)
         await connection.setLocalDescription(answer)
+        self._tie(senders, instant_of=instant_of, ntp=ntp)
+        return connection.localDescription.sdp
+
+    async def offer(self) -> str:
+        """Returns an offer to another server of what a viewer gets; `take_answer` follows."""
+        connection = self._connection
+        self._listen()
+        self._offered = self._add_tracks()
+        for transceiver in connection.getTransceivers():
+            _prefer(transceiver, self._preferred)
+            transceiver.direction = "sendonly"
+        offer = await connection.createOffer()
+        _hasten_gathering(connection)
+        await connection.setLocalDescription(offer)
+        return connection.localDescription.sdp
+
+    async def take_answer(
+        self, answer: str, *, instant_of: Callable[[int], int], ntp: NtpClock
+    ) -> None:
+        """Connects to whoever answered `offer`; the arguments are those of `accept`.
+
+        Raises:
+            ProtocolError: `invalid_sdp`, when the answer is malformed or takes nothing we offered.
+        """
+        try:
+            description = RTCSessionDescription(sdp=_open_ended(answer), type="answer")
+            await self._connection.setRemoteDescription(description)
+            self.codec = _agreed_codec(self._connection.getTransceivers(), self.codec)
+            give_packer(self._offered[VIDEO_CLOCK], self.codec)
+        except _BAD_SDP as error:
+            _LOG.info("answer refused: %r", error)
+            raise ProtocolError(
+                "invalid_sdp", "The answer is malformed or has no codec in common."
+            ) from error
+        self._tie(self._offered, instant_of=instant_of, ntp=ntp)
+
+    def _add_tracks(self) -> dict[int, RTCRtpSender]:
+        """Adds sound and picture; returns their senders by clock rate."""
+        connection = self._connection
+        senders = {
+            SOUND_RATE: connection.addTrack(self.sound),
+            VIDEO_CLOCK: connection.addTrack(self.picture),
+        }
+        number_packets(list(senders.values()), self._log)
+        return senders
+
+    def _tie(
+        self,
+        senders: Mapping[int, RTCRtpSender],
+        *,
+        instant_of: Callable[[int], int],
+        ntp: NtpClock,
+    ) -> None:
+        """Ties what is sent to the media clock, and listens to what the other side reports."""
         for rate, sender in senders.items():
             tie_to_media_clock(sender, instant_of=_in_rate(instant_of, rate), ntp=ntp)
             watch_origin(sender, functools.partial(self._note_origin, rate))
@@ -223,7 +274,6 @@ class Peer:
             on_loss=self._note_loss,
             may_repeat=self._may_repeat,
         )
-        return connection.localDescription.sdp
 
     def _note_origin(self, rate: int, origin: int) -> None:
         self._origins[rate] = origin

@@ -20,9 +20,12 @@ from server.outputs.output import Output
 from server.outputs.push import Push
 from server.outputs.recording import Recording
 from server.outputs.seat import Seat
-from server.outputs.targets import read_target
+from server.outputs.targets import Target, read_target
+from server.outputs.whip import Whip
 from server.protocol import ProtocolError, ServerEvent
+from server.sender_reports import NtpClock
 from server.watchers import Terms
+from server.webrtc import IceServer
 from streaming_model.media import SAMPLE_RATE
 
 FilmFormat = Literal["mp4", "webm"]
@@ -45,6 +48,10 @@ class StreamOptions(Protocol):
         """Bits a second of the viewers' pictures."""
 
     @property
+    def ice_servers(self) -> Sequence[IceServer]:
+        """STUN and TURN servers."""
+
+    @property
     def outputs(self) -> OutputOptions:
         """Limits and places."""
 
@@ -64,15 +71,24 @@ class Outputs:
         clock: Clock,
         publish: Callable[[Sequence[ServerEvent]], None],
         spawn: Spawn,
+        instant_of: Callable[[int], int],
+        ntp: NtpClock,
     ) -> None:
-        """Takes what it needs; `spawn` runs a task for as long as the session lives at most."""
+        """Takes what it needs.
+
+        `spawn` runs a task for as long as the session lives at most; `instant_of` and `ntp` are for
+        sender reports, as with viewers.
+        """
         self._session_id = session_id
         self._audience = audience
         self._size, self._fps, self._bitrate = options.size, options.fps, options.bitrate
+        self._ice_servers = options.ice_servers
         self._options = options.outputs
         self._clock = clock
         self._publish = lambda event: publish([event])
         self._spawn = spawn
+        self._instant_of = instant_of
+        self._ntp = ntp
         self._recordings: dict[str, Recording] = {}
         self._outputs: dict[str, Output] = {}
 
@@ -120,7 +136,13 @@ class Outputs:
         """
         target = read_target(url, bearer=bearer, hosts=self._options.hosts)
         self._check_room()
-        output = Push(
+        output = self._whip(target, bitrate) if target.is_whip else self._pushed(target, bitrate)
+        self._outputs[output.id] = output
+        self._spawn(self._run_output(output))
+        return output
+
+    def _pushed(self, target: Target, bitrate: int | None) -> Output:
+        return Push(
             target,
             size=self._size,
             fps=self._fps,
@@ -128,9 +150,25 @@ class Outputs:
             clock=self._clock,
             publish=self._publish,
         )
-        self._outputs[output.id] = output
-        self._spawn(self._run_output(output))
-        return output
+
+    def _whip(self, target: Target, bitrate: int | None) -> Output:
+        own = self._own(bitrate)
+        return Whip(
+            target,
+            audience=self._audience,
+            terms=Terms(is_flat=True, bitrate=own, spacing=SPACING),
+            bitrate=own or self._bitrate,
+            ice_servers=self._ice_servers,
+            hosts=self._options.hosts,
+            instant_of=self._instant_of,
+            ntp=self._ntp,
+            clock=self._clock,
+            publish=self._publish,
+        )
+
+    def _own(self, bitrate: int | None) -> int | None:
+        """Returns the rate of an encoding of its own, None where the viewers' will do."""
+        return None if bitrate == self._bitrate else bitrate
 
     def recording(self, recording_id: str) -> Recording | None:
         """Returns a recording that goes on."""
@@ -185,7 +223,7 @@ class Outputs:
     def _take_seat(self, bitrate: int | None) -> Iterator[Seat]:
         """Yields a seat for H.264 and AAC while somebody sends what it gets."""
         audience = self._audience
-        own = None if bitrate in (None, self._bitrate) else bitrate
+        own = self._own(bitrate)
         seat = Seat(
             VideoCodec.H264,
             bitrate=own or self._bitrate,
