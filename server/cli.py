@@ -1,4 +1,4 @@
-"""The `vivant` command: serve, render, motion, portrait, puppet, voices.
+"""The `vivant` command: serve, render, motion, portrait, puppet, record, voices.
 
 Parses, calls, and turns errors into one sentence and an exit status: 2 for what the user can
 mend, 1 for a refused portrait check. Heavy imports wait until a command needs them.
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from server.outputs.command import add_record
 from server.puppet.command import add_puppet
 from streaming_model.errors import AudioError, VivantError
 
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     _add_motion(commands)
     _add_portrait(commands)
     add_puppet(commands)
+    add_record(commands)
     voices = commands.add_parser("voices", help="list the voices")
     voices.add_argument("--json", action="store_true", help="for programs")
     voices.set_defaults(run=run_voices)

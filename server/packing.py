@@ -17,6 +17,10 @@ from streaming_model.backdrop import CHROMA_GREEN
 Pixels = NDArray[np.uint8]
 
 _COARSE = 4  # pixels of a picture per pixel of the colours beyond its outline
+# How much of the chroma key's green is seen through each level of a matte, [1, 256, 3].
+_GREEN_BEHIND = np.rint(
+    np.arange(255, -1, -1)[None, :, None] / 255 * np.array(CHROMA_GREEN)
+).astype(np.uint8)
 _FAINT = 16  # levels of the matte below which a colour is too rounded to go on from
 
 
@@ -58,7 +62,6 @@ def _spread(shares: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def flatten(image: Pixels) -> Pixels:
     """Returns a straight RGBA picture [s, s, 4] as RGB [s, s, 3] before the chroma key's green."""
-    share = cv2.cvtColor(cv2.extractChannel(image, 3), cv2.COLOR_GRAY2RGB).astype(np.float32) / 255
-    colours = cv2.cvtColor(image, cv2.COLOR_RGBA2RGB).astype(np.float32)
-    ground = np.asarray(CHROMA_GREEN, np.float32)
-    return np.asarray(np.rint(ground + share * (colours - ground)), np.uint8)
+    matte = cv2.cvtColor(cv2.extractChannel(image, 3), cv2.COLOR_GRAY2RGB)
+    colours = cv2.multiply(cv2.cvtColor(image, cv2.COLOR_RGBA2RGB), matte, scale=1 / 255)
+    return np.asarray(cv2.add(colours, cv2.LUT(matte, _GREEN_BEHIND)), np.uint8)

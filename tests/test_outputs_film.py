@@ -16,6 +16,7 @@ from server.encoder import AacEncoder, SoundEncoder, VideoCodec, VideoEncoder
 from server.outputs.film import Film, MatteFilm, Mp4Film, WebmFilm, WholeFile
 from server.outputs.repair import end_after_whole_fragments
 from server.outputs.seat import Piece
+from server.packing import flatten
 from tests.test_media_files import decode_with_matte
 
 SIZE, FPS = 256, 25
@@ -183,6 +184,13 @@ def test_what_comes_before_the_first_complete_picture_is_left_out(tmp_path: Path
     assert film.origin == 3 * (BEGIN + 640 * 50)
     assert [round(time) for time, is_white in seen(tmp_path / "a.mp4") if is_white] == [10, 40]
     assert clicks(tmp_path / "a.mp4") == [19_200, 76_800]
+
+
+def test_flat_pictures_are_the_colours_over_green() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 4), np.uint8)
+    share, green = image[..., 3:] / 255, np.array([0, 177, 64])
+    wanted = green + share * (image[..., :3] - green)
+    np.testing.assert_allclose(flatten(image), wanted, atol=1.01)
 
 
 def cut_out(index: int) -> NDArray[np.uint8]:

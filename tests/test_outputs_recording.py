@@ -8,6 +8,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection
 
 import server.outputs.recording
+from server.cli import main
 from server.config import Settings
 from server.outputs.film import WholeFile
 from tests.conftest import FAKE, ServerProcess
@@ -273,6 +275,35 @@ async def test_other_formats_are_refused(live: LiveServer, wanted: dict[str, obj
     session_id = await live.session()
     answer = await live.client.post(f"/v1/sessions/{session_id}/recordings", json=wanted)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
+
+
+def test_the_command_records_and_fetches(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = ServerProcess(FAKE, "--size", str(SIZE), folder=tmp_path)
+    try:
+        session_id = httpx.post(f"{server.address}/v1/sessions").json()["session_id"]
+        run = partial(command, server.address, session_id)
+        assert run(tmp_path / "a.mp4", "--seconds", "0.6") == 0
+        assert len(seen(tmp_path / "a.mp4")) >= 10
+        assert "a.mp4: " in capsys.readouterr().out
+        assert not list(tmp_path.glob(".*.part"))
+        for out, sentence in (
+            (tmp_path / "a.gif", "'a.gif' does not"),
+            (tmp_path / "no/a.mp4", "no folder"),
+        ):
+            assert run(out) == 2
+            assert sentence in capsys.readouterr().err
+        assert command(server.address, "nothing", tmp_path / "b.mp4") == 2
+        assert "There is no session 'nothing'." in capsys.readouterr().err
+    finally:
+        server.stop()
+    assert run(tmp_path / "b.mp4") == 2
+    assert "cannot be used" in capsys.readouterr().err
+
+
+def command(address: str, session_id: str, out: Path, *more: str) -> int:
+    return main(["record", "--url", address, "--session", session_id, "-o", str(out), *more])
 
 
 def test_what_a_killed_server_leaves_is_a_film(tmp_path: Path) -> None:
