@@ -19,6 +19,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.backgrounds import Backgrounds
+from server.converse.talk import BrainRequest, Talk
 from server.direction import with_changes
 from server.event_socket import serve_events
 from server.metrics import CONTENT_TYPE, Figures
@@ -56,6 +57,7 @@ class House:
     backgrounds: Backgrounds
     voices: Voices
     library: Library
+    talk: Talk
     options: SessionOptions
     make_session: Callable[..., Session]
     is_ready: Callable[[], bool]
@@ -70,6 +72,7 @@ class SessionRequest(BaseModel):
     background: str | None = None
     style: Style | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    mode: Literal["present", "converse"] = "present"
 
 
 class SessionPatch(BaseModel):
@@ -102,6 +105,12 @@ class SpeakBody(BaseModel):
     text: str
     voice: str | None = None
     style: Style | None = None
+
+
+class SayBody(BaseModel):
+    """What the user says."""
+
+    text: str
 
 
 class GestureBody(BaseModel):
@@ -264,6 +273,8 @@ async def open_session(
     if wanted.style is not None:
         style = with_changes(style, wanted.style)
 
+    manner = house.talk.manner("off" if wanted.mode == "present" else None)
+
     async def make(session_id: str) -> Session:
         return house.make_session(
             session_id=session_id,
@@ -272,6 +283,7 @@ async def open_session(
             voice=voice,
             seed=wanted.seed,
             style=style,
+            manner=manner,
         )
 
     entered = await house.sessions.enter(make)
@@ -369,6 +381,30 @@ async def gesture(request: Request, session_id: str, body: GestureBody) -> dict[
 async def interrupt(request: Request, session_id: str) -> dict[str, int]:
     """Stops at once."""
     return {"utterance": _house(request).sessions.find(session_id).interrupt()}
+
+
+@_ROUTES.put("/v1/sessions/{session_id}/brain")
+async def set_brain(request: Request, session_id: str, wanted: BrainRequest) -> dict[str, Any]:
+    """Chooses who answers, and how; begins or ends the conversation."""
+    session = _house(request).sessions.find(session_id)
+    session.touch()
+    session.converse.configure(wanted)
+    return session.converse.conversation.manner.describe()
+
+
+@_ROUTES.post("/v1/sessions/{session_id}/say", status_code=202)
+async def say(request: Request, session_id: str, body: SayBody) -> dict[str, int]:
+    """Takes the user's words, to be answered."""
+    session = _house(request).sessions.find(session_id)
+    session.touch()
+    return {"turn": session.converse.conversation.say(body.text)}
+
+
+@_ROUTES.get("/v1/sessions/{session_id}/history")
+async def history(request: Request, session_id: str) -> list[dict[str, Any]]:
+    """What was said; of the portrait's words those that were heard."""
+    session = _house(request).sessions.find(session_id)
+    return session.converse.conversation.history.describe()
 
 
 @_ROUTES.websocket("/v1/sessions/{session_id}/events")

@@ -28,6 +28,8 @@ from server.backgrounds import Backgrounds
 from server.capacity import Capacity
 from server.clock import Clock, MonotonicClock
 from server.config import Settings, SettingsError
+from server.converse.making import close_talk, make_talk
+from server.converse.talk import Manner
 from server.cores import usable_cores
 from server.encoder import OPENERS, VideoCodec, missing_encoder
 from server.gauge import Gauge, MeteredThread
@@ -162,6 +164,7 @@ class Server:
             ),
             library=_library(settings, self._clock),
             options=_options(settings),
+            talk=make_talk(settings),
             make_session=self._make_session,
             is_ready=lambda: self._is_warm,
         )
@@ -207,6 +210,7 @@ class Server:
         loop = asyncio.get_running_loop()
         idle = [loop.run_in_executor(worker, int) for worker in self._workers.values()]
         _done, busy = await asyncio.wait(idle, timeout=_LAST_WORK)
+        await close_talk(self.house.talk)
         self.has_ended = not busy and self._remote_voices.waiting == 0
         for worker in (*self._workers.values(), self._remote_voices):
             worker.shutdown(wait=False, cancel_futures=True)
@@ -220,6 +224,7 @@ class Server:
         voice: str,
         style: MotionStyle,
         seed: int | None,
+        manner: Manner | None = None,
     ) -> Session:
         return Session(
             session_id=session_id,
@@ -233,6 +238,8 @@ class Server:
             portraits=self.house.portraits,
             backgrounds=self.house.backgrounds,
             voices=self.house.voices,
+            talk=self.house.talk,
+            manner=manner,
         )
 
 

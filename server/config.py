@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from server.outputs.options import OutputOptions
 from server.voice.cache import cache_folder
@@ -78,6 +79,30 @@ def _number(low: float, high: float) -> Callable[[Any], float]:
 
     convert.__doc__ = f"a number from {low:g} to {high:g}"
     return convert
+
+
+def _any_text(value: Any) -> str:  # noqa: ANN401
+    """text"""
+    if not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def _address(value: Any) -> str:  # noqa: ANN401
+    """an address such as http://127.0.0.1:11434/v1, without a user or password in it"""
+    url = urlsplit(value)
+    if url.scheme not in ("http", "https") or not url.hostname or url.username or url.password:
+        raise ValueError
+    return str(value)
+
+
+def _key(value: Any) -> str:  # noqa: ANN401
+    """a key without spaces and other than plain characters"""
+    if not (isinstance(value, str) and value.isascii() and value.isprintable()):
+        raise ValueError
+    if " " in value or not value:
+        raise ValueError
+    return value
 
 
 def _gaze(value: Any) -> str | tuple[float, float]:  # noqa: ANN401
@@ -157,6 +182,12 @@ def _setting(
     return field(default=default, metadata={"convert": convert, "help": description})
 
 
+def _secret(description: str) -> Any:  # noqa: ANN401 - as dataclasses.field
+    """A setting that has no flag, which `ps` would show, and is never printed."""
+    metadata = {"convert": _key, "help": description, "is_secret": True}
+    return field(default=None, repr=False, metadata=metadata)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set; see each field's help."""
@@ -218,6 +249,35 @@ class Settings:
     gaze: str | tuple[float, float] = _setting(
         "viewer", _gaze, "where to look: viewer, away or degrees to the right and up, as 10,-5"
     )
+    brain: str = _setting(
+        "auto",
+        _choice("auto", "demo", "chat", "external"),
+        "who answers in conversations: demo, chat (with --brain-url) or external (a client)",
+    )
+    brain_url: str | None = _setting(
+        None, _address, "an OpenAI-compatible chat endpoint, up to and including /v1"
+    )
+    brain_model: str = _setting("gpt-4o-mini", _text, "the model to ask there")
+    brain_key: str | None = _secret("key for it; OPENAI_API_KEY serves for api.openai.com")
+    brain_prompt: str | None = _setting(
+        None, _text, "system prompt; {portrait} in it is the portrait's name"
+    )
+    brain_fallback: str = _setting(
+        "I am sorry, I lost my train of thought. Could you say that again?",
+        _any_text,
+        "said when the brain fails; empty for silence",
+    )
+    brain_timeout: float = _setting(20.0, _seconds, "seconds to wait for its first word")
+    transcriber: str = _setting(
+        "auto",
+        _choice("auto", "endpoint", "sphinx", "off"),
+        "who turns viewers' speech into text: endpoint (with --transcriber-url), sphinx or off",
+    )
+    transcriber_url: str | None = _setting(
+        None, _address, "an OpenAI-compatible transcription endpoint, up to and including /v1"
+    )
+    transcriber_model: str = _setting("whisper-1", _text, "the model to ask there")
+    transcriber_key: str | None = _secret("key for it; OPENAI_API_KEY serves for api.openai.com")
     bitrate: int = _setting(1_500, _whole(100, 20_000), "video bit rate in kbit/s")
     cache_dir: Path = field(
         default_factory=cache_folder,
@@ -293,6 +353,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds a flag for every setting, and `--config`."""
     parser.add_argument("--config", metavar="FILE", help="a TOML file with these settings")
     for item in fields(Settings):
+        if "is_secret" in item.metadata:
+            continue
         parser.add_argument(
             "--" + item.name.replace("_", "-"),
             metavar=item.name.split("_")[-1].upper(),
@@ -310,12 +372,14 @@ def _names() -> list[str]:
 
 
 def _converted(name: str, value: Any, title: str) -> Any:  # noqa: ANN401
-    (convert,) = (item.metadata["convert"] for item in fields(Settings) if item.name == name)
+    (metadata,) = (item.metadata for item in fields(Settings) if item.name == name)
+    convert = metadata["convert"]
     try:
         return convert(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):
         wanted = convert.__doc__ if convert is not Path else "a folder"
-        raise SettingsError(f"{title} must be {wanted}, not {value!r}.") from None
+        given = "" if "is_secret" in metadata else f", not {value!r}"
+        raise SettingsError(f"{title} must be {wanted}{given}.") from None
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from server.session import PushedAudio, Session
     from server.waiting import Waiting
 
+_Talking = (
+    protocol.SpeakStart
+    | protocol.SpeakDelta
+    | protocol.SpeakEnd
+    | protocol.UserText
+    | protocol.ToolResult
+)
+
 
 class WaitingDesk:
     """The desk of a client that waits for its place: only a `ping` is answered."""
@@ -92,8 +100,14 @@ class Desk:
                 session.switch_microphone(mode, barge_in)
             case protocol.AudioStart() | protocol.AudioEnd():
                 self._switch_audio(message)
-            case protocol.SpeakStart() | protocol.SpeakDelta() | protocol.SpeakEnd():
-                self._write(message)
+            case (
+                protocol.SpeakStart()
+                | protocol.SpeakDelta()
+                | protocol.SpeakEnd()
+                | protocol.UserText()
+                | protocol.ToolResult()
+            ):
+                self._converse(message)
             case (
                 protocol.Gesture()
                 | protocol.Motion()
@@ -145,12 +159,24 @@ class Desk:
             case protocol.MotionCalibrate(reset=reset):
                 live.calibrate(reset=reset)
 
+    def _converse(self, message: _Talking) -> None:
+        conversation = self._session.converse.conversation
+        match message:
+            case protocol.UserText(text=text, source=source):
+                self._session.touch()
+                conversation.say(text, source)
+            case protocol.ToolResult(call_id=call_id, content=content):
+                conversation.take_result(call_id, content)
+            case _:
+                self._write(message)
+
     def _write(
         self, message: protocol.SpeakStart | protocol.SpeakDelta | protocol.SpeakEnd
     ) -> None:
         if isinstance(message, protocol.SpeakStart):
             self.leave()
             self._text = self._session.open_text(message.voice, message.style)
+            self._session.converse.conversation.follow(self._text)
             return
         if self._text is None:
             raise ProtocolError("bad_request", f"'{message.type}' came before 'speak.start'.")

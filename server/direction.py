@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -77,12 +77,14 @@ class Direction:
 
     Attributes:
         style: the session's style.
+        pose: changes the style while nothing is said, as in a listener.
         additions: gestures under way and to come, and a live stream.
         live: the live stream as it comes in.
     """
 
     def __init__(self, style: MotionStyle) -> None:
         self.style = style
+        self.pose: Callable[[MotionStyle], MotionStyle] = lambda unposed: unposed
         self.additions = Additions()
         self.live = LiveMotion()
         self._own: dict[int, MotionStyle] = {}
@@ -106,8 +108,8 @@ class Direction:
 
     def style_of(self, block: Block) -> MotionStyle:
         """Returns the style of a block: its utterance's own while that is spoken."""
-        own = self._own.get(block.utterance) if block.is_speech else None
-        return own or self._turned(block.start + BLOCK)
+        turned = self._turned(block.start + BLOCK)
+        return self._own.get(block.utterance, turned) if block.is_speech else self.pose(turned)
 
     def turn(self, at: int, change: Style | None) -> None:
         """Changes the session's style by this from a media time on; None ends such changes.

@@ -40,6 +40,7 @@ class MicrophoneLane:
 
     Attributes:
         mode: `puppet` speaks what it hears, `listen` only detects speech, `off` does nothing.
+        on_heard: told what was heard, [n] float32 at 16 kHz, before its edges are known.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class MicrophoneLane:
         self._played = played
         self._on_block = on_block
         self._on_sound = on_sound
+        self.on_heard: Callable[[NDArray[np.float32]], None] = lambda _: None
         self.mode: Mode = "off"
         self._ingest: Ingest | None = None
         self._detector = self._new_detector()
@@ -145,6 +147,7 @@ class MicrophoneLane:
             self._trim()
             if not was_complete and self._samples >= BLOCK:
                 self._on_block()
+        self.on_heard(audio.speech)
         return [edge.heard for edge in self._detector.push(audio.speech)]
 
     def begin(self, utterance: int) -> None:

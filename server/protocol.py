@@ -92,6 +92,22 @@ class SpeakEnd(_Message):
     type: Literal["speak.end"] = "speak.end"
 
 
+class UserText(_Message):
+    """What the user said, typed or understood by the client; it is answered."""
+
+    type: Literal["user.text"] = "user.text"
+    text: str
+    source: Literal["text", "voice"] = "text"
+
+
+class ToolResult(_Message):
+    """What came of a `brain.tool_call`."""
+
+    type: Literal["brain.tool_result"] = "brain.tool_result"
+    call_id: str
+    content: str
+
+
 class Interrupt(_Message):
     """Stop at once; old audio is dropped."""
 
@@ -224,6 +240,8 @@ ClientMessage = (
     | SpeakStart
     | SpeakDelta
     | SpeakEnd
+    | UserText
+    | ToolResult
     | Interrupt
     | Microphone
     | AudioStart
@@ -352,7 +370,7 @@ class Queued(ServerEvent):
     wait_s: int | None
 
 
-State = Literal["idle", "listening", "speaking"]
+State = Literal["idle", "listening", "thinking", "speaking"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,6 +418,36 @@ class ReplyDelta(ServerEvent):
     type: ClassVar[str] = "agent.reply.delta"
     utterance: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserTranscript(ServerEvent):
+    """The user's words; several of one turn are answered together."""
+
+    type: ClassVar[str] = "user.transcript"
+    turn: int
+    text: str
+    source: Literal["text", "voice"]
+
+
+@dataclass(frozen=True, slots=True)
+class BrainToolCall(ServerEvent):
+    """The brain wants something done, and waits for `brain.tool_result`."""
+
+    type: ClassVar[str] = "brain.tool_call"
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrainFailed(ServerEvent):
+    """The brain did not answer, or not to the end; the session lives."""
+
+    type: ClassVar[str] = "brain.failed"
+    code: str
+    message: str
+    retry_after_s: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from server import protocol
 from server.audience import Audience
 from server.backgrounds import Backgrounds
 from server.codec_contexts import Opener
 from server.converse.live_text import LiveText
+from server.converse.talk import Manner, Talk
+from server.converse.wiring import Converse
 from server.desk import Desk
 from server.direction import Direction, describe_style, with_changes
 from server.encoder import OPENERS, VideoCodec
@@ -103,6 +106,8 @@ class Session:
         portraits: Portraits,
         backgrounds: Backgrounds,
         voices: Voices,
+        talk: Talk | None = None,
+        manner: Manner | None = None,
     ) -> None:
         self.id = session_id
         self.portrait = portrait
@@ -171,6 +176,18 @@ class Session:
             clock=self._clock,
             barge_in=barge_in_samples(options.barge_in),
         )
+        itself: Self = weakref.proxy(self)  # or they would keep each other
+        self.converse = Converse(
+            stage=itself,
+            talk=talk or Talk(),
+            manner=manner or Manner(),
+            direction=self.direction,
+            microphone=self.line.microphone,
+            make=lambda gesture: itself.gesture(gesture),
+            events=self.events,
+            clock=self._clock,
+            seed=seed,
+        )
         self._group = asyncio.TaskGroup()
         self.outputs = Outputs(
             session_id=session_id,
@@ -209,6 +226,7 @@ class Session:
                     self._group.create_task(self.line.run(), name="line"),
                     self._group.create_task(self._speaker.run(), name="speaker"),
                     self._group.create_task(self.presenter.reader.run(), name="reader"),
+                    self._group.create_task(self.converse.run(), name="converse"),
                     self._group.create_task(self._measure(), name="metrics"),
                 ]
                 await self._closing.wait()
@@ -287,6 +305,7 @@ class Session:
             "utterance": self._turns.utterance,
             "media_time": self.line.timeline.position,
             "viewers": self._audience.viewers,
+            "brain": self.converse.conversation.manner.brain,
             "metrics": asdict(self.metrics),
         }
 
@@ -347,8 +366,28 @@ class Session:
         """Stops what is said and drops what waits; returns the utterance number from here on."""
         self.touch()
         self.line.microphone.interrupt()
-        self._publish(cut(self.line, self._turns))
+        self.converse.conversation.stop()
+        self.cut()
         return self._turns.utterance
+
+    def cut(self) -> None:
+        """Stops what is said and drops what waits."""
+        self._publish(cut(self.line, self._turns))
+
+    @property
+    def may_interrupt(self) -> bool:
+        """Whether a viewer's voice may cut off what is being said."""
+        return self._hearing.barge_in is not None
+
+    @property
+    def portrait_name(self) -> str:
+        """The portrait's name, for people."""
+        return self._portraits.check(self.portrait).name
+
+    def think(self, *, is_thinking: bool) -> None:
+        """Shows whether the portrait thinks about its answer."""
+        self.touch()
+        self._publish(self._turns.think(self.line.timeline.position, is_thinking=is_thinking))
 
     async def update(
         self,

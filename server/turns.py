@@ -44,6 +44,7 @@ class Turns:
         self.utterance = 0
         self.speaking: int | None = None
         self._user_is_speaking = False
+        self._is_thinking = False
         self._state: State = "idle"
 
     @property
@@ -101,12 +102,19 @@ class Turns:
         )
         return self._with_state([event], media_time)
 
+    def think(self, media_time: int, *, is_thinking: bool) -> list[ServerEvent]:
+        """Notes that an answer is being thought of, or no more."""
+        self._is_thinking = is_thinking
+        return self._with_state([], media_time)
+
     def _with_state(self, events: list[ServerEvent], media_time: int) -> list[ServerEvent]:
         state: State = "idle"
         if self.speaking is not None:
             state = "speaking"
         elif self._user_is_speaking:
             state = "listening"
+        elif self._is_thinking:
+            state = "thinking"
         if state != self._state:
             self._state = state
             events.append(StateUpdated(state, media_time))

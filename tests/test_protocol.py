@@ -25,6 +25,11 @@ PAGE = Path(__file__).parent.parent / "docs" / "protocol.md"
         ('{"type":"speak.start","voice":"joe"}', protocol.SpeakStart(voice="joe")),
         ('{"type":"speak.delta","text":" and"}', protocol.SpeakDelta(text=" and")),
         ('{"type":"speak.end"}', protocol.SpeakEnd()),
+        ('{"type":"user.text","text":"Hi"}', protocol.UserText(text="Hi")),
+        (
+            '{"type":"brain.tool_result","call_id":"a","content":"b"}',
+            protocol.ToolResult(call_id="a", content="b"),
+        ),
         ('{"type":"interrupt"}', protocol.Interrupt()),
         ('{"type":"microphone","mode":"puppet"}', protocol.Microphone(mode="puppet")),
         (

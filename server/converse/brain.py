@@ -5,7 +5,7 @@ One port for every kind: a chat endpoint, the demo's script. It knows neither sp
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -20,7 +20,7 @@ FailureCode = Literal[
     "nonsense",  # what came is not the protocol
     "broken_off",  # it ended in the middle
     "empty",  # it said nothing
-    "tool_timeout",  # nobody answered its tool calls
+    "tools",  # it calls one tool after the other and says nothing
 ]
 
 
@@ -91,21 +91,27 @@ class Question:
     Attributes:
         messages: system prompt and history; the last one is the user's or a tool's.
         model: which model to ask; None for the usual one.
+        portrait: the name of who answers.
         tools: JSON objects as `/v1/chat/completions` takes them.
     """
 
     messages: Sequence[Message]
     model: str | None = None
+    portrait: str = ""
     tools: Sequence[dict[str, Any]] = field(default_factory=tuple)
 
 
 class Brain(Protocol):
     """Answers."""
 
-    def reply(self, question: Question) -> AsyncIterator[BrainEvent]:
+    def reply(self, question: Question) -> AsyncGenerator[BrainEvent, None]:
         """Yields the reply while it is being made.
 
         Raises:
             BrainError: it does not answer, or not to the end.
         """
+        ...
+
+    async def aclose(self) -> None:
+        """Closes what it holds open."""
         ...

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from server.converse.brain import BrainError, BrainEvent, FailureCode, Message, 
 from server.converse.completion import CompletionReader
 from server.converse.sse import EventStream
 
+Events = AsyncGenerator[BrainEvent, None]
 CONNECT_SECONDS = 5.0
 FIRST_SECONDS = 20.0
 BETWEEN_SECONDS = 10.0
@@ -77,7 +78,7 @@ class ChatEndpoint:
         if self._client is not None:
             await self._client.aclose()
 
-    async def reply(self, question: Question) -> AsyncIterator[BrainEvent]:
+    async def reply(self, question: Question) -> Events:
         """Yields the reply as the server streams it.
 
         Raises:
@@ -87,7 +88,7 @@ class ChatEndpoint:
         try:
             async for event in self._asked(question, may_wait=True):
                 yield event
-        except httpx.TimeoutException as error:
+        except (TimeoutError, httpx.TimeoutException) as error:
             raise self._error("timeout", "took too long to answer") from error
         except httpx.ConnectError as error:
             raise self._error("unreachable", "cannot be reached") from error
@@ -96,27 +97,22 @@ class ChatEndpoint:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise self._error("broken_off", "broke off") from error
 
-    async def _asked(self, question: Question, *, may_wait: bool) -> AsyncIterator[BrainEvent]:
-        async with asyncio.timeout(None) as limit:
-            try:
-                self._allow(limit, self._server.first_seconds)
-                async with self._open().stream("POST", self._url, json=self._body(question)) as got:
-                    wait = _retry_after(got)
-                    if got.status_code != httpx.codes.OK:
-                        error = await self._refusal(got, wait)
-                        if not may_wait or wait is None or wait > LONGEST_WAIT:
-                            raise error
-                    else:
-                        async for event in self._read(got, limit):
-                            yield event
-                        return
-            except TimeoutError as late:
-                raise self._error("timeout", "took too long to answer") from late
+    async def _asked(self, question: Question, *, may_wait: bool) -> Events:
+        async with asyncio.timeout(self._server.first_seconds) as limit:
+            async with self._open().stream("POST", self._url, json=self._body(question)) as got:
+                if got.status_code == httpx.codes.OK:
+                    async for event in self._read(got, limit):
+                        yield event
+                    return
+                wait = _retry_after(got)
+                refusal = await self._refusal(got, wait)
+        if not may_wait or wait is None or wait > LONGEST_WAIT:
+            raise refusal
         await asyncio.sleep(wait)
         async for event in self._asked(question, may_wait=False):
             yield event
 
-    async def _read(self, got: httpx.Response, limit: asyncio.Timeout) -> AsyncIterator[BrainEvent]:
+    async def _read(self, got: httpx.Response, limit: asyncio.Timeout) -> Events:
         kind = got.headers.get("content-type", "").partition(";")[0].strip().lower()
         reader = CompletionReader()
         try:
