@@ -1,4 +1,4 @@
-"""The `vivant` command: serve, render, motion, portrait, puppet, record, voices.
+"""The `vivant` command: serve, render, motion, portrait, present, puppet, record, voices.
 
 Parses, calls, and turns errors into one sentence and an exit status: 2 for what the user can
 mend, 1 for a refused portrait check. Heavy imports wait until a command needs them.
@@ -13,15 +13,19 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.outputs.command import add_record
+from server.presenter.command import add_present
 from server.puppet.command import add_puppet
 from streaming_model.errors import AudioError, VivantError
 
 if TYPE_CHECKING:
     from server.ingest import AlignedAudio
+    from server.presenter.script import Script
+    from server.presenter.sentence import Sentence
     from server.voice.base import Voice
     from streaming_model.avatar import Avatar
     from streaming_model.motion import MotionStyle
@@ -55,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     _add_render(commands)
     _add_motion(commands)
     _add_portrait(commands)
+    add_present(commands)
     add_puppet(commands)
     add_record(commands)
     voices = commands.add_parser("voices", help="list the voices")
@@ -91,7 +96,10 @@ def run_render(options: argparse.Namespace) -> int:
     _require_folder(out)
     _check_sources(options)
     _style(options)
+    script = _script(options)
     film = _film_from_motion if options.motion else _film_from_speech
+    if script is not None:
+        film = partial(_film_from_script, script)
     avatar = Avatar.from_image(
         options.portrait,
         size=options.size,
@@ -180,6 +188,9 @@ def _add_render(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     render = commands.add_parser("render", help="make a film of a portrait that speaks")
     render.add_argument("portrait", type=Path, metavar="PORTRAIT", help="a picture of a face")
     _add_speech(render)
+    render.add_argument(
+        "--script", type=Path, metavar="FILE", help=".txt, .md or .srt, with marks as in --text"
+    )
     render.add_argument("--motion", type=Path, metavar="FILE", help="Live Link Face .csv or .npz")
     render.add_argument("--audio", type=Path, metavar="FILE", help="the sound to go with --motion")
     render.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.mp4")
@@ -289,11 +300,56 @@ def _style(options: argparse.Namespace) -> MotionStyle:
 
 
 def _check_sources(options: argparse.Namespace) -> None:
-    given = [name for name in ("speech", "text", "motion") if getattr(options, name) is not None]
-    if len(given) != 1:
-        raise VivantError("Give exactly one of AUDIO, --text and --motion.")
+    names = ("speech", "text", "script", "motion")
+    if sum(getattr(options, name) is not None for name in names) != 1:
+        raise VivantError("Give exactly one of AUDIO, --text, --script and --motion.")
     if options.audio and not options.motion:
         raise VivantError("--audio goes with --motion; give the sound as AUDIO otherwise.")
+
+
+def _script(options: argparse.Namespace) -> Script | None:
+    """Returns the script that is to be read; None where nothing is, or a text without marks."""
+    from server.presenter.command import read_text
+    from server.presenter.script import format_of, parse_script
+    from server.voice.catalog import list_voices
+
+    path: Path | None = options.script
+    source, name = (options.text, "--text") if path is None else (read_text(path), str(path))
+    if source is None:
+        return None
+    voices = {voice.name for voice in list_voices()}
+    script = parse_script(
+        source,
+        "text" if path is None else format_of(path.name),
+        knows_voice=lambda voice: voice in voices or voice.startswith("openai:"),
+    )
+    if path is None and not script.notices and not any(map(_has_marks, script.sentences)):
+        return None
+    for notice in script.notices:
+        _warn(f"{name}:{notice.line}:{notice.column}: {notice.message}")
+    if not script.sentences:
+        raise VivantError(f"There is nothing to say in '{name}'.")
+    return script
+
+
+def _has_marks(sentence: Sentence) -> bool:
+    return bool(sentence.marks)
+
+
+def _film_from_script(script: Script, avatar: Avatar, options: argparse.Namespace) -> float:
+    from server.direction import Direction
+    from server.presenter.film import ScriptSound, render_script
+    from server.voice.catalog import choose_voice, open_voice
+
+    sound = ScriptSound(
+        script,
+        voice=choose_voice() if options.voice == "auto" else options.voice,
+        open_voice=open_voice,
+        direction=Direction(_style(options)),
+        warn=_warn,
+    )
+    with progress_bar("Rendering", None) as progress:
+        return render_script(avatar, sound, options.output, seed=options.seed, progress=progress)
 
 
 def _film_from_speech(avatar: Avatar, options: argparse.Namespace) -> float:

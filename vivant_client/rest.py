@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -88,6 +89,24 @@ class Rest:
         await self.call("GET", f"/v1/sessions/{session_id}")
         info = await self.call("GET", "/v1/info")
         return Opened(session_id, "", tuple(info["ice_servers"]))
+
+    async def download(self, path: str, file: Path) -> None:
+        """Writes what the server has at a path to a file.
+
+        Raises:
+            ClientError: the server refuses, or cannot be reached.
+            OSError: the file cannot be written.
+        """
+        try:
+            async with self._http.stream("GET", path) as answer:
+                if answer.is_error:
+                    await answer.aread()
+                    raise _refusal(answer)
+                with file.open("wb") as film:
+                    async for piece in answer.aiter_bytes():
+                        film.write(piece)
+        except httpx.HTTPError as error:
+            raise UnreachableError(f"{self.address} broke off: {error}.") from None
 
     async def call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         """Makes a call; returns the JSON object of its answer, {} where there is none.

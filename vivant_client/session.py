@@ -18,6 +18,7 @@ from server.protocol import BargeIn, Queued, ServerEvent, SessionReady, SpeakEnd
 from vivant_client.errors import ClientError, RefusedError, SessionEndedError, UnreachableError
 from vivant_client.event_socket import EventSocket
 from vivant_client.media import Frame, Media, Sound
+from vivant_client.outputs import OutputControl
 from vivant_client.rest import Opened, Rest
 from vivant_client.script import ScriptControl
 from vivant_client.sound import Samples, to_pcm16
@@ -49,6 +50,7 @@ class Session:
         id: its name.
         token: proves that it is ours; with `id` it is what `resume` asks for. Empty if it is not.
         script: what it reads aloud.
+        outputs: films of it, and where it is pushed.
         ready: what the session is: portrait, voice, size, pictures a second, style.
     """
 
@@ -72,6 +74,7 @@ class Session:
         self._media: Media | None = None
         self._ended_utterances: dict[int, SpeakEnded] = {}
         self.script = ScriptControl(self._call)
+        self.outputs = OutputControl(self._call, rest)
         self.id = self.token = ""
         self.ready: SessionReady
 
@@ -91,6 +94,14 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         await self._leave()
+
+    async def describe(self) -> dict[str, Any]:
+        """Returns what the session is and does now, and how many watch it.
+
+        Raises:
+            ClientError: the server refuses, or cannot be reached.
+        """
+        return await self._call("GET", "")
 
     async def speak(
         self, text: str, *, voice: str | None = None, style: Mapping[str, object] | None = None

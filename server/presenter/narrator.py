@@ -86,7 +86,8 @@ class Narrator:
                 mood = await self._speak(take, step, mood)
             if not take.is_wanted:
                 break
-        quiet = take.finish(rest=sentence.rest * MILLISECOND, trims=context.trims)
+        rest = 0 if context.is_last else sentence.rest * MILLISECOND
+        quiet = take.finish(rest=rest, trims=context.trims)
         if context.is_last:
             take.cue(lambda at: self._direction.turn(at, None))
         self._queue.complete(number)
