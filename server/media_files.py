@@ -107,15 +107,17 @@ class AudioFile:
         Raises:
             AudioError: nothing in the file can be decoded, or it holds no sample.
         """
-        resampler = av.AudioResampler(format="fltp", layout="mono")
+        # FFmpeg's own way to mono adds two channels to 1.4 times their level, which clips.
+        layout = "stereo" if self._stream.codec_context.channels > 1 else "mono"
+        resampler = av.AudioResampler(format="fltp", layout=layout)
         count = 0
         for frame in self._frames():
-            for mono in resampler.resample(_finite(frame)):
-                samples = mono.to_ndarray()[0].astype(np.float32, copy=False)
+            for piece in resampler.resample(_finite(frame)):
+                samples = piece.to_ndarray().mean(axis=0, dtype=np.float32)
                 count += len(samples)
                 yield samples
-        for mono in resampler.resample(None) if count else ():
-            yield mono.to_ndarray()[0].astype(np.float32, copy=False)
+        for piece in resampler.resample(None) if count else ():
+            yield piece.to_ndarray().mean(axis=0, dtype=np.float32)
         if not count:
             raise AudioError(f"'{self._path.name}' holds no audio that can be decoded.")
 

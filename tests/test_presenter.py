@@ -157,7 +157,13 @@ async def running(
         clock=clock,
     )
     narrator = Narrator(
-        voice="hum", queue=line.queue, speaker=speaker, direction=direction, publish=publish, seed=0
+        voice="hum",
+        queue=line.queue,
+        speaker=speaker,
+        direction=direction,
+        publish=publish,
+        worker=inline,
+        seed=0,
     )
     reader = Reader(line=line, turns=turns, narrator=narrator, publish=publish, clock=clock)
     async with asyncio.TaskGroup() as group:
@@ -409,7 +415,7 @@ async def test_a_script_can_grow_at_its_end_and_shrink() -> None:
         rig.reader.play()
         await rig.run(0.3)
         rig.read("Alpha beta. Gamma. Delta.")
-        await rig.run(0.5)
+        await rig.run(0.2)
         rig.read("Alpha beta. Gamma.")
         await rig.run(5)
     assert rig.captions() == ["Alpha beta", "Gamma"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ import httpx
 from vivant_client.errors import ClientError, NoRoomError, RefusedError, UnreachableError
 
 _PATIENCE = 30.0  # seconds; fitting a portrait takes a few
+_LONG_PATIENCE = 300.0  # seconds; for an upload
 _USUAL_WAIT = 5.0  # seconds, where a full server does not say
 
 
@@ -116,8 +118,26 @@ class Rest:
             RefusedError: any other refusal.
             UnreachableError: there is no answer.
         """
+        return await self._answered(self._http.request(method, path, json=body))
+
+    async def upload(
+        self, path: str, file: Path, *, field: str, values: dict[str, str]
+    ) -> dict[str, Any]:
+        """Sends a file and other fields as a form; returns the JSON object of the answer.
+
+        Raises:
+            ClientError: the server refuses, or cannot be reached.
+            OSError: the file cannot be read.
+        """
+        with file.open("rb") as content:
+            files = {field: (file.name, content)}
+            return await self._answered(
+                self._http.put(path, files=files, data=values, timeout=_LONG_PATIENCE)
+            )
+
+    async def _answered(self, request: Awaitable[httpx.Response]) -> dict[str, Any]:
         try:
-            answer = await self._http.request(method, path, json=body)
+            answer = await request
         except httpx.TimeoutException:
             raise UnreachableError(f"{self.address} does not answer.") from None
         except httpx.HTTPError as error:

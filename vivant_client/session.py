@@ -11,6 +11,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
@@ -73,7 +74,7 @@ class Session:
         self._events = EventSocket(self._note)
         self._media: Media | None = None
         self._ended_utterances: dict[int, SpeakEnded] = {}
-        self.script = ScriptControl(self._call)
+        self.script = ScriptControl(self._call, self._upload)
         self.outputs = OutputControl(self._call, rest)
         self.id = self.token = ""
         self.ready: SessionReady
@@ -337,6 +338,9 @@ class Session:
             self._ended_utterances[event.utterance] = event
             while len(self._ended_utterances) > _MOST_ENDED:
                 del self._ended_utterances[next(iter(self._ended_utterances))]
+
+    async def _upload(self, path: str, file: Path, **form: Any) -> dict[str, Any]:  # noqa: ANN401
+        return await self._rest.upload(f"/v1/sessions/{self.id}{path}", file, **form)
 
     async def _call(self, method: str, path: str, **fields: object) -> dict[str, Any]:
         given = {name: value for name, value in fields.items() if value is not None}

@@ -11,7 +11,10 @@ _MOST_COMPARED = 400  # sentences of a changed stretch that are compared one by 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in a script: a sentence, and how many of its characters were said."""
+    """A place in a script: a sentence, and how many of its characters were said.
+
+    In a recording, whose sentences need have no text, milliseconds of it.
+    """
 
     sentence: int
     character: int = 0

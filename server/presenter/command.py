@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 _ADDRESS = "http://127.0.0.1:8080"
 _FORMATS = ("text", "markdown", "srt")
+_RECORDED = frozenset({
+    ".wav", ".mp3", ".ogg", ".oga", ".opus", ".flac", ".m4a", ".aac", ".wma", ".aiff", ".mp4",
+    ".mov", ".mkv", ".webm", ".avi",
+})  # fmt: skip
 _MEDIA_SECOND = 16_000  # samples
 _LAST_SOUND = 1.0  # seconds for the end to reach the viewers
 _LOOK_AGAIN = 0.5  # seconds between looks for a viewer
@@ -29,10 +33,13 @@ _SHOWN = 100  # characters of a sentence
 def add_present(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command to the parser."""
     present = commands.add_parser("present", help="read a script aloud on a running server")
-    present.add_argument("script", type=Path, metavar="SCRIPT", help=".txt, .md or .srt")
+    present.add_argument(
+        "script", type=Path, metavar="SCRIPT", help=".txt, .md, .srt, or recorded speech"
+    )
     present.add_argument("--url", default=_ADDRESS, help=f"of the server ({_ADDRESS})")
     present.add_argument("--session", metavar="ID", help="one that is open already")
     present.add_argument("--format", choices=_FORMATS, help="if the file's name does not tell it")
+    present.add_argument("--captions", type=Path, metavar="FILE.srt", help="of a recording")
     present.add_argument("--sentence", type=int, default=0, metavar="N", help="begin there, from 0")
     present.add_argument("--portrait", metavar="ID", help="of a new session")
     present.add_argument("--voice", metavar="NAME", help="of a new session; see `vivant voices`")
@@ -52,9 +59,13 @@ def run_present(options: argparse.Namespace) -> int:
     """Has the script read; returns 130 when Ctrl-C ended it."""
     from server.presenter.script import format_of
 
-    text = read_text(options.script)
+    is_recorded = _is_recorded(options)
+    source = options.captions if is_recorded else options.script
+    text = None if source is None else read_text(source)
     options.format = options.format or format_of(options.script.name)
-    if options.check:
+    if options.check and (text is None or is_recorded):
+        raise VivantError("--check is for scripts of text.")
+    if options.check and text is not None:
         return _check(text, options)
     film: Path | None = options.record
     if film is not None and film.suffix.lower() not in (".mp4", ".webm"):
@@ -62,6 +73,23 @@ def run_present(options: argparse.Namespace) -> int:
     if film is not None and not film.parent.is_dir():
         raise VivantError(f"There is no folder '{film.parent}' to write '{film.name}' in.")
     return asyncio.run(_present(text, options))
+
+
+def _is_recorded(options: argparse.Namespace) -> bool:
+    """Whether the script is an audio or video file.
+
+    Raises:
+        VivantError: it cannot be used, or an option is for the other kind of script.
+    """
+    from server.media_files import AudioFile
+
+    path: Path = options.script
+    if path.suffix.lower() in _RECORDED:
+        with AudioFile(path):
+            return True
+    if options.captions is not None:
+        raise VivantError(f"--captions are for a recording; '{path.name}' is read aloud as text.")
+    return False
 
 
 def read_text(path: Path) -> str:
@@ -97,11 +125,12 @@ def _check(text: str, options: argparse.Namespace) -> int:
     return 1 if script.notices else 0
 
 
-async def _present(text: str, options: argparse.Namespace) -> int:
+async def _present(text: str | None, options: argparse.Namespace) -> int:
     async with _session(options) as session:
-        script = await session.script.put(text, format=options.format)
+        script = await _give(session, text, options)
+        name = options.captions or options.script
         for warning in script["warnings"]:
-            _tell(f"{options.script}:{warning['line']}:{warning['column']}: {warning['message']}")
+            _tell(f"{name}:{warning['line']}:{warning['column']}: {warning['message']}")
         if not script["sentences"]:
             raise VivantError(f"There is nothing to say in '{options.script}'.")
         _tell(f"Watch at {options.url.rstrip('/')}/view/{session.id}")
@@ -109,6 +138,12 @@ async def _present(text: str, options: argparse.Namespace) -> int:
             await _until_watched(session)
         async with _outputs(session, options):
             return await _Performance(session, script["sentences"]).run(options.sentence)
+
+
+async def _give(session: Session, text: str | None, options: argparse.Namespace) -> dict[str, Any]:
+    if options.script.suffix.lower() in _RECORDED:
+        return await session.script.put_recording(options.script, text)
+    return await session.script.put(text or "", format=options.format)
 
 
 def _session(options: argparse.Namespace) -> Session:

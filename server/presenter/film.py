@@ -84,6 +84,7 @@ class ScriptSound:
             speaker=self._speaker,
             direction=direction,
             publish=self._tell,
+            worker=self._worker,
             seed=0,
         )
 

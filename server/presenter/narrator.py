@@ -6,18 +6,21 @@ is heard. It decides nothing about what is said when: that is the reader's.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from server.direction import Direction
 from server.pacing import MILLISECOND
 from server.presenter.marks import Emotion, Emphasis, Gaze, Gesture
+from server.presenter.recording import Clip
 from server.presenter.sentence import Mood, Placed, Sentence
 from server.presenter.steps import Silence, Speech, mood_at, steps_of
-from server.presenter.take import Take
+from server.presenter.take import Take, place_in
 from server.protocol import ProtocolError, ServerEvent, Style, Warned
 from server.speaker import Speaker
-from server.speech import SpeechQueue
+from server.speech import Passage, SpeechQueue
 
 _BEAT = "brow_raise"  # brows and pitch accents go together (Graf et al. 2002, "Visual prosody")
 _BEAT_STRENGTH = 0.6
@@ -29,7 +32,7 @@ class Context:
     """How a sentence stands between its neighbours.
 
     Attributes:
-        skip: characters of it that were said before.
+        skip: characters of it that were said before; in a recording, milliseconds.
         quiet: samples of silence that its predecessor ended with; 0 after a break.
         lead: samples of silence before it.
         trims: whether its successor begins with a pause.
@@ -58,8 +61,11 @@ class Narrator:
         speaker: Speaker,
         direction: Direction,
         publish: Callable[[list[ServerEvent]], None],
+        worker: Executor,
         seed: int,
     ) -> None:
+        """Takes the session's parts; `worker` is where recordings are converted."""
+        self._worker = worker
         self.voice = voice
         self._queue = queue
         self._speaker = speaker
@@ -74,6 +80,8 @@ class Narrator:
         it has, and how many of silence it ends with.
         """
         take = Take(number, self._queue, quiet=context.quiet)
+        if sentence.clip is not None:
+            return await self._play(take, sentence, sentence.clip, context)
         take.cue(self._turn(mood_at(sentence, context.skip)))
         mood = mood_at(sentence, context.skip)
         if context.lead:
@@ -92,6 +100,45 @@ class Narrator:
             take.cue(lambda at: self._direction.turn(at, None))
         self._queue.complete(number)
         return take.length, quiet
+
+    async def _play(
+        self, take: Take, sentence: Sentence, clip: Clip, context: Context
+    ) -> tuple[int, int]:
+        """Plays a part of a recording, and its captions' marks with it."""
+        skip = context.skip * MILLISECOND
+        begins, length = clip.caption - skip, clip.end - clip.start - skip
+        passage = Passage(sentence.text, 0, begins, length) if sentence.text else None
+        mood = self._pass_over(take, sentence, passage)
+        pieces, loop = clip.pieces(skip), asyncio.get_running_loop()
+        while (piece := await loop.run_in_executor(self._worker, next, pieces, None)) is not None:
+            if passage is not None and begins < take.end + len(piece):
+                early = max(begins - take.end, 0)
+                take.add(piece[:early])
+                piece = piece[early:]
+                here = passage.after(-take.end)
+                take.add_clause(piece, sentence.text, here, begin=0)
+                later = [mark for mark in sentence.marks if take.place(mark.at) >= 0]
+                mood = self._place(take, later, mood)
+                passage = None
+            else:
+                take.add(piece)
+            await self._speaker.wait_for_room(take.number)
+            if not take.is_wanted:
+                break
+        take.finish(rest=0, trims=False)
+        if context.is_last:
+            take.cue(lambda at: self._direction.turn(at, None))
+        self._queue.complete(take.number)
+        return take.length, 0
+
+    def _pass_over(self, take: Take, sentence: Sentence, passage: Passage | None) -> Mood:
+        """Lets what marks have set that lie before the beginning hold from there on."""
+        mood = sentence.mood
+        for placed in sentence.marks:
+            if passage is not None and place_in(passage, placed.at) < 0:
+                mood = mood.after(placed.mark)
+        take.cue(self._turn(mood))
+        return mood
 
     async def _speak(self, take: Take, step: Speech, mood: Mood) -> Mood:
         """Says one stretch; returns the mood after it."""

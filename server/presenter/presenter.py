@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from server.clock import Clock
@@ -17,6 +18,8 @@ from server.line import LiveLine
 from server.presenter.description import describe_script
 from server.presenter.narrator import Narrator
 from server.presenter.reader import Reader
+from server.presenter.recorded import recorded_script
+from server.presenter.recording import read_recording
 from server.presenter.script import Script, parse_script
 from server.protocol import (
     ProtocolError,
@@ -63,6 +66,7 @@ class Presenter:
             speaker=speaker,
             direction=direction,
             publish=publish,
+            worker=worker,
             seed=seed,
         )
         self.reader = Reader(
@@ -83,10 +87,26 @@ class Presenter:
         """
         async with self._changing:
             before = self.reader.script
+            if before.is_recorded and format is None:
+                raise ProtocolError(
+                    "bad_request", "A recording's text cannot be changed: give a script anew."
+                )
             source = text if sentence is None else _kept(before, sentence) + text
             work = partial(
                 parse_script, source, format or before.format, knows_voice=self._knows_voice
             )
+            script = await asyncio.get_running_loop().run_in_executor(self._worker, work)
+            self.reader.replace(script)
+
+    async def take_recording(self, path: Path, name: str, captions: str | None) -> None:
+        """Takes an audio or video file as the script, with captions if there are any.
+
+        Raises:
+            AudioError: the file cannot be used, or is too long.
+            ScriptError: the captions cannot be read.
+        """
+        async with self._changing:
+            work = partial(_recorded, path, name, captions)
             script = await asyncio.get_running_loop().run_in_executor(self._worker, work)
             self.reader.replace(script)
 
@@ -125,6 +145,10 @@ class Presenter:
         except ProtocolError:
             return False
         return True
+
+
+def _recorded(path: Path, name: str, captions: str | None) -> Script:
+    return recorded_script(read_recording(path, name), captions)
 
 
 def _kept(script: Script, sentence: int) -> str:

@@ -147,6 +147,9 @@ class Reader:
     def replace(self, script: Script) -> None:
         """Takes a changed script: what was said stays, what was not yet is said as it is now."""
         old = [sentence.text for sentence in self.script.sentences]
+        if script.is_recorded or self.script.is_recorded:
+            self._stop()
+            self.state = "ready"
         self.script = script
         self.revision += 1
         state = self.state
@@ -213,7 +216,7 @@ class Reader:
         """Notes that somebody interrupted: what was not heard is heard when it plays again."""
         if self.state not in _BUSY:
             return  # it was the second of several that were cut together
-        self._next = self._rest_of(queued, event.spoken_characters or 0)
+        self._next = self._rest_of(queued, event)
         self._queued.clear()
         self._break()
         heard = 0 if queued.began is None else event.media_time - queued.began
@@ -222,10 +225,14 @@ class Reader:
         if not self._is_cutting:
             self._tell()
 
-    def _rest_of(self, queued: _Queued, said: int) -> Place:
-        """Returns where a sentence goes on of which so many characters were said."""
-        index, text = queued.place.sentence, queued.sentence.text
-        said = max(said, queued.place.character)
+    def _rest_of(self, queued: _Queued, event: SpeakEnded) -> Place:
+        """Returns where a sentence goes on that was cut off."""
+        index, text, clip = queued.place.sentence, queued.sentence.text, queued.sentence.clip
+        if clip is not None:
+            heard = queued.place.character + event.spoken_ms
+            is_over = heard * MILLISECOND >= clip.end - clip.start
+            return Place(index + 1) if is_over else Place(index, heard)
+        said = max(event.spoken_characters or 0, queued.place.character)
         if said >= len(text):
             return Place(index + 1)
         sentences = self.script.sentences

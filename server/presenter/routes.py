@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, File, Form, Request, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.presenter.presenter import Presenter
 from server.protocol import ScriptFormat
 from server.sessions import Sessions
+from streaming_model.errors import AudioError
 
+MOST_BYTES = 100_000_000  # of a recording
+_PIECE = 1_000_000  # bytes
 ROUTES = APIRouter(prefix="/v1/sessions/{session_id}/script")
 
 
@@ -62,6 +67,28 @@ async def put_script(request: Request, session_id: str, body: ScriptBody) -> dic
     """Takes a script, in the place of the one before."""
     presenter = _presenter(request, session_id, touch=True)
     await presenter.update(body.text, format=body.format)
+    return presenter.describe()
+
+
+@ROUTES.put("/audio")
+async def put_recording(
+    request: Request,
+    session_id: str,
+    audio: Annotated[UploadFile, File()],
+    captions: Annotated[str | None, Form()] = None,
+) -> dict[str, Any]:
+    """Takes recorded speech as the script, with captions (SubRip) if there are any."""
+    presenter = _presenter(request, session_id, touch=True)
+    with tempfile.NamedTemporaryFile() as kept:
+        size = 0
+        while piece := await audio.read(_PIECE):
+            size += len(piece)
+            if size > MOST_BYTES:
+                raise AudioError(f"A recording has at most {MOST_BYTES // 1_000_000} MB.")
+            kept.write(piece)
+        kept.flush()
+        name = PurePath(audio.filename or "the recording").name
+        await presenter.take_recording(Path(kept.name), name, captions)
     return presenter.describe()
 
 

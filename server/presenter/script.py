@@ -50,12 +50,21 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A source, and what is said of it."""
+    """A source, and what is said of it.
+
+    Attributes:
+        source: the text; of a recording, its captions.
+        format: how it is written.
+        sentences: what is said.
+        notices: what is not understood.
+        is_recorded: whether the sentences are parts of a recording.
+    """
 
     source: str = ""
     format: Format = "text"
     sentences: tuple[Sentence, ...] = ()
     notices: tuple[Notice, ...] = ()
+    is_recorded: bool = False
 
 
 def format_of(name: str) -> Format:
@@ -89,7 +98,7 @@ def parse_script(
     for flow, result in scanned:
         sentences.add(flow, result)
     faults += [fault for _, result in scanned for fault in result.faults]
-    notices = _notices(source, [*faults, *sentences.faults])
+    notices = notices_of(source, [*faults, *sentences.faults])
     return Script(source, format, tuple(sentences.close()), notices)
 
 
@@ -106,7 +115,8 @@ def _flows(text: str, format: Format) -> tuple[list[Flow], list[Fault]]:
     return flows, [Fault(index, reason) for index in strays]
 
 
-def _notices(source: str, faults: Iterable[Fault]) -> tuple[Notice, ...]:
+def notices_of(source: str, faults: Iterable[Fault]) -> tuple[Notice, ...]:
+    """Returns faults with their lines and columns in the source, the first hundred."""
     starts = [0, *(at + 1 for at, letter in enumerate(source) if letter == "\n")]
     notices = []
     for fault in sorted(faults, key=lambda fault: fault.index)[:_MOST_NOTICES]:

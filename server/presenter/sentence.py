@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from server.presenter.marks import Emotion, Gaze, Mark, Pause, VoiceChange
+from server.presenter.recording import Clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Sentence:
         mood: as it is before its first mark.
         rest: milliseconds of silence after it besides the voice's own.
         not_before: milliseconds after the script's beginning before which it is not spoken.
+        clip: the part of a recording that it is, if it is not made by a voice.
     """
 
     start: int
@@ -65,12 +67,13 @@ class Sentence:
     mood: Mood = Mood()
     rest: int = 0
     not_before: int | None = None
+    clip: Clip | None = None
 
     @property
     def sound(self) -> tuple[object, ...]:
         """What it is heard by: two sentences with the same are the same, wherever they stand."""
         marks = tuple((placed.at, placed.mark) for placed in self.marks)
-        return (self.text, marks, self.mood, self.not_before)
+        return (self.text, marks, self.mood, self.not_before, self.clip)
 
 
 def begins_with_pause(sentence: Sentence) -> bool:

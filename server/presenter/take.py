@@ -63,6 +63,15 @@ class Take:
         """Whether the utterance still takes sound."""
         return self.queue.holds(self.number)
 
+    @property
+    def end(self) -> int:
+        """Samples given so far, with silence that is not appended yet."""
+        return self.length + len(self._tail)
+
+    def place(self, character: int) -> int:
+        """Returns the sample at which a character of the latest clause is heard."""
+        return self.length if self._clause is None else self._clause.sample(character)
+
     def silence(self, samples: int) -> None:
         """Lets at least so much silence be between the sound before and the next."""
         self._owed = (self._owed or 0) + samples
@@ -73,7 +82,7 @@ class Take:
 
     def cue(self, act: Callable[[int], None], *, at: int | None = None, early: int = 0) -> None:
         """Adds a cue at a character of the latest clause, or at the end of the sound so far."""
-        sample = self.length if at is None or self._clause is None else self._clause.sample(at)
+        sample = self.length if at is None else self.place(at)
         self.queue.trigger(self.number, Trigger(max(sample - early, 0), act))
 
     def add(self, audio: AlignedAudio, text: str | None = None) -> None:
@@ -152,6 +161,12 @@ class Take:
         for start, end in spans:
             audio = _louder(audio, start, end)
         return audio
+
+
+def place_in(passage: Passage, character: int) -> int:
+    """Returns the sample at which a character of a passage is heard."""
+    clause = _Clause(passage.index, len(passage.text), passage.start, passage.end)
+    return clause.sample(character)
 
 
 def _silences(audio: AlignedAudio) -> tuple[int, int]:
