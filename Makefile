@@ -4,7 +4,7 @@ BIN := .venv/bin
 SOURCES := pyproject.toml tools/bootstrap.py $(wildcard requirements/*.txt)
 ARGS ?=
 
-.PHONY: install run test check bench train requirements clean
+.PHONY: install run camera test check bench train requirements clean
 
 install: .venv/.runtime
 
@@ -16,6 +16,9 @@ install: .venv/.runtime
 
 run: .venv/.runtime
 	$(BIN)/vivant serve $(ARGS)
+
+camera: .venv/.runtime
+	$(BIN)/python -m server.face_tracker
 
 test: .venv/.dev
 	$(BIN)/python -m pytest $(ARGS)

@@ -63,9 +63,15 @@ export class Connection {
   /** Ends the pause between two attempts. */
   #wake = () => {};
 
-  /** @param {Listener} listener */
-  constructor(listener) {
+  #wishes;
+
+  /**
+   * @param {Listener} listener
+   * @param {{channel?: boolean}} [wishes] whether `sendLossy` is to be used
+   */
+  constructor(listener, wishes = {}) {
     this.#listener = listener;
+    this.#wishes = wishes;
   }
 
   /** Milliseconds of the latest round trip, null when not connected. */
@@ -111,6 +117,15 @@ export class Connection {
   interrupt() {
     this.#peer?.hush();
     this.send({ type: "interrupt" });
+  }
+
+  /**
+   * Sends what is of use at once or not at all, such as a frame of motion.
+   * @param {ClientMessage} message
+   * @returns {boolean} whether it went out
+   */
+  sendLossy(message) {
+    return this.#peer?.sendLossy(JSON.stringify(message)) ?? false;
   }
 
   /**
@@ -174,7 +189,7 @@ export class Connection {
       if (!isIn) return this.#leave(session, await events.ended);
       this.#listener.onPhase({ name: "connecting" });
     }
-    const peer = new Peer(session.ice_servers);
+    const peer = new Peer(session.ice_servers, this.#wishes);
     this.#peer = peer;
     const ended = Promise.race([events.ended, peer.ended.then(() => null)]);
     const opened = this.#open(events, peer, session).then(() => true);

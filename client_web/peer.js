@@ -12,6 +12,9 @@ const GATHERING = 2_000;
 /** How long a broken network path may take to heal, in milliseconds. */
 const HEALING = 5_000;
 
+/** Bytes that may wait to be sent before messages that may be lost are left out. */
+const LARGEST_BACKLOG = 16_384;
+
 export class Peer {
   /** The portrait: one stream with both tracks, which is what makes a browser keep them in step. */
   stream = new MediaStream();
@@ -26,13 +29,24 @@ export class Peer {
    */
   ended;
 
-  /** @param {RTCIceServer[]} iceServers */
-  constructor(iceServers) {
+  /** @type {RTCDataChannel | null} */
+  #channel = null;
+
+  /**
+   * @param {RTCIceServer[]} iceServers
+   * @param {{channel?: boolean}} [wishes] whether messages are to be sent here, too
+   */
+  constructor(iceServers, { channel = false } = {}) {
     this.#connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
     // sendrecv from the start: the microphone can join later without a second offer
     const audio = this.#connection.addTransceiver("audio", { direction: "sendrecv" });
     this.#connection.addTransceiver("video", { direction: "recvonly" });
     this.#microphone = audio.sender;
+    if (channel) {
+      // what is late is of no use: the next one is on its way
+      const manner = { ordered: false, maxRetransmits: 0 };
+      this.#channel = this.#connection.createDataChannel("events", manner);
+    }
     this.#hush = new Hush(audio.receiver);
     this.#connection.addEventListener("track", ({ track }) => this.stream.addTrack(track));
     this.ended = new Promise((resolve) => this.#watch(resolve));
@@ -62,6 +76,19 @@ export class Peer {
   /** Lets nothing be heard any more of the sound that has come by now. */
   hush() {
     void this.#hush.begin();
+  }
+
+  /**
+   * Sends a message that may be lost on the way.
+   * @param {string} message
+   * @returns {boolean} whether it went out
+   */
+  sendLossy(message) {
+    if (this.#channel?.readyState !== "open" || this.#channel.bufferedAmount > LARGEST_BACKLOG) {
+      return false;
+    }
+    this.#channel.send(message);
+    return true;
   }
 
   /** @returns {Promise<RTCStatsReport>} */

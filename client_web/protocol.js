@@ -80,6 +80,9 @@
  *   | {type: "microphone", mode: "puppet" | "off"}
  *   | {type: "session.keep_alive"}
  *   | {type: "gesture", name: string}
+ *   | {type: "motion", coefficients: Record<string, number>, mode?: "add" | "replace", t?: number}
+ *   | {type: "motion.configure", parts?: Record<string, "add" | "replace" | "off">, smoothing?: number}
+ *   | {type: "motion.calibrate", reset?: boolean}
  *   | {type: "ping", t: number}} ClientMessage
  */
 

@@ -22,12 +22,13 @@ from server.backgrounds import Backgrounds
 from server.converse.talk import BrainRequest, Talk
 from server.direction import with_changes
 from server.event_socket import serve_events
+from server.face_tracker import tracker_file
 from server.metrics import CONTENT_TYPE, Figures
 from server.outputs.library import Library
 from server.outputs.routes import ROUTES as OUTPUT_ROUTES
 from server.portraits import MAX_UPLOAD, PortraitEntry, Portraits
 from server.presenter.routes import ROUTES as SCRIPT_ROUTES
-from server.protocol import Gesture, Mode, Style, error_body
+from server.protocol import Gesture, Mode, ProtocolError, Style, error_body
 from server.reference import reference_page
 from server.refusals import refuse_properly, too_large
 from server.session import Session, SessionOptions
@@ -405,6 +406,15 @@ async def history(request: Request, session_id: str) -> list[dict[str, Any]]:
     """What was said; of the portrait's words those that were heard."""
     session = _house(request).sessions.find(session_id)
     return session.converse.conversation.history.describe()
+
+
+@_ROUTES.get("/face_tracker/{name}", include_in_schema=False)
+async def face_tracker(name: str) -> FileResponse:
+    """A file of the page's face tracker."""
+    file = tracker_file(name)
+    if file is None:
+        raise ProtocolError("not_found", "The face tracker is not installed: make camera.")
+    return FileResponse(file, headers={"Cache-Control": "max-age=86400"})
 
 
 @_ROUTES.websocket("/v1/sessions/{session_id}/events")

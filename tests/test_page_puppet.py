@@ -1,0 +1,233 @@
+"""A webcam moves the portrait: a face of known motion in Chromium's camera, and what comes out.
+
+The camera's film is drawn by our own renderer; the picture that viewers get is measured with the
+portrait reader's landmarks, apart from MediaPipe's in the page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from benchmarks.chromium import SOUND_ALLOWED
+from server.face_tracker import FILES, TrackerError, fetch, tracker_file, tracker_folder
+from streaming_model.avatar import BUILTIN_PORTRAIT, Avatar
+from streaming_model.media import MotionChunk
+from streaming_model.motion_space import INDEX, MOTION_SIZE
+from streaming_model.portrait.landmarks import DetectedFace, shared_landmarker
+from tests.conftest import ARTIFACTS, REAL, ServerProcess
+from vivant_client import SessionEndedError, join
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(400)]
+
+Floats = NDArray[np.float64]
+RATE = 30  # pictures a second of Chromium's fake camera
+REPEATED = 4  # times that each picture of the film is shown
+# Slow, so that a machine that does four faces a second shows the same as one that does thirty.
+AT_REST, SECONDS = 8.0, 60.0
+RECORDED = 24.0  # seconds
+LEAST_PACE = 9.0  # faces and pictures a second below which a delay of its own is measured
+
+
+def commanded(at: Floats) -> dict[str, Floats]:
+    """Returns the face's motion at times in seconds: at rest, then moving without repetition."""
+    moves = np.clip(at - AT_REST, 0, 1)
+
+    def wave(*cycles: float) -> Floats:
+        waves = [np.sin(2 * np.pi * rate * at + 3 * rate) for rate in cycles]
+        return np.asarray(moves * np.mean(waves, axis=0))
+
+    return {
+        "headYaw": 0.25 * wave(0.083, 0.131),
+        "headPitch": 0.2 * wave(0.067, 0.149),
+        "headRoll": 0.15 * wave(0.059, 0.113),
+        "jawOpen": moves * (0.4 + 0.4 * wave(0.097, 0.161)),
+    }
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns a film for Chromium's fake camera: the built-in portrait, moved as commanded."""
+    path = tmp_path_factory.mktemp("camera") / "face.mjpeg"
+    avatar = Avatar.from_image(BUILTIN_PORTRAIT, size=480, fps=25)
+    state = avatar.start()
+    instants = np.arange(int(SECONDS * RATE / REPEATED)) * REPEATED / RATE
+    motion = np.zeros((len(instants), MOTION_SIZE), np.float32)
+    for name, values in commanded(instants).items():
+        motion[:, INDEX[name]] = values
+    with path.open("wb") as file:
+        for index, row in enumerate(motion):
+            # Each at its own 40 ms: the renderer draws, whatever the film's rate is.
+            chunk = MotionChunk(640 * index, row[None], np.zeros(1, np.int64))
+            state, frames = avatar.render(state, [chunk])
+            wide = cv2.copyMakeBorder(frames[0].image, 0, 0, 80, 80, cv2.BORDER_REPLICATE)
+            done, jpeg = cv2.imencode(".jpg", cv2.cvtColor(wide, cv2.COLOR_RGB2BGR))
+            assert done
+            file.write(jpeg.tobytes() * REPEATED)
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Yields a server of the shipped model that has the face tracker; skips where npm has none."""
+    del chromium
+    folder = tmp_path_factory.mktemp("puppet")
+    place = tracker_folder(folder)
+    place.mkdir(parents=True)
+    try:
+        if not all(tracker_file(name) for name in FILES):
+            fetch(place)
+    except TrackerError as error:
+        pytest.skip(str(error))
+    for name in FILES:
+        if not (place / name).exists():
+            os.link(str(tracker_file(name)), place / name)
+    server = ServerProcess(REAL, "--voice", "joe", "--size", "256", folder=folder)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(launch: Callable[..., Browser], film: Path) -> Browser:
+    return launch(SOUND_ALLOWED, f"--use-file-for-fake-video-capture={film}")
+
+
+class Recorder(threading.Thread):
+    """Watches a session in a thread of its own: Playwright has this one."""
+
+    def __init__(self, address: str, session_id: str) -> None:
+        super().__init__()
+        self.pictures: list[tuple[float, NDArray[np.uint8]]] = []
+        self._address, self._session_id = address, session_id
+
+    def run(self) -> None:
+        asyncio.run(self._watch())
+
+    async def _watch(self) -> None:
+        try:
+            async with join(self._address, self._session_id) as session:
+                async for frame in session.frames():
+                    self.pictures.append((time.monotonic(), frame.image))
+                    if self.pictures[-1][0] - self.pictures[0][0] > RECORDED:
+                        return
+        except SessionEndedError:
+            return
+
+
+def measured(pictures: list[tuple[float, NDArray[np.uint8]]]) -> tuple[Floats, dict[str, Floats]]:
+    """Returns times in seconds and what the faces at them do, in no unit."""
+    landmarker, face = shared_landmarker(), None
+    times: list[float] = []
+    found: list[dict[str, float]] = []
+    for instant, image in pictures:
+        faces = landmarker.detect(image, hint=face)
+        face = faces[0] if faces else None
+        if face is not None:
+            times.append(instant)
+            found.append(read(face))
+    return np.array(times), {name: np.array([each[name] for each in found]) for name in found[0]}
+
+
+def read(face: DetectedFace) -> dict[str, float]:
+    points = face.landmarks.astype(np.float64)
+    left, right, nose = (points[index, :2] for index in (263, 33, 1))  # eyes' outer corners
+    across, middle = left - right, (left + right) / 2
+    down = np.array([-across[1], across[0]])
+    return {
+        "headYaw": float((nose - middle) @ across / (across @ across)),
+        "headPitch": float((nose - middle) @ down / (across @ across)),
+        "headRoll": float(-np.arctan2(across[1], across[0])),
+        "jawOpen": float(np.linalg.norm(points[13, :2] - points[14, :2]) / np.linalg.norm(across)),
+    }
+
+
+def read_film(path: Path) -> list[tuple[float, NDArray[np.uint8]]]:
+    """Returns (instant, picture) of the camera's film, each picture once."""
+    start = b"\xff\xd8\xff"
+    jpegs = [start + part for part in path.read_bytes().split(start)[1:]][::REPEATED]
+    pictures = [cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) for jpeg in jpegs]
+    return [
+        (index * REPEATED / RATE, np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8))
+        for index, picture in enumerate(pictures)
+        if picture is not None
+    ]
+
+
+Course = tuple[Floats, dict[str, Floats]]
+
+
+def correlations(put_in: Course, came_out: Course) -> tuple[float, dict[str, float]]:
+    """Returns the film's time at the first picture, and each movement's correlation there."""
+    times, faces = came_out
+
+    def found(shift: float) -> dict[str, float]:
+        at = (times - times[0] + shift) % SECONDS
+        wanted = {name: np.interp(at, put_in[0], values) for name, values in put_in[1].items()}
+        return {name: float(np.corrcoef(wanted[name], faces[name])[0, 1]) for name in wanted}
+
+    shifts = np.arange(0, SECONDS, 0.05)
+    best = max(shifts, key=lambda shift: sum(found(float(shift)).values()))
+    return float(best), found(float(best))
+
+
+def test_the_portrait_moves_as_the_face_in_the_camera(
+    browser: Browser,
+    visit: Callable[..., object],
+    server: ServerProcess,
+    film: Path,
+    photograph: Callable[..., None],
+) -> None:
+    from playwright.sync_api import Page
+
+    page = visit(
+        browser, f"{server.address}/puppet.html", expected=("odml.pa", "GroupMarkerNotSet")
+    )
+    assert isinstance(page, Page)
+    page.wait_for_selector("body[data-phase=live]", timeout=60_000)
+    page.check("input[name=lips][value=face]")
+    page.click("#camera")
+    page.wait_for_selector("body[data-face=seen]", timeout=120_000)
+    session_id = page.get_attribute("#view", "href").rsplit("/", 1)[1]  # type: ignore[union-attr]
+    page.wait_for_timeout(2_500)  # the neutral face is taken
+    recorder = Recorder(server.address, session_id)
+    recorder.start()
+    rates = []
+    while recorder.is_alive():
+        page.wait_for_timeout(500)
+        rates.append(int(page.get_attribute("body", "data-faces") or 0))
+    recorder.join()
+    photograph(page, "puppet", whole=True)
+    pace = min(float(np.median(rates)), len(recorder.pictures) / RECORDED)
+    if pace < LEAST_PACE:
+        pytest.skip(f"this machine does {pace:.1f} faces or pictures a second now")
+    _, found = correlations(measured(read_film(film)), measured(recorder.pictures))
+    report = {"faces a second": float(np.median(rates)), **found}
+    ARTIFACTS.mkdir(exist_ok=True)
+    (ARTIFACTS / "puppet.json").write_text(json.dumps(report, indent=2))
+    assert min(found.values()) >= 0.9, report
+
+
+def test_without_the_tracker_the_page_says_how_to_get_it(
+    browser: Browser, visit: Callable[..., object], fake_server: ServerProcess
+) -> None:
+    from playwright.sync_api import Page
+
+    page = visit(browser, f"{fake_server.address}/puppet.html", expected=("404",))
+    assert isinstance(page, Page)
+    page.click("#camera")
+    page.wait_for_function("document.querySelector('#fault').textContent.includes('make camera')")
+    assert page.get_attribute("#camera", "aria-pressed") == "false"
