@@ -62,6 +62,20 @@ async def test_what_finds_no_room_is_dropped_and_a_complete_picture_asked_for_wh
     assert [piece.start for piece in await seat.batch()] == [1920 * 601]
 
 
+async def test_few_pictures_wait_as_they_were_drawn_and_all_of_the_sound() -> None:
+    seat = Seat(VideoCodec.VP9, bitrate=1, want_keyframe=Asked())
+    image = np.zeros((4, 4, 4), np.uint8)
+    for index in range(100):
+        seat.see(image, 640 * index)
+        seat.sound.offer(packet(pts=1920 * index, is_keyframe=True))
+    pieces = await seat.batch()
+    assert sum(piece.is_picture for piece in pieces) == 24
+    assert sum(not piece.is_picture for piece in pieces) == 100
+    assert seat.dropped == 76
+    seat.see(image, 64_000)
+    assert [piece.start for piece in await seat.batch()] == [192_000]
+
+
 async def test_what_waits_is_read_after_the_seat_was_given_up() -> None:
     seat = Seat(VideoCodec.H264, bitrate=1, want_keyframe=Asked())
     seat.picture.offer(packet(pts=0, is_keyframe=True))

@@ -8,6 +8,7 @@ It knows no event loop.
 from __future__ import annotations
 
 import io
+import os
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
@@ -71,7 +72,7 @@ class Film(ABC):
     @property
     def size(self) -> int:
         """Bytes in the file."""
-        return self._file.seek(0, io.SEEK_END)
+        return os.fstat(self._file.fileno()).st_size
 
     @property
     def seconds(self) -> float:

@@ -20,6 +20,7 @@ from server.encoder import VideoCodec
 from server.ingest import SOUND_RATIO
 
 _WAITING = 512  # packets: five seconds and more of pictures with their sound
+_WAITING_RAW = 48  # with pictures as they were drawn among them, a megabyte each: half a second
 
 
 class Piece(NamedTuple):
@@ -67,9 +68,11 @@ class Seat:
         self._waits_for_keyframe = True
 
     def see(self, image: NDArray[np.uint8], media_time: int) -> None:
-        """Takes a picture as it was drawn."""
-        start = media_time * SOUND_RATIO
-        self._add(Piece(True, start, b"", image=image))
+        """Takes a picture as it was drawn, unless too many wait."""
+        if len(self.pieces) < _WAITING_RAW:
+            self._add(Piece(True, media_time * SOUND_RATIO, b"", image=image))
+        else:
+            self.dropped += 1
 
     async def batch(self) -> Sequence[Piece]:
         """Returns all that waits, at least one piece.
