@@ -60,6 +60,7 @@ class Portraits:
 
     Attributes:
         default: id of the portrait that sessions get when they ask for none.
+        worker: the thread for uploads.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Portraits:
         self._folder = folder
         self._size = size
         self._make_avatar = make_avatar
-        self._worker = worker
+        self.worker = worker
         self._entries = {entry.id: entry for entry in [*builtin, *_uploads_in(folder)]}
         self._ready: OrderedDict[str, AvatarPort] = OrderedDict()
         self._fitting = asyncio.Lock()
@@ -117,7 +118,7 @@ class Portraits:
         if backdrop == avatar.backdrop:
             return avatar
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, avatar.with_backdrop, backdrop)
+        return await loop.run_in_executor(self.worker, avatar.with_backdrop, backdrop)
 
     async def add(self, data: bytes, filename: str) -> PortraitEntry:
         """Fits and keeps an uploaded picture.
@@ -130,7 +131,7 @@ class Portraits:
             return self._entries[digest]
         path = self._folder / f"{digest}.{_safe_name(filename)}"
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._worker, _write, path, data)
+        await loop.run_in_executor(self.worker, _write, path, data)
         entry = PortraitEntry(digest, Path(filename).stem[:60] or "portrait", False, path)
         try:
             async with self._fitting:
@@ -156,10 +157,10 @@ class Portraits:
         kept = self._folder / f"rest-{entry.id}-{self._size}.jpg"
         loop = asyncio.get_running_loop()
         if not entry.builtin and kept.is_file():
-            return await loop.run_in_executor(self._worker, kept.read_bytes)
+            return await loop.run_in_executor(self.worker, kept.read_bytes)
         data = await self._draw(portrait)
         if not entry.builtin and entry.id in self._entries:
-            await loop.run_in_executor(self._worker, write_atomically, kept, [data])
+            await loop.run_in_executor(self.worker, write_atomically, kept, [data])
         return data
 
     async def _draw(self, portrait: str) -> bytes:
@@ -167,11 +168,11 @@ class Portraits:
         rest = MotionChunk(0, np.zeros((1, MOTION_SIZE), np.float32), np.zeros(1, np.int64))
         _, frames = await self._inference.draw(avatar, avatar.start(), rest)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, _jpeg, frames[0].image)
+        return await loop.run_in_executor(self.worker, _jpeg, frames[0].image)
 
     async def _fit(self, entry: PortraitEntry) -> PortraitEntry:
         loop = asyncio.get_running_loop()
-        avatar, warnings = await loop.run_in_executor(self._worker, self._make_avatar, entry.path)
+        avatar, warnings = await loop.run_in_executor(self.worker, self._make_avatar, entry.path)
         fitted = replace(entry, warnings=warnings)
         self._entries[entry.id] = fitted
         self._ready[entry.id] = avatar

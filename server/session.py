@@ -35,7 +35,7 @@ from server.outputs.options import OutputOptions
 from server.outputs.outputs import Outputs
 from server.pacing import MILLISECOND
 from server.portraits import Portraits
-from server.presenter.presenter import Presenter
+from server.presenter.presenter import Presenter, Workers
 from server.protocol import BargeIn, CloseReason, Layout, ProtocolError, ServerEvent, Style
 from server.sender_reports import NtpClock
 from server.speaker import Speaker, SpeakRequest
@@ -161,7 +161,7 @@ class Session:
             direction=self.direction,
             voices=voices,
             publish=publish,
-            worker=voices.worker,
+            workers=Workers(voices.urgent_worker, voices.worker, portraits.worker),
             clock=self._clock,
             seed=seed,
         )

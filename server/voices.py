@@ -81,6 +81,7 @@ class Voices:
         entries: every voice on offer.
         default: name of the voice that sessions get when they ask for none.
         worker: the thread for what is made ahead of time.
+        urgent_worker: the thread for what somebody waits for.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class Voices:
         self.default = default
         self._open_voice = open_voice
         self.worker = worker
-        self._urgent_worker = urgent_worker
+        self.urgent_worker = urgent_worker
         self._remote_worker = remote_worker
         self._opened: dict[str, Voice] = {}
 
@@ -130,7 +131,7 @@ class Voices:
         """Returns where the voice of that name is to speak, now or ahead of time."""
         if name.startswith(_REMOTE):
             return self._remote_worker
-        return self._urgent_worker if is_urgent else self.worker
+        return self.urgent_worker if is_urgent else self.worker
 
     async def open(self, name: str) -> Voice:
         """Returns the voice, loading it on the worker the first time.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,21 @@ from server.voices import Voices
 ScriptMessage = ScriptUpdate | ScriptPlay | ScriptPause | ScriptSeek
 
 
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Where a presenter computes.
+
+    Attributes:
+        text: reads scripts, which somebody waits for.
+        sound: converts recordings as they are played.
+        files: decodes recordings, which takes seconds.
+    """
+
+    text: Executor
+    sound: Executor
+    files: Executor
+
+
 class Presenter:
     """What one session's clients ask of its script.
 
@@ -55,25 +71,25 @@ class Presenter:
         direction: Direction,
         voices: Voices,
         publish: Callable[[Sequence[ServerEvent]], None],
-        worker: Executor,
+        workers: Workers,
         clock: Clock,
         seed: int,
     ) -> None:
-        """Takes the session's parts; `worker` is where scripts are parsed."""
+        """Takes the session's parts."""
         self.narrator = Narrator(
             voice=voice,
             queue=line.queue,
             speaker=speaker,
             direction=direction,
             publish=publish,
-            worker=worker,
+            worker=workers.sound,
             seed=seed,
         )
         self.reader = Reader(
             line=line, turns=turns, narrator=self.narrator, publish=publish, clock=clock
         )
         self._voices = voices
-        self._worker = worker
+        self._workers = workers
         self._changing = asyncio.Lock()
 
     async def update(
@@ -95,7 +111,7 @@ class Presenter:
             work = partial(
                 parse_script, source, format or before.format, knows_voice=self._knows_voice
             )
-            script = await asyncio.get_running_loop().run_in_executor(self._worker, work)
+            script = await asyncio.get_running_loop().run_in_executor(self._workers.text, work)
             self.reader.replace(script)
 
     async def take_recording(self, path: Path, name: str, captions: str | None) -> None:
@@ -107,7 +123,7 @@ class Presenter:
         """
         async with self._changing:
             work = partial(_recorded, path, name, captions)
-            script = await asyncio.get_running_loop().run_in_executor(self._worker, work)
+            script = await asyncio.get_running_loop().run_in_executor(self._workers.files, work)
             self.reader.replace(script)
 
     async def obey(self, message: ScriptMessage) -> None:

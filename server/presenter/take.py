@@ -126,14 +126,14 @@ class Take:
         if loud == 0 and text is None and passage is None:
             self._tail = AlignedAudio.concatenate([self._tail, audio])
             return
-        before = self._tail
+        before = AlignedAudio.concatenate([self._tail, audio[:lead]])
         if self._owed is not None:
             wanted = max(self._owed - self.quiet, 0)
             before = self._tail[:wanted].padded(wanted)
-            audio, loud = audio[lead:], loud - lead
-            passage = passage.after(-lead) if passage is not None else None
-            self._owed = None
-        self.quiet = 0
+        # The caption comes with what is heard, not with the silence that voices begin with.
+        audio, loud = audio[lead:], loud - lead
+        passage = passage.after(-lead) if passage is not None else None
+        self._owed, self.quiet = None, 0
         self._append(before, None, None)
         self._tail = audio[loud:]
         self._append(audio[:loud], text, passage)
