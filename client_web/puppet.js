@@ -88,12 +88,17 @@ async function startCamera() {
   });
   self.srcObject = camera;
   let settling = 0;
+  let isSettled = false; // a face that comes back keeps its neutral
   tracker.onSight = (isSeen) => {
     document.body.dataset["face"] = isSeen ? "seen" : "lost";
     neutralButton.disabled = !isSeen;
     setText(state, isSeen ? "Your face moves the portrait." : "Your face is out of sight; your voice goes on.");
     clearTimeout(settling);
-    if (isSeen) settling = setTimeout(calibrate, 1_000 * SETTLING);
+    if (!isSeen || isSettled) return;
+    settling = setTimeout(() => {
+      isSettled = true;
+      calibrate();
+    }, 1_000 * SETTLING);
   };
   tracker.onFace = ({ coefficients, t }) => {
     document.body.dataset["faces"] = String(tracker?.rate ?? 0);
