@@ -6,10 +6,12 @@ import asyncio
 import sys
 import threading
 import types
+import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -17,8 +19,10 @@ from numpy.typing import NDArray
 from server import cli
 from server.puppet import cameras, sound_devices
 from server.puppet.ports import PuppetError
+from server.puppet.show import opaque
 from server.puppet.sound_devices import DeviceMicrophone, DeviceSpeaker
 from server.puppet.sync import Meeting
+from vivant_client import Frame
 
 MILLISECOND = 1_000_000  # ns
 
@@ -182,8 +186,6 @@ def test_every_system_is_told_how_to_get_a_camera(
 def test_what_cannot_be_done_is_said_with_exit_code_2(
     arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import wave
-
     file = tmp_path / "voice.wav"
     with wave.open(str(file), "wb") as sound:
         sound.setparams((1, 2, 16_000, 0, "NONE", ""))
@@ -204,6 +206,17 @@ def test_a_loopback_device_is_found_by_its_number(
 def test_nothing_moves_without_voice_or_face(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["puppet"]) == 2
     assert "Give --mic, --live-link or both" in capsys.readouterr().err
+
+
+def test_a_camera_shows_black_where_a_session_is_transparent() -> None:
+    packed = np.full((512, 256, 3), 200, np.uint8)
+    packed[256:, :128], packed[256:, 128:] = 0, 255  # the matte
+    picture = av.VideoFrame.from_ndarray(packed, format="rgb24")
+    shown = opaque(Frame(0, picture))
+    assert shown.shape == (256, 256, 3)
+    assert shown[:, :120].max() < 8 and abs(int(shown[128, 200, 0]) - 200) < 6
+    plain = av.VideoFrame.from_ndarray(packed[:256], format="rgb24")
+    assert opaque(Frame(0, plain)).shape == (256, 256, 3)
 
 
 def test_sound_meets_its_picture() -> None:

@@ -5,14 +5,17 @@ Devices and files stand behind these alike.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol
 
 from streaming_model.errors import VivantError
-from streaming_model.media import VideoFrame
+
+if TYPE_CHECKING:  # `vivant --help` needs none of it
+    from collections.abc import AsyncIterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from streaming_model.media import VideoFrame
 
 
 class PuppetError(VivantError):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from server.channel import Channel, Overflow
 from server.clock import Clock, MonotonicClock
@@ -15,7 +16,7 @@ from server.puppet.ports import CameraPort, MicrophonePort, SpeakerPort
 from server.puppet.sync import Meeting
 from streaming_model.errors import VivantError
 from streaming_model.media import VideoFrame
-from vivant_client import Session
+from vivant_client import Frame, Session
 
 _SECOND = 1_000_000_000  # ns
 _TAIL = 1.0  # seconds after the last word of a file
@@ -92,7 +93,7 @@ class Puppet:
         async for frame in self.session.frames():
             self.meeting.show(frame.media_time, self.clock.now())
             if self.camera is not None:
-                self.camera.show(VideoFrame(frame.media_time, frame.image))
+                self.camera.show(VideoFrame(frame.media_time, opaque(frame)))
 
     async def _sound(self, speaker: SpeakerPort) -> None:
         early = int(speaker.latency * _SECOND)
@@ -114,6 +115,16 @@ class Puppet:
             count += 1
             if count == _STEADY:
                 await self.session.send("motion.calibrate")
+
+
+def opaque(frame: Frame) -> NDArray[np.uint8]:
+    """Returns [size, size, 3] RGB: a camera shows no matte, so that black is behind the person."""
+    image = frame.image
+    if image.shape[0] != 2 * image.shape[1]:
+        return image
+    rgba = frame.rgba
+    shares = rgba[..., 3:].astype(np.float32) / 255
+    return np.asarray(np.round(rgba[..., :3] * shares), np.uint8)
 
 
 def face_channel() -> tuple[Channel[FacePacket], Callable[[FacePacket], None]]:
