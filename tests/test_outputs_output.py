@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from server.outputs.output import Output, TargetError
 from server.outputs.targets import read_target
 from server.protocol import OutputUpdated, ServerEvent
@@ -78,6 +80,23 @@ async def test_what_is_final_is_not_tried_again() -> None:
     async with running(output):
         await clock.run_until(100 * SECOND)
     assert [event.state for event in output.events] == ["connecting", "failed"]
+
+
+class Broken(Tried):
+    """An output with a fault of its own."""
+
+    async def _attempt(self) -> None:
+        raise KeyError("rtmp://example.org/live/key")
+
+
+async def test_a_fault_of_its_own_ends_it_alone_and_tells_no_secret(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    output = Broken(VirtualClock(), lives=[])
+    await output.run()
+    assert output.events[-1].state == "failed"
+    assert "KeyError at test_outputs_output.py" in caplog.text
+    assert "live/key" not in caplog.text
 
 
 async def test_an_end_is_heard_in_an_attempt_and_in_a_wait() -> None:

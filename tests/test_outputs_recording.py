@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -22,10 +22,12 @@ import pytest
 from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection
 
+import server.outputs.outputs
 import server.outputs.recording
 from server.cli import main
 from server.config import Settings
-from server.outputs.film import WholeFile
+from server.outputs.film import Mp4Film, WholeFile
+from server.outputs.seat import Piece
 from tests.conftest import FAKE, ServerProcess
 from tests.test_media_files import decode_with_matte
 from tests.test_outputs_film import heard, seen
@@ -285,6 +287,28 @@ async def test_a_full_disk_ends_the_recording_and_the_session_speaks_on(
     assert len(seen(tmp_path / "recordings" / f"{recording['id']}.mp4")) >= 10
 
 
+class BrokenFilm(Mp4Film):
+    """A film with a fault of its own after half a second."""
+
+    def write(self, pieces: Iterable[Piece]) -> None:
+        super().write(pieces)
+        if self.seconds > 0.5:
+            raise RuntimeError("a fault")
+
+
+async def test_a_fault_ends_the_recording_alone(
+    live: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.outputs.outputs, "Mp4Film", BrokenFilm)
+    session_id = await live.session()
+    async with live.socket(session_id) as events:
+        await record(live, session_id)
+        failed = await until(events, is_state("recording.updated", "failed"))
+        assert failed["reason"] == "error"
+        await events.send(json.dumps({"type": "speak", "text": "Still here."}))
+        await until(events, lambda event: event["type"] == "agent.speak_ended")
+
+
 class SlowDisk(WholeFile):
     """A file on a disk that takes a second for each write."""
 
@@ -360,7 +384,7 @@ def test_the_command_records_and_fetches(
 
 
 def command(address: str, session_id: str, out: Path, *more: str) -> int:
-    return main(["record", "--url", address, "--session", session_id, "-o", str(out), *more])
+    return main(["record", "--url", address, f"--session={session_id}", "-o", str(out), *more])
 
 
 def test_what_a_killed_server_leaves_is_a_film(tmp_path: Path) -> None:

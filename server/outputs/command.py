@@ -30,7 +30,12 @@ def add_record(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Adds the command to the parser."""
     record = commands.add_parser("record", help="record a session of a running server")
     record.add_argument("--url", default="http://127.0.0.1:8080", help="the server")
-    record.add_argument("--session", required=True, metavar="ID", help="the session")
+    record.add_argument(
+        "--session",
+        required=True,
+        metavar="ID",
+        help="the session; --session=ID where it begins with -",
+    )
     record.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.mp4|webm")
     record.add_argument(
         "--seconds", type=float, metavar="N", help="how long; until Ctrl-C if not given"

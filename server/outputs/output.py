@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from server.clock import Clock
@@ -77,7 +79,15 @@ class Output(ABC):
         }
 
     async def run(self) -> None:
-        """Streams until stopped, or until there is no hope."""
+        """Streams until stopped, or until there is no hope; nothing that goes wrong comes out."""
+        try:
+            await self._keep_trying()
+        except Exception as error:  # noqa: BLE001 - the output's edge: the session goes on
+            # Without the message: that of a library may quote an address.
+            _LOG.error("output %s failed: %s", self.id, where_it_failed(error))
+            self._tell("failed", "The stream failed for a reason that only the log tells.")
+
+    async def _keep_trying(self) -> None:
         wait = FIRST_WAIT
         tried = 0
         while not self._stopping.is_set():
@@ -152,3 +162,12 @@ class Output(ABC):
         if message is not None:
             _LOG.info("output %s to %s: %s", self.id, self.target.shown, message)
         self._publish(OutputUpdated(self.id, self.target.shown, state, message, retry))
+
+
+def where_it_failed(error: BaseException) -> str:
+    """Returns the kind of an error and the places it came from, without its message."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[::-1])
+    return f"{type(error).__name__} at {places}"

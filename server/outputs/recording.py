@@ -17,6 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import av
+
 from server.channel import ChannelClosed
 from server.ingest import SOUND_RATIO
 from server.outputs.film import Film, WholeFile
@@ -40,7 +42,7 @@ class Recording:
         seat: what it gets.
         state: what it does.
         reason: why it ended: `request`, `session`, `duration`, `size`, `disk_full`, `disk_error`,
-            or `nothing` where no picture came.
+            `error`, or `nothing` where no picture came.
     """
 
     def __init__(
@@ -80,6 +82,10 @@ class Recording:
         except OSError as error:
             self._is_broken = True
             self._note(error)
+        except Exception:  # noqa: BLE001 - the recording's edge: the session goes on
+            _LOG.exception("recording %s failed", self.id)
+            self._is_broken = True
+            self.reason = "error"
         finally:
             self.stop("session")
             await loop.run_in_executor(worker, self._close)
@@ -101,7 +107,7 @@ class Recording:
 
     @property
     def _is_failed(self) -> bool:
-        return self._size == 0 or self.reason == "disk_error"
+        return self._size == 0 or self.reason in ("disk_error", "error")
 
     async def _write(self, worker: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
@@ -155,11 +161,11 @@ class Recording:
                     end_after_whole_fragments(self.path)
             else:
                 film.close()
-        except OSError as error:
+        except (OSError, av.error.FFmpegError) as error:
             self._note(error)
         self._size = self.path.stat().st_size
 
-    def _note(self, error: OSError) -> None:
+    def _note(self, error: OSError | av.error.FFmpegError) -> None:
         _LOG.warning("recording %s ends: %s", self.id, error.strerror)
         self.reason = "disk_full" if error.errno in _FULL else "disk_error"
 

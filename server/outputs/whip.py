@@ -158,7 +158,8 @@ class Whip(Output):
 
     async def _delete(self, client: httpx.AsyncClient, resource: str) -> None:
         """Ends the session there; one that has gone already says so and that is all right."""
-        with contextlib.suppress(httpx.HTTPError, httpx.InvalidURL):
+        # anyio raises AttributeError where a connection is closed as soon as it is made.
+        with contextlib.suppress(httpx.HTTPError, httpx.InvalidURL, AttributeError):
             await client.delete(resource, timeout=_GOODBYE)
 
     def _authorization(self) -> dict[str, str]:
