@@ -277,7 +277,12 @@ class Session:
     def greeting(self) -> list[ServerEvent]:
         """Returns the first messages for a new connection: what the session is, and does now."""
         state = protocol.StateUpdated(self._turns.state, self.line.timeline.position)
-        return [self.ready(), *([state] if state.state != "idle" else [])]
+        script = self.presenter.reader.news()
+        return [
+            self.ready(),
+            *([state] if state.state != "idle" else []),
+            *([script] if script.state != "empty" else []),
+        ]
 
     def ready(self) -> protocol.SessionReady:
         """Returns what the session is."""

@@ -422,6 +422,21 @@ async def test_a_script_can_grow_at_its_end_and_shrink() -> None:
     assert rig.reader.state == "ended"
 
 
+async def test_a_script_that_is_emptied_ends_with_the_sentence_that_is_heard() -> None:
+    async with running() as rig:
+        rig.read("Alpha beta. Gamma. Delta.")
+        rig.reader.play()
+        await rig.run(0.3)
+        rig.read("")
+        await rig.run(3)
+        assert rig.captions() == ["Alpha beta"]
+        assert rig.is_over
+        rig.read("Alpha beta.")
+        rig.reader.seek(0)
+        rig.read(" ")
+        assert rig.reader.state == "empty"
+
+
 async def test_a_change_while_paused_goes_on_in_the_middle_of_what_was_kept() -> None:
     async with running() as rig:
         rig.read("Alpha beta gamma delta. Old.")

@@ -230,6 +230,13 @@ def test_a_script_that_is_too_long_is_refused_with_its_length() -> None:
         parse_script("x" * (MOST_CHARACTERS + 1))
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_half_a_character_does_no_harm(format: Format) -> None:
+    script = parse_script(SRT.replace("Hello", "Hel\ud800lo"), format)
+    assert "Hel\ufffdlo" in script.source
+    assert script.source.encode()
+
+
 @pytest.mark.parametrize(
     ("name", "format"), [("a.md", "markdown"), ("A.SRT", "srt"), ("a.txt", "text"), ("a", "text")]
 )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from streaming_model.errors import VivantError
 
 if TYPE_CHECKING:
-    from vivant_client import Session
+    from vivant_client import Queued, Session
 
 _ADDRESS = "http://127.0.0.1:8080"
 _FORMATS = ("text", "markdown", "srt")
@@ -157,10 +157,15 @@ def _session(options: argparse.Namespace) -> Session:
 
     wanted = {name: getattr(options, name) for name in ("portrait", "voice", "background")}
     if options.session is None:
-        return connect(options.url, media=False, **wanted)
+        return connect(options.url, media=False, on_queued=_tell_place, **wanted)
     if given := next((name for name, value in wanted.items() if value is not None), None):
         raise VivantError(f"--{given} is for a new session; '{options.session}' is open already.")
     return join(options.url, options.session, media=False)
+
+
+def _tell_place(queued: Queued) -> None:
+    wait = "" if queued.wait_s is None else f", about {queued.wait_s} s"
+    _tell(f"The server is full: number {queued.position} in line{wait}.")
 
 
 async def _until_watched(session: Session) -> None:

@@ -155,12 +155,25 @@ class Reader:
         state = self.state
         if state in (*_BUSY, "paused"):
             self._realign(old, [sentence.text for sentence in script.sentences])
-            if state == "playing" and self._is_done():
+            if not script.sentences and not self._queued:
+                state = "empty"
+            elif state == "playing" and self._is_done():
                 state = "ended"
         else:
             self._go_to(Place(0))
             state = "ready" if script.sentences else "empty"
         self._change(state)
+
+    def news(self) -> ScriptUpdated:
+        """Returns what is done with the script."""
+        return ScriptUpdated(
+            state=self.state,
+            revision=self.revision,
+            sentence=self.place.sentence,
+            sentences=len(self.script.sentences),
+            warnings=len(self.script.notices),
+            media_time=self._line.timeline.position,
+        )
 
     def heed(self, event: ServerEvent) -> None:
         """Notes what is heard of the script."""
@@ -318,12 +331,4 @@ class Reader:
         self._tell()
 
     def _tell(self) -> None:
-        event = ScriptUpdated(
-            state=self.state,
-            revision=self.revision,
-            sentence=self.place.sentence,
-            sentences=len(self.script.sentences),
-            warnings=len(self.script.notices),
-            media_time=self._line.timeline.position,
-        )
-        self._publish([event])
+        self._publish([self.news()])

@@ -5,6 +5,7 @@ Pure: text in, values out. It knows neither voices nor time; `reader` says it.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ Format = Literal["text", "markdown", "srt"]
 FORMATS = get_args(Format)
 _SUFFIXES: dict[str, Format] = {".md": "markdown", ".markdown": "markdown", ".srt": "srt"}
 _MOST_NOTICES = 100
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # JSON can carry one; nothing can encode it
 
 
 class ScriptError(VivantError):
@@ -92,6 +94,7 @@ def parse_script(
         raise ScriptError(
             f"The script has {len(source):,} characters; at most {MOST_CHARACTERS:,} can be read."
         )
+    source = _HALF_CHARACTER.sub("\ufffd", source)
     flows, faults = _flows(cleaned(source), format)
     scanned = [(flow, scan(flow)) for flow in flows]
     sentences = Sentences(len(source), knows_voice)
