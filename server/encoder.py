@@ -124,7 +124,8 @@ class VideoEncoder:
         if self.is_packed:
             image = pack(image)
         planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
-        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        # Not a copy: FFmpeg makes its own of what it does not own.
+        frame = av.VideoFrame.from_numpy_buffer(planes, format="yuv420p")
         frame.pts = self._paced(video_pts(media_time))
         frame.time_base = VIDEO_TIME_BASE
         frame.pict_type = PictureType.I if is_keyframe else PictureType.NONE

@@ -34,6 +34,10 @@ class MotionPort(Protocol):
         """Returns the state with this style from a media time on, and these additions."""
         ...
 
+    def is_due(self, state: MotionState, chunk: AudioChunk, /) -> bool:
+        """Returns whether a step with this chunk makes motion, and does not only remember it."""
+        ...
+
     def step(
         self, states: Sequence[MotionState], inputs: Sequence[AudioChunk], /
     ) -> tuple[list[MotionState], list[list[MotionChunk]]]:
@@ -105,8 +109,13 @@ class Inference:
     ) -> tuple[MotionState, list[MotionChunk]]:
         """Feeds audio to the motion generator, in one batch with whoever else waits.
 
-        The batch runs within `span`, on the worker's thread.
+        The batch runs within `span`, on the worker's thread; what is only remembered is so at once,
+        for handing it over and back would take several times as long.
         """
+        if not generator.is_due(state, chunk):
+            with span or nullcontext():
+                (after,), (motion,) = generator.step([state], [chunk])
+            return after, motion
         job = _MotionJob(generator, state, chunk, span)
         with self._lock:
             self._waiting.append(job)

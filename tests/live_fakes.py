@@ -71,6 +71,10 @@ class FakeMotion:
         self.styles[at] = style
         return replace(state, style=style)
 
+    def is_due(self, state: FakeMotionState, chunk: AudioChunk, /) -> bool:
+        del state, chunk
+        return True
+
     def step(
         self, states: Sequence[FakeMotionState], inputs: Sequence[AudioChunk], /
     ) -> tuple[list[FakeMotionState], list[list[MotionChunk]]]:

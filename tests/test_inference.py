@@ -65,6 +65,36 @@ async def test_a_job_that_was_cancelled_is_in_no_batch(turns: int) -> None:
     assert motion.batches == [1]
 
 
+class Gathering(FakeMotion):
+    """Makes motion of every second chunk; knows on which thread each was heard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[str] = []
+
+    def is_due(self, state: FakeMotionState, chunk: AudioChunk, /) -> bool:
+        del state
+        return chunk.start % 1280 == 640
+
+    def step(
+        self, states: Sequence[FakeMotionState], inputs: Sequence[AudioChunk], /
+    ) -> tuple[list[FakeMotionState], list[list[MotionChunk]]]:
+        self.threads.append(threading.current_thread().name)
+        return super().step(states, inputs)
+
+
+async def test_what_is_only_remembered_is_not_handed_to_the_worker() -> None:
+    motion = Gathering()
+    state = motion.start()
+    with ThreadPoolExecutor(1, thread_name_prefix="model") as worker:
+        inference = Inference(worker)
+        for start in range(0, 4 * 640, 640):
+            state, _ = await inference.step(motion, state, chunk(start))
+    own = threading.current_thread().name
+    assert motion.threads == [own, "model_0", own, "model_0"]
+    assert motion.batches == [1, 1, 1, 1]
+
+
 class Picky(FakeMotion):
     """Fails for audio that starts at 1."""
 

@@ -61,6 +61,9 @@ class _ListeningMotion:
         directed = self.inner.direct(state.inner, style, additions, at=at)
         return dataclasses.replace(state, inner=directed)
 
+    def is_due(self, state: _HeardState, chunk: AudioChunk, /) -> bool:
+        return self.inner.is_due(state.inner, chunk)
+
     def step(
         self, states: Sequence[_HeardState], inputs: Sequence[AudioChunk], /
     ) -> tuple[list[_HeardState], list[list[MotionChunk]]]:

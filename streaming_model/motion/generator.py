@@ -148,6 +148,13 @@ class MotionGenerator:
             state = self.restyle(state, style, at=at)
         return self.blend(state, additions)
 
+    def is_due(self, state: MotionState, chunk: AudioChunk) -> bool:
+        """Returns whether there is enough sound with this chunk for a step to give motion.
+
+        A step that gives none only remembers the chunk, in a few dozen microseconds.
+        """
+        return len(state.pending) + len(chunk.samples) >= self._lacking(state)
+
     def step(
         self, states: Sequence[MotionState], inputs: Sequence[AudioChunk]
     ) -> tuple[list[MotionState], list[list[MotionChunk]]]:
