@@ -1,7 +1,7 @@
 """Turns requested text into queued speech, clause by clause, on a thread of its own.
 
-One utterance after the other; never more than thirty seconds ahead of what is heard. A voice
-that fails or hangs costs its utterance and a warning, never the session; an interruption does
+One utterance after the other; never more than thirty seconds ahead of what is heard, and without
+haste once two seconds are there. A voice that fails or hangs costs its utterance and a warning, never the session; an interruption does
 not wait for it.
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from server.channel import Channel, Overflow
 from server.clock import Clock
 from server.ingest import AlignedAudio, Ingest
-from server.pacing import MILLISECOND, to_samples
+from server.pacing import MILLISECOND, to_nanoseconds, to_samples
 from server.protocol import ProtocolError, ServerEvent, Warned
 from server.speech import Passage, Piece, SpeechQueue
 from streaming_model.errors import VivantError
@@ -33,6 +33,8 @@ MOST_AHEAD = 30 * SAMPLE_RATE  # samples of speech made before they are heard
 _SOON = 600 * SAMPLE_RATE // 1000  # samples; while less waits, somebody waits for more
 _HUNGRY = 1500 * SAMPLE_RATE // 1000  # samples; while less waits, a text that grows gives clauses
 _SLOW = 3  # a piece that takes more than this part of its length to make is not enough to begin
+_COMFORT = 2 * SAMPLE_RATE  # samples that wait; with more, speech is made no faster than `_HASTE`
+_HASTE = 2  # times as fast as it is heard
 _LOOK_AGAIN = 100_000_000  # ns between looks at whether there is room
 _PATIENCE = 20_000_000_000  # ns that a voice may take for a clause
 _MOST_REQUESTS = 100
@@ -123,6 +125,7 @@ class Speaker:
         self._worker_for = worker_for
         self._clock = clock
         self._requests: Channel[SpeakRequest] = Channel(_MOST_REQUESTS, Overflow.REFUSE)
+        self._rested = 0  # instant until which there is no haste
 
     def request(self, request: SpeakRequest) -> None:
         """Queues an utterance, which the speech queue must already hold open.
@@ -201,6 +204,10 @@ class Speaker:
         self, request: SpeakRequest, clauses: Iterator[SpeechClause], converter: _Converter
     ) -> _Step | None:
         """Lets the voice make the next clause; None when it fails or nobody wants it."""
+        await self._rest(request.number)
+        if not self._queue.holds(request.number):
+            return None
+        began = self._clock.now()
         is_urgent = self._queue.samples < _SOON
         worker = self._worker_for(request.voice, is_urgent=is_urgent)
         loop = asyncio.get_running_loop()
@@ -208,7 +215,20 @@ class Speaker:
         step = await self._guarded(request.number, work)
         if step is not None and step.clause is not None:
             self._warn_of(step.clause.skipped)
+            self._rested = began + to_nanoseconds(len(step.clause.audio)) // _HASTE
         return step
+
+    async def _rest(self, number: int) -> None:
+        """Waits while there is no haste.
+
+        A long text made at a stretch would take a core for seconds, and make pictures late.
+        """
+        while (
+            (now := self._clock.now()) < self._rested
+            and self._queue.samples > _COMFORT
+            and self._queue.holds(number)
+        ):
+            await self._clock.sleep_until(min(self._rested, now + _LOOK_AGAIN))
 
     async def _guarded(self, number: int, work: Awaitable[ResultT]) -> ResultT | None:
         """Awaits what a voice does for an utterance; None when nothing comes of it.

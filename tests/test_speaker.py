@@ -102,12 +102,35 @@ async def running() -> AsyncIterator[Rig]:
 async def test_only_what_somebody_waits_for_is_urgent() -> None:
     async with running() as rig:
         rig.say(1, "On and on", voice="endless")
-        await rig.clock.run_until(SECOND)
+        await rig.clock.run_until(12 * SECOND)
         assert rig.urgencies == [True, *[False] * (len(rig.urgencies) - 1)]
         assert len(rig.urgencies) > 2
         rig.hear(60)
-        await rig.clock.run_until(2 * SECOND)
+        await rig.clock.run_until(13 * SECOND)
     assert sum(rig.urgencies) == 2
+
+
+async def test_a_long_text_takes_no_core_for_itself() -> None:
+    """Made at a stretch, it would make everybody's pictures late while it lasts."""
+    async with running() as rig:
+        rig.say(1, "on and on", "endless")
+        made = []
+        for second in range(1, 13):
+            await rig.clock.run_until(second * SECOND)
+            made.append(rig.queue.samples / 16_000)
+    for second, seconds in enumerate(made, 1):  # and a clause
+        assert 2 * second <= seconds <= 2 * second + 10
+
+
+async def test_there_is_haste_while_little_waits() -> None:
+    async with running() as rig:
+        rig.say(1, "on and on", "endless")
+        await rig.clock.run_until(SECOND)
+        made = rig.endless.clauses
+        rig.hear(60)
+        await rig.clock.run_until(SECOND + SECOND // 5)  # less than a tenth of what a clause lasts
+        assert rig.endless.clauses > made
+        assert rig.queue.samples > 16_000
 
 
 async def test_texts_are_spoken_in_order_and_completed() -> None:
