@@ -131,6 +131,7 @@ class Server:
         self._gauge = Gauge(
             workers={name: self._workers[name] for name in _LIVE},
             voices=[self._workers[name] for name in _VOICES],
+            others=[self._workers["portraits"]],
             capacity=self._capacity,
             clock=self._clock,
         )
@@ -139,7 +140,7 @@ class Server:
         self._is_over = asyncio.Event()
         sessions = Sessions(
             capacity=self._capacity,
-            measure=self._gauge.sample,
+            measure=self._measure,
             queue_length=settings.queue_length,
             clock=self._clock,
         )
@@ -214,6 +215,11 @@ class Server:
         self.has_ended = not busy and self._remote_voices.waiting == 0
         for worker in (*self._workers.values(), self._remote_voices):
             worker.shutdown(wait=False, cancel_futures=True)
+
+    def _measure(self, watched: int) -> None:
+        self._gauge.sample(watched)
+        evenness = self._engines.totals.evenness
+        self._capacity.is_uneven = not evenness.is_even(self._clock.now())
 
     def _make_session(
         self,

@@ -157,8 +157,7 @@ class Audience:
         if SoundCodec.OPUS in wanted:
             self._opus = self._opus or SoundEncoder()
             told = np.concatenate([sound[len(ahead) :], ahead])
-            # On the event loop: it takes an eighth of a millisecond, less than handing it to a thread
-            # and back.
+            # On the event loop: an eighth of a millisecond, less than handing it to a thread takes.
             self._hand_out(SoundCodec.OPUS, [self._opus.encode(told, media_time)])
         if SoundCodec.AAC in wanted:
             self._aac = self._aac or AacEncoder()

@@ -42,6 +42,11 @@ def thread_time() -> int:
     return time.thread_time_ns()
 
 
+def process_time() -> int:
+    """Returns the processor time that all threads have used, in nanoseconds."""
+    return time.process_time_ns()
+
+
 def wall_time() -> int:
     """Returns the date in nanoseconds since 1970, UTC: for people, never for pacing."""
     return time.time_ns()

@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 
 from server.capacity import ALL, LOOP, Capacity
-from server.clock import Clock, thread_time
+from server.clock import Clock, process_time, thread_time
 from server.codec_contexts import Opener
 from server.encoder import OPENERS, SoundEncoder, VideoCodec, VideoEncoder
 from server.inference import AvatarPort, Inference
@@ -42,6 +42,7 @@ class MeteredThread(ThreadPoolExecutor):
     Attributes:
         spent: processor time of all its work so far, in nanoseconds.
         busy: time from beginning to end of all its work so far, in nanoseconds.
+        is_working: whether it works now.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class MeteredThread(ThreadPoolExecutor):
         self._clock = clock
         self.spent = 0
         self.busy = 0
+        self.is_working = False
 
     def submit(
         self,
@@ -63,9 +65,11 @@ class MeteredThread(ThreadPoolExecutor):
 
         def timed() -> ResultT:
             began, spent = self._clock.now(), thread_time()
+            self.is_working = True
             try:
                 return fn(*args, **kwargs)
             finally:
+                self.is_working = False
                 self.spent += thread_time() - spent
                 self.busy += self._clock.now() - began
 
@@ -80,15 +84,19 @@ class Gauge:
         *,
         workers: Mapping[str, MeteredThread],
         voices: Iterable[MeteredThread],
+        others: Iterable[MeteredThread],
         capacity: Capacity,
         clock: Clock,
     ) -> None:
-        """Takes the threads whose work keeps pace with the media clock, and those that speak."""
+        """Takes the threads that keep pace with the media clock, those that speak, and others."""
         self._workers = workers
         self._voices = tuple(voices)
+        self._aside = (*self._voices, *others)
         self._capacity = capacity
         self._clock = clock
         self._last: tuple[int, int, dict[str, int]] | None = None
+        self._unknown = 0.0  # cores that threads of libraries take
+        self._unknown_before: tuple[int, int] | None = None  # (instant, what they have taken)
 
     def sample(self, watched: int) -> None:
         """Tells the capacity what was used since the last call; runs on the event loop.
@@ -104,9 +112,23 @@ class Gauge:
             then, spoken_then, before = self._last
             since = now - then
             load = {name: (taken[name] - before[name]) / since for name in taken}
+            self._look_at_libraries(now, own)
+            load[ALL] += self._unknown
             speech = (spoken - spoken_then) / since
             self._capacity.observe(load, watched=watched, speech=speech)
         self._last = (now, spoken, taken)
+
+    def _look_at_libraries(self, now: int, own: int) -> None:
+        """Learns what threads take that are not ours: an AV1 encoder has sixteen, for example."""
+        if any(thread.is_working for thread in self._aside):
+            self._unknown_before = None  # how much of theirs is not told yet, nobody knows
+            return
+        known = own + sum(thread.spent for thread in (*self._workers.values(), *self._aside))
+        taken = process_time() - known
+        if self._unknown_before is not None and now > self._unknown_before[0]:
+            then, before = self._unknown_before
+            self._unknown = max(0.0, (taken - before) / (now - then))
+        self._unknown_before = now, taken
 
     async def rehearse(
         self,
@@ -172,10 +194,9 @@ class _Show:
             self._state, frames = await self._inference.draw(self._avatar, self._state, chunk)
             for frame in frames:
                 await self._encode(frame.image, frame.start)
-        loop = asyncio.get_running_loop()
         packet = np.resize(speech.samples, PACKET)
         for start in range(self._position, self._position + SAMPLES_PER_MOTION_FRAME, TICK):
-            await loop.run_in_executor(self._workers["sound"], self._audio.encode, packet, start)
+            self._audio.encode(packet, start)
         self._position += SAMPLES_PER_MOTION_FRAME
 
     async def _encode(

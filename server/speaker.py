@@ -1,8 +1,8 @@
 """Turns requested text into queued speech, clause by clause, on a thread of its own.
 
 One utterance after the other; never more than thirty seconds ahead of what is heard, and without
-haste once two seconds are there. A voice that fails or hangs costs its utterance and a warning, never the session; an interruption does
-not wait for it.
+haste once two seconds are there. A voice that fails or hangs costs its utterance and a warning,
+never the session; an interruption does not wait for it.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ from bisect import bisect_left
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from server.evenness import Evenness
+
 if TYPE_CHECKING:
     from server.picture import Span
 
@@ -60,6 +62,7 @@ class Totals:
         latency: from a picture's sound to its being encoded, by where the sound came from.
         late: pictures that missed their time, by reason.
         dropped: pictures in whose place others were shown, by reason.
+        evenness: how evenly the latest pictures left.
         sent: pictures of which somebody got a packet.
         interruptions: how often something that was said, or was to be said, was cut off.
     """
@@ -69,6 +72,7 @@ class Totals:
         self.latency = {source: Histogram() for source in SOURCES}
         self.late: Counter[str] = Counter(dict.fromkeys(LATE, 0))
         self.dropped: Counter[str] = Counter(dict.fromkeys(DROPPED, 0))
+        self.evenness = Evenness()
         self.sent = 0
         self.interruptions = 0
 

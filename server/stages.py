@@ -13,11 +13,14 @@ from dataclasses import replace
 
 from server.clock import Clock, wall_time
 from server.encoder import video_pts
+from server.evenness import TOLERANCE
+from server.pacing import to_nanoseconds
 from server.picture import Drawn, Origin, Picture, Reason, Span
 from server.speech import Block
 from server.stage_totals import DROPPED, Totals
 from streaming_model.media import VideoFrame
 
+_BEGINNING = 25  # pictures of a session that are not held against the machine: it still learns
 LENGTH = 250  # pictures, ten seconds at 25 a second
 
 
@@ -39,6 +42,8 @@ class Stages:
         self._current: dict[int, Picture] = {}  # by the start of the block
         self._by_pts: dict[int, Picture] = {}  # the latest to be encoded
         self._released: deque[Picture] = deque(maxlen=LENGTH)
+        self._watched = 0  # pictures encoded or late since somebody watches
+        self._before: tuple[int, int] | None = None  # (instant, media time) of the last encoded
 
     def __len__(self) -> int:
         return len(self._ring)
@@ -118,6 +123,7 @@ class Stages:
         """Notes that it missed its time."""
         picture.outcome, picture.reason = "late", reason
         self._totals.late[reason] += 1
+        self._note_evenness(is_even=False)
 
     def drop(self, picture: Picture, reason: Reason) -> None:
         """Notes that something else is shown in its place."""
@@ -160,7 +166,9 @@ class Stages:
         """Notes that it went through the encoder, if anybody watched, and adds it to the totals."""
         if picture.encode is None or picture.encode.started is None:
             picture.outcome, picture.reason = "skipped", "unwatched"
+            self._watched, self._before = 0, None
             return
+        self._note_pause(picture.media_time)
         if picture.outcome == "under_way":
             picture.outcome = "encoded"
         self._totals.add_work("motion", picture.motion)
@@ -188,6 +196,19 @@ class Stages:
     def interrupted(self) -> None:
         """Counts an interruption."""
         self._totals.interruptions += 1
+
+    def _note_pause(self, media_time: int) -> None:
+        now = self.clock.now()
+        if self._before is not None:
+            instant, before = self._before
+            too_long = now - instant - to_nanoseconds(media_time - before)
+            self._note_evenness(is_even=too_long <= TOLERANCE)
+        self._before = now, media_time
+
+    def _note_evenness(self, *, is_even: bool) -> None:
+        self._watched += 1
+        if self._watched > _BEGINNING:
+            self._totals.evenness.note(self.clock.now(), is_even=is_even)
 
     def _keep(self, picture: Picture) -> None:
         if len(self._ring) == LENGTH:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from server.app import Server
-from server.capacity import Capacity
+from server.capacity import Capacity, Load
 from server.clock import MonotonicClock
 from server.config import Settings
 from server.cores import usable_cores
@@ -105,6 +105,17 @@ def test_late_pictures_keep_others_out_whatever_the_forecast() -> None:
     assert late.verdict(0).room == 1
 
 
+def test_pictures_that_leave_unevenly_keep_others_out() -> None:
+    uneven = capacity(cores=64)
+    uneven.is_uneven = True
+    assert (uneven.verdict(1).room, uneven.verdict(1).limit) == (0, "uneven")
+    assert uneven.verdict(0).room == 1
+    uneven.is_late = True
+    assert uneven.verdict(1).limit == "late"
+    uneven.is_late = uneven.is_uneven = False
+    assert uneven.verdict(1).room > 0
+
+
 def test_speech_counts_on_average_and_not_in_bursts() -> None:
     load = {"inference": 0.2, "pictures": 0.1, "sound": 0.02, "loop": 0.08, "cores": 0.4}
     quiet, talking = capacity(cores=2), capacity(cores=2)
@@ -168,7 +179,13 @@ def test_the_gauge_divides_what_was_taken_by_the_time_that_passed() -> None:
         MeteredThread("worker", clock, lambda: None) as worker,
         MeteredThread("voice", clock, lambda: None) as voice,
     ):
-        gauge = Gauge(workers={"inference": worker}, voices=[voice], capacity=measured, clock=clock)
+        gauge = Gauge(
+            workers={"inference": worker},
+            voices=[voice],
+            others=[],
+            capacity=measured,
+            clock=clock,
+        )
         gauge.sample(0)
         worker.submit(wait).result()
         voice.submit(spin, 0.02).result()
@@ -180,12 +197,52 @@ def test_the_gauge_divides_what_was_taken_by_the_time_that_passed() -> None:
     assert measured.speech == pytest.approx(0.05 * 0.2, rel=0.3)  # of which one second is little
 
 
+class RecordingCapacity(Capacity):
+    """Keeps the loads it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(cores=64, share=0.8, cap=None)
+        self.told: list[Load] = []
+
+    def observe(self, load: Load, *, watched: int, speech: float = 0.0) -> None:
+        self.told.append(load)
+        super().observe(load, watched=watched, speech=speech)
+
+
+def test_threads_of_an_encoder_take_cores_and_those_of_fitting_do_not() -> None:
+    """An AV1 encoder has sixteen threads of its own."""
+    clock, measured = VirtualClock(), RecordingCapacity()
+    with (
+        MeteredThread("inference", clock, lambda: None) as worker,
+        MeteredThread("portraits", clock, lambda: None) as fitting,
+    ):
+        gauge = Gauge(
+            workers={"inference": worker},
+            voices=[],
+            others=[fitting],
+            capacity=measured,
+            clock=clock,
+        )
+        for _ in range(3):
+            gauge.sample(1)
+            library = threading.Thread(target=spin, args=[0.06])
+            library.start()
+            library.join()
+            worker.submit(spin, 0.02).result()
+            fitting.submit(spin, 0.2).result()
+            clock.jump(SECOND)
+        gauge.sample(1)
+    last = measured.told[-1]
+    assert last["cores"] == pytest.approx(0.06 + 0.02 + last["loop"], rel=0.3)
+
+
 async def test_a_server_measures_a_session_before_the_first_one_comes(tmp_path: Path) -> None:
     settings = Settings(size=256, cache_dir=tmp_path)
     server = Server(settings, fake_parts(settings))
     await server.warm_up()
     told = server.house.sessions.capacity.describe(0)
     assert set(told["session_cost"]) == {"inference", "pictures", "sound", "loop", "cores"}
+    assert told["session_cost"].pop("sound") == 0  # Opus is coded on the loop
     assert all(0 < cost < 1 for cost in told["session_cost"].values())
     threads = {name: cost for name, cost in told["session_cost"].items() if name != "cores"}
     assert told["session_cost"]["cores"] == pytest.approx(sum(threads.values()), abs=0.001)
