@@ -152,6 +152,20 @@ def test_every_begun_frame_comes_out_once(length: int) -> None:
     assert all(c.motion.dtype == np.float32 and c.motion.shape[1] == MOTION_SIZE for c in chunks)
 
 
+@pytest.mark.parametrize("length", [100, 640, 1000])
+def test_it_is_known_beforehand_whether_a_step_gives_motion(length: int) -> None:
+    block = generator()
+    state, foretold = block.start(), []
+    for start in range(0, 20 * length, length):
+        chunk = AudioChunk(start, np.zeros(length, np.float32))
+        is_due = block.is_due(state, chunk)
+        (state,), (chunks,) = block.step([state], [chunk])
+        assert bool(chunks) is is_due
+        foretold.append(is_due)
+    assert any(foretold) is (20 * length >= 4 * 640)
+    assert not all(foretold)
+
+
 def test_no_audio_gives_no_motion() -> None:
     block = generator()
     assert block.finish(block.start()) == []
