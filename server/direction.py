@@ -156,7 +156,7 @@ class Direction:
                 self.give(block.utterance, cue.style)
             under_way = self.additions.since(block.start).gestures
             if cue.gesture is not None and len(under_way) < _MOST_GESTURES:
-                self.gesture(cue.gesture, at=block.start, strength=cue.strength, seed=cue.index)
+                self.cue_gesture(cue.gesture, at=block.start, strength=cue.strength, seed=cue.index)
 
     def gesture(self, name: str, *, at: int, **options: Any) -> Gesture:  # noqa: ANN401
         """Adds a gesture at a media time; the options are those of `Gesture`.

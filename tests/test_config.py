@@ -87,6 +87,10 @@ def test_every_codec_of_the_settings_has_an_encoder() -> None:
         ("--core-share", "most"),
         ("--idle-timeout", "nan"),
         ("--ice-servers", "example.org"),
+        ("--brain", "clever"),
+        ("--brain-url", "localhost:8000"),
+        ("--brain-url", "http://user:word@host/v1"),
+        ("--transcriber", "ears"),
     ],
 )
 def test_impossible_values_name_the_flag_and_the_value(flag: str, value: str) -> None:
@@ -99,6 +103,19 @@ def test_impossible_values_name_the_flag_and_the_value(flag: str, value: str) ->
 def test_an_impossible_variable_is_named() -> None:
     with pytest.raises(SettingsError, match="VIVANT_FPS must be a whole number from 10 to 60"):
         load(environment={"VIVANT_FPS": "fast"})
+
+
+def test_a_key_comes_by_the_environment_has_no_flag_and_is_never_shown() -> None:
+    environment = {"VIVANT_BRAIN_KEY": "sk-secret", "VIVANT_BRAIN_URL": "http://a:1/v1"}
+    settings = load(environment=environment)
+    assert settings.brain_key == "sk-secret"
+    assert "sk-secret" not in repr(settings)
+    with pytest.raises(SystemExit):
+        load("--brain-key", "sk-secret")
+    with pytest.raises(SettingsError, match="VIVANT_BRAIN_KEY must be a key") as caught:
+        load(environment={"VIVANT_BRAIN_KEY": "two words"})
+    assert "two words" not in str(caught.value)
+    assert load("--brain-fallback", "").brain_fallback == ""
 
 
 def test_unknown_keys_are_refused_with_the_valid_ones(tmp_path: Path) -> None:

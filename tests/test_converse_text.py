@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from server.converse.cutter import Cutter
 from server.converse.live_text import LiveText
-from server.converse.marks import Emotion, Gesture, Mark, Pause, read_mark
+from server.converse.marks import Mark, Unmoved, read_mark
 from server.converse.spoken import SpokenText
 from server.direction import Direction
+from server.presenter.marks import Emotion, Gesture, Pause
 from server.protocol import ServerEvent
 from server.speaker import Speaker, SpeakRequest
 from server.speech import Block, SpeechQueue
@@ -72,7 +73,7 @@ def test_the_same_is_said_however_the_text_is_cut(seed: int) -> None:
     assert said == SAID
     assert marks == [
         (Emotion("happy"), 0),
-        (Emotion(None), len("Hello there!")),
+        (Unmoved(), len("Hello there!")),
         (Gesture("nod"), SAID.index(". Wow")),
         (Gesture("wink"), SAID.index("\nSee")),
         (Pause(600), SAID.index(" of it")),
@@ -105,7 +106,7 @@ def test_what_was_written_is_a_prefix_that_holds_what_was_said(text: str, said: 
         ("<happy>", Emotion("happy")),
         ("<Sad 0.5>", Emotion("sad", 0.5)),
         ("[angry: 7]", Emotion("angry", 1.0)),
-        ("</sad>", Emotion(None)),
+        ("</sad>", Unmoved()),
         ("[nod]", Gesture("nod")),
         ("<brow_raise 1.5/>", Gesture("brow_raise", 1.5)),
         ("[pause 600ms]", Pause(600)),

@@ -32,7 +32,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedOK
 
 from benchmarks.viewer import Received, Viewer, VoiceTrack
-from server.app import Server
+from server.app import Parts, Server
 from server.clock import MonotonicClock
 from server.config import Settings
 from server.encoder import VideoCodec
@@ -105,9 +105,9 @@ async def live(tmp_path: Path) -> AsyncIterator[LiveServer]:
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[LiveServer]:
-    """Yields a server of the fake model in this process."""
-    server = Server(settings, fake_parts(settings))
+async def serving(settings: Settings, parts: Parts | None = None) -> AsyncIterator[LiveServer]:
+    """Yields a server of the fake model in this process, unless it is given other parts."""
+    server = Server(settings, parts or fake_parts(settings))
     await server.warm_up()
     config = uvicorn.Config(server.app, port=0, log_level="error", ws="websockets-sansio")
     http = uvicorn.Server(config)

@@ -45,6 +45,10 @@ class WordVoice(FakeVoice):
 
     def heard(self, sound: NDArray[np.float32], rate: int = 48_000) -> list[str]:
         """Returns the words that are whole in [n] sound, but for 30 ms at their edges."""
+        return [word for word, ms in self.measured(sound, rate) if ms >= 50 * len(word) - 30]
+
+    def measured(self, sound: NDArray[np.float32], rate: int = 48_000) -> list[tuple[str, int]]:
+        """Returns (word, ms) of everything heard in [n] sound, in order."""
         window = rate // 50
         count = len(sound) // window
         spectra = np.abs(np.fft.rfft(sound[: count * window].reshape(count, window), axis=1))
@@ -53,7 +57,7 @@ class WordVoice(FakeVoice):
         for spectrum in spectra:
             word = names.get(int(spectrum.argmax()), "") if spectrum.max() > window / 40 else ""
             if words and words[-1][0] == word:
-                words[-1] = word, words[-1][1] + 1
+                words[-1] = word, words[-1][1] + 20
             else:
-                words.append((word, 1))
-        return [word for word, windows in words if word and windows * 20 >= 50 * len(word) - 30]
+                words.append((word, 20))
+        return [(word, ms) for word, ms in words if word]

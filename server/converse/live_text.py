@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 
 from server.clock import Clock
 from server.converse.cutter import Cutter
-from server.converse.marks import Emotion, Gesture, Pause
+from server.converse.marks import Unmoved
 from server.converse.spoken import Placed, SpokenText
 from server.direction import Cue, Direction
+from server.presenter.marks import Emotion, Gesture, Pause
 from server.protocol import MAX_TEXT
 from server.speech import Piece
 from streaming_model.motion.style import MotionStyle
@@ -127,9 +128,9 @@ class LiveText:
                 self._cutter.pause(milliseconds)
             case Gesture(name, strength):
                 self._direction.plan(self.number, Cue(index, gesture=name, strength=strength))
-            case Emotion(None):
+            case Unmoved():
                 self._direction.plan(self.number, Cue(index, style=self._style))
-            case Emotion(str(name), intensity):
+            case Emotion(name, intensity):
                 strength = self._style.intensity if intensity is None else intensity
                 style = dataclasses.replace(self._style, emotion=name, intensity=strength)
                 self._direction.plan(self.number, Cue(index, style=style))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from server.config import Settings, SettingsError
+from server.converse import sphinx
 from server.converse.brain import Brain
 from server.converse.chat_endpoint import ChatEndpoint, ChatServer
 from server.converse.persona import DemoBrain
@@ -63,7 +64,12 @@ def _make_transcriber(settings: Settings, environment: Mapping[str, str]) -> Tra
     if url is not None and kind in ("auto", "endpoint"):
         key = settings.transcriber_key or _openai_key(url, environment)
         return TranscriptionEndpoint(TranscriptionServer(url, settings.transcriber_model, key))
-    return None
+    if kind == "sphinx" and not sphinx.is_installed():
+        raise SettingsError(
+            "The transcriber 'sphinx' needs a package: pip install 'vivant[listen]'."
+        )
+    is_wanted = kind == "sphinx" or (kind == "auto" and sphinx.is_installed())
+    return sphinx.Sphinx() if is_wanted else None
 
 
 def _openai_key(url: str, environment: Mapping[str, str]) -> str:

@@ -1,6 +1,7 @@
 """What a model may write into its reply to steer the face: `<happy>`, `[sad 0.5]`, `[nod]`.
 
-Pure: one mark in, its meaning out.
+Pure: one mark in, its meaning out. They are those of scripts (`server.presenter.marks`), read with
+more patience: nobody is there to mend them.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from server.presenter.marks import Emotion, Gesture, Pause
 from streaming_model.motion.gestures import GESTURES
 from streaming_model.motion.style import EMOTION_CHOICES
 
@@ -21,29 +23,11 @@ _MARK = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Emotion:
-    """From here on the face shows this; None is the session's own style again."""
-
-    name: str | None
-    intensity: float | None = None
+class Unmoved:
+    """From here on the session's own style again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gesture:
-    """A gesture made here."""
-
-    name: str
-    strength: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Silence of that many milliseconds."""
-
-    milliseconds: int
-
-
-Mark = Emotion | Gesture | Pause
+Mark = Emotion | Gesture | Pause | Unmoved
 
 
 def read_mark(text: str) -> Mark | None:
@@ -59,7 +43,7 @@ def read_mark(text: str) -> Mark | None:
     value = None if number is None else float(number)
     if name in EMOTION_CHOICES:
         intensity = None if value is None else min(value, 1.0)
-        return Emotion(None) if found["close"] else Emotion(name, intensity)
+        return Unmoved() if found["close"] else Emotion(name, intensity)
     if found["close"]:
         return None
     if name in GESTURES:
