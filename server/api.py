@@ -207,6 +207,8 @@ async def info(request: Request) -> dict[str, Any]:
         "max_sessions": len(house.sessions) + house.sessions.room,
         "sessions": len(house.sessions),
         "ice_servers": _ice(house),
+        "brain": house.talk.usual,
+        "transcribes": house.talk.transcriber is not None,
     }
 
 

@@ -315,6 +315,8 @@ def fault(error: ErrorDetails) -> str:
     """Returns what is wrong with a field, with the value if it is short."""
     value = error["input"]
     is_short = isinstance(value, (str, int, float, bool)) and len(str(value)) <= 40
+    if error["type"] == "extra_forbidden":  # of a field that is unknown here, the name will do
+        is_short = False
     return f"{error['msg']}, not {value!r}" if is_short else str(error["msg"])
 
 

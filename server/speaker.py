@@ -180,7 +180,13 @@ class Speaker:
                 silence = AlignedAudio.concatenate([]).padded(piece.pause_ms * MILLISECOND)
                 return self._queue.append(number, silence)
             text = clause.text if len(clause.audio) else None
-            self._queue.append(number, clause.audio, text, passage=clause.passage)
+            self._queue.append(
+                number,
+                clause.audio,
+                text,
+                passage=clause.passage,
+                continues=clause.passage is None,
+            )
             await self.wait_for_room(number)
         return False
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,16 +190,20 @@ class SpeechQueue:
         text: str | None = None,
         *,
         passage: Passage | None = None,
+        continues: bool = False,
     ) -> bool:
         """Adds audio, and the subtitle that begins with it, to an open utterance.
 
         Returns False, and drops both, when the utterance has been interrupted meanwhile.
-        `passage` tells where in `audio` which piece of the text is heard.
+        `passage` tells where in `audio` which piece of the text is heard. With `continues` it is
+        more of the passage before, if that one's voice does not know how long it will be.
         """
         for utterance in self._utterances:
             if utterance.number == number and not utterance.is_complete:
                 if text:
                     utterance.texts.append((utterance.received, text))
+                if continues and utterance.passages:
+                    _lengthen(utterance, len(audio))
                 if passage is not None:
                     utterance.passages.append(passage.after(utterance.received))
                 if len(audio):
@@ -281,6 +285,13 @@ class SpeechQueue:
             characters=_said_after_packets(utterance, before),
             triggers=_take_triggers(utterance, before, is_last=ends),
         )
+
+
+def _lengthen(utterance: _Utterance, samples: int) -> None:
+    """Lets the last passage go on, where it seemed to end with the sound that was there."""
+    last = utterance.passages[-1]
+    if last.end == utterance.received:
+        utterance.passages[-1] = replace(last, end=last.end + samples)
 
 
 def _said_after_packets(utterance: _Utterance, before: int) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from PIL import Image
 from server import backgrounds
 from server.app import Server
 from server.config import Settings
+from server.converse.sphinx import is_installed
 from server.portraits import MAX_UPLOAD
 from server.protocol import Motion, ProtocolError
 from tests.live_fakes import fake_parts, house
@@ -83,6 +84,8 @@ async def test_the_server_describes_itself(client: httpx.AsyncClient) -> None:
         "max_sessions": 2,
         "sessions": 1,
         "ice_servers": [],
+        "brain": "demo",
+        "transcribes": is_installed(),
     }
     assert (await client.get("/openapi.json")).json()["info"]["title"] == "Vivant"
 
@@ -394,3 +397,43 @@ async def test_an_endless_body_is_cut_off(client: httpx.AsyncClient) -> None:
 async def test_an_upload_without_the_field_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v1/portraits", files={"photo": ("a.png", b"x")})
     assert (answer.status_code, refusal(answer)) == (400, "bad_request")
+
+
+async def test_a_conversation_is_begun_asked_and_ended_by_calls(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/sessions", json={"mode": "converse"})
+    path = f"/v1/sessions/{answer.json()['session_id']}"
+    assert (await client.get(path)).json()["brain"] == "demo"
+    said = await client.post(f"{path}/say", json={"text": "Who are you?"})
+    assert (said.status_code, said.json()) == (202, {"turn": 1})
+    history = (await client.get(f"{path}/history")).json()
+    assert history[0] == {"role": "user", "turn": 1, "text": "Who are you?", "source": "text"}
+    tools = [{"type": "function", "function": {"name": "look"}}]
+    wanted = {"brain": "external", "prompt": "Be brief.", "fallback": "", "tools": tools}
+    manner = (await client.put(f"{path}/brain", json=wanted)).json()
+    assert manner == {**wanted, "model": None}
+    assert (await client.put(f"{path}/brain", json={"brain": "off"})).json()[
+        "prompt"
+    ] == "Be brief."
+    refused = await client.post(f"{path}/say", json={"text": "Hello?"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "bad_request")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"brain": "chat"}, "no brain 'chat' here"),
+        ({"brain": "clever"}, "brain"),
+        ({"tools": [{"type": "hammer"}]}, "not of the type 'function'"),
+        ({"tools": [{"type": "function", "function": {"name": "x" * 70_000}}]}, "at most 64,000"),
+        ({"base_url": "http://elsewhere"}, "base_url"),
+        ({"key": "sk-secret"}, "key"),
+    ],
+)
+async def test_an_impossible_brain_is_refused(
+    client: httpx.AsyncClient, body: dict[str, object], words: str
+) -> None:
+    session_id = await open_session(client)
+    answer = await client.put(f"/v1/sessions/{session_id}/brain", json=body)
+    assert answer.status_code == 400
+    assert words in answer.json()["error"]["message"]
+    assert "sk-secret" not in answer.text

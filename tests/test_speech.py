@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.ingest import AlignedAudio
-from server.speech import BLOCK, Block, SpeechQueue
+from server.speech import BLOCK, Block, Passage, SpeechQueue
 
 
 def audio(samples: int, level: float = 0.5) -> AlignedAudio:
@@ -94,3 +94,20 @@ def test_dropping_tells_which_utterances_were_never_heard() -> None:
     assert not queue.holds(1)
     assert queue.holds(3)
     assert queue.samples == 2 * BLOCK
+
+
+def test_a_clause_of_unknown_length_is_said_when_all_of_its_pieces_are() -> None:
+    """As of a speech server, which streams a clause and does not say how long it will be."""
+    queue = SpeechQueue()
+    queue.open(1)
+    text = "four words are here"
+    queue.append(1, audio(8_000), text, passage=Passage(text, 0, 0, 8_000))
+    for _ in range(3):
+        queue.append(1, audio(8_000), continues=True)
+    queue.append(1, audio(3_200))  # a pause is no part of it
+    queue.complete(1)
+    said = []
+    while (block := queue.take(0)) is not None:
+        said.append(block.characters[-1])
+    assert said[len(said) // 4] == len("four")
+    assert said.index(len(text)) == 32_000 // BLOCK - 1
