@@ -176,6 +176,7 @@ async def test_text_is_spoken_and_moves_the_face(live: LiveServer, codec: str) -
     kinds = [event["type"] for event in received.events if event["type"] != "metrics"]
     assert kinds == [
         "session.ready",
+        "media.origin",
         "agent.speak_started",
         "subtitle.delta",
         "session.state_updated",
