@@ -7,6 +7,7 @@ portrait reader's landmarks, apart from MediaPipe's in the page.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import threading
@@ -22,8 +23,11 @@ from numpy.typing import NDArray
 
 from benchmarks.chromium import SOUND_ALLOWED
 from server.face_tracker import FILES, TrackerError, fetch, tracker_file, tracker_folder
+from server.live_motion import LiveMotion
+from server.protocol import MotionConfigure
 from streaming_model.avatar import BUILTIN_PORTRAIT, Avatar
 from streaming_model.media import MotionChunk
+from streaming_model.motion.additive import Additions, blend
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.portrait.landmarks import DetectedFace, shared_landmarker
 from tests.conftest import ARTIFACTS, REAL, ServerProcess
@@ -173,7 +177,9 @@ def read_film(path: Path) -> list[tuple[float, NDArray[np.uint8]]]:
 Course = tuple[Floats, dict[str, Floats]]
 
 
-def correlations(put_in: Course, came_out: Course) -> tuple[float, dict[str, float]]:
+def correlations(
+    put_in: Course, came_out: Course, shifts: Floats | None = None
+) -> tuple[float, dict[str, float]]:
     """Returns the film's time at the first picture, and each movement's correlation there."""
     times, faces = came_out
 
@@ -182,7 +188,7 @@ def correlations(put_in: Course, came_out: Course) -> tuple[float, dict[str, flo
         wanted = {name: np.interp(at, put_in[0], values) for name, values in put_in[1].items()}
         return {name: float(np.corrcoef(wanted[name], faces[name])[0, 1]) for name in wanted}
 
-    shifts = np.arange(0, SECONDS / 2, 0.1)
+    shifts = np.arange(0, SECONDS / 2, 0.1) if shifts is None else shifts + put_in[0][0]
     best = max(shifts, key=lambda shift: sum(found(float(shift)).values()))
     return float(best), found(float(best))
 
@@ -222,6 +228,75 @@ def test_the_portrait_moves_as_the_face_in_the_camera(
     ARTIFACTS.mkdir(exist_ok=True)
     (ARTIFACTS / "puppet.json").write_text(json.dumps(report, indent=2))
     assert min(found.values()) >= 0.9, report
+
+
+READ = """async ({ jpegs, step }) => {
+  const { FaceTracker } = await import(new URL("face_tracker.js", document.baseURI).href);
+  window.tracker ??= await FaceTracker.load();
+  const faces = [];
+  for (const jpeg of jpegs) {
+    const bytes = Uint8Array.from(atob(jpeg), (letter) => letter.charCodeAt(0));
+    const image = await createImageBitmap(new Blob([bytes], { type: "image/jpeg" }));
+    const canvas = new OffscreenCanvas(image.width, image.height);
+    canvas.getContext("2d").drawImage(image, 0, 0);
+    window.instant = (window.instant ?? 0) + step;
+    faces.push(window.tracker.read(canvas, window.instant));
+  }
+  return faces;
+}"""
+
+
+def test_what_the_page_reads_moves_the_portrait_likewise(
+    browser: Browser, visit: Callable[..., object], server: ServerProcess, film: Path
+) -> None:
+    """The same way without haste: every picture is read, placed, mixed, drawn and measured."""
+    from playwright.sync_api import Page
+
+    page = visit(browser, f"{server.address}/puppet.html", expected=("odml.pa", "XNNPACK"))
+    assert isinstance(page, Page)
+    pictures = [pair for pair in read_film(film) if AT_REST - 1 <= pair[0] <= AT_REST + RECORDED]
+    pictures = [pair for index, pair in enumerate(pictures) if index % 2 == 0][:130]
+    step = round(1000 * (pictures[1][0] - pictures[0][0]))
+    faces = []
+    for first in range(0, len(pictures), 10):
+        jpegs = [jpeg(image) for _, image in pictures[first : first + 10]]
+        faces += page.evaluate(READ, {"jpegs": jpegs, "step": step})
+    assert None not in faces
+    drawn = moved_by([face["coefficients"] for face in faces], step=step)
+    _, found = correlations(measured(pictures), measured(drawn), shifts=np.zeros(1))
+    ARTIFACTS.mkdir(exist_ok=True)
+    (ARTIFACTS / "puppet_offline.json").write_text(json.dumps(found, indent=2))
+    assert min(found.values()) >= 0.9, found
+
+
+def jpeg(image: NDArray[np.uint8]) -> str:
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    assert done
+    return base64.b64encode(data.tobytes()).decode()
+
+
+def moved_by(faces: list[dict[str, float]], *, step: int) -> list[tuple[float, NDArray[np.uint8]]]:
+    """Returns (time, picture) of the portrait as live motion moves it."""
+    live = LiveMotion()
+    live.configure(MotionConfigure(smoothing=0.5))
+    avatar = Avatar.from_image(BUILTIN_PORTRAIT, size=256, fps=25)
+    state = avatar.start()
+    pictures = []
+    for index, face in enumerate(faces):
+        time = 16 * step * index  # in 16 kHz samples
+        if index == 1:
+            live.calibrate(reset=False)
+        frames = live.hear(face, at=time, t=float(step * index), weight=1.0, mode="replace")
+        row = blend(
+            Additions(live=frames),
+            np.zeros((1, MOTION_SIZE), np.float32),
+            times=[time],
+            speaking=np.zeros(1, np.float32),
+        )
+        chunk = MotionChunk(640 * index, row, np.zeros(1, np.int64))
+        state, drawn = avatar.render(state, [chunk])
+        pictures += [(step * index / 1000, frame.image) for frame in drawn]
+    return pictures
 
 
 def test_the_microphone_moves_the_portrait_without_a_camera(
