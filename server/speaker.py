@@ -362,4 +362,7 @@ def _passage(clause: SpeechClause, index: int = 0) -> Passage:
     voiced = [phone for phone in clause.phones if phone.symbol != "sil"]
     start = voiced[0].start if voiced else 0
     end = voiced[-1].end if voiced else len(clause.samples)
-    return Passage(clause.text, index + clause.text_start, int(start * scale), int(end * scale))
+    sounds = tuple(int(phone.end * scale) for phone in voiced)
+    return Passage(
+        clause.text, index + clause.text_start, int(start * scale), int(end * scale), sounds
+    )

@@ -6,6 +6,7 @@ silence until more arrives (an underrun), so that audio never bursts to catch up
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -75,16 +76,32 @@ class Passage:
         index: of its first character in the utterance's text.
         start: sample at which its first sound begins.
         end: sample after its last sound, before the pause that follows it.
+        sounds: sample after each of its sounds; none where the voice does not tell.
     """
 
     text: str
     index: int
     start: int
     end: int
+    sounds: tuple[int, ...] = ()
 
     def after(self, samples: int) -> Passage:
         """Returns it where the audio before it is that much longer."""
-        return Passage(self.text, self.index, self.start + samples, self.end + samples)
+        return replace(
+            self,
+            start=self.start + samples,
+            end=self.end + samples,
+            sounds=tuple(sound + samples for sound in self.sounds),
+        )
+
+    def share(self, position: int) -> float:
+        """Returns which part of its letters has been said at a sample between start and end."""
+        ends = self.sounds or (self.end,)
+        done = bisect_right(ends, position)
+        if done == len(ends):
+            return 1.0
+        began = ends[done - 1] if done else self.start
+        return (done + (position - began) / (ends[done] - began)) / len(ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +122,15 @@ class Piece:
 def characters_said(passages: Sequence[Passage], position: int) -> int:
     """Returns how many characters have been said when `position` samples have been heard.
 
-    Exact between passages; within one, sounds are taken to be as long as their letters are
-    many, and only whole words count.
+    Exact between passages; within one, every sound is taken to be as many letters, or where the
+    sounds are not known, as long as its letters are many. Only whole words count.
     """
     said = 0
     for passage in passages:
         if position >= passage.end:
             said = passage.index + len(passage.text)
         elif position > passage.start:
-            share = (position - passage.start) / (passage.end - passage.start)
-            letters = int(share * len(passage.text))
+            letters = int(passage.share(position) * len(passage.text))
             said = max(said, passage.index + max(passage.text.rfind(" ", 0, letters + 1), 0))
     return said
 

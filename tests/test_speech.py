@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.ingest import AlignedAudio
-from server.speech import BLOCK, Block, Passage, SpeechQueue
+from server.speech import BLOCK, Block, Passage, SpeechQueue, characters_said
 
 
 def audio(samples: int, level: float = 0.5) -> AlignedAudio:
@@ -111,3 +111,12 @@ def test_a_clause_of_unknown_length_is_said_when_all_of_its_pieces_are() -> None
         said.append(block.characters[-1])
     assert said[len(said) // 4] == len("four")
     assert said.index(len(text)) == 32_000 // BLOCK - 1
+
+
+def test_a_word_drawn_out_is_not_taken_for_many() -> None:
+    """Sounds count, not their length: the pause before the last word says nothing of it."""
+    sounds = (1_000, 2_000, 3_000, 3_500, 4_000, 16_000)
+    passage = Passage("say it now", 0, 0, 16_000, sounds)
+    assert [characters_said([passage], at) for at in (1_500, 2_500, 8_000, 16_000)] == [0, 3, 6, 10]
+    unknown = Passage("say it now", 0, 0, 16_000)
+    assert characters_said([unknown], 2_500) == 0
