@@ -318,6 +318,26 @@ async def test_the_users_voice_interrupts_and_is_answered(tmp_path: Path) -> Non
     assert rig.of(UserTranscript)[1] == UserTranscript(2, "What is that?", "voice")
 
 
+async def test_a_voice_that_must_not_interrupt_is_answered_afterwards(tmp_path: Path) -> None:
+    async with conversing(tmp_path) as rig:
+        rig.session.switch_microphone("listen", "off")
+        rig.brain.say("Alpha bravo charlie delta echo foxtrot golf hotel.", "India juliett.")
+        rig.ears.texts = ["And then?"]
+        rig.say("Tell me.")
+        await rig.until(lambda: rig.has(SpeakStarted, 1))
+        await rig.speak_into_microphone(0.6)
+        await rig.be_silent(0.8)
+        assert not rig.has(SpeakEnded, 1)
+        await rig.until(lambda: rig.has(SpeakEnded, 2))
+    assert [entry["text"] for entry in rig.history] == [
+        "Tell me.",
+        "Alpha bravo charlie delta echo foxtrot golf hotel.",
+        "And then?",
+        "India juliett.",
+    ]
+    assert not any(event.interrupted for event in rig.of(SpeakEnded))
+
+
 async def test_a_user_who_goes_on_before_the_reply_joins_the_turn(tmp_path: Path) -> None:
     async with conversing(tmp_path) as rig:
         rig.brain.say("Never said.", "Alpha bravo.")
