@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from benchmarks.motion.clips import Clip, Motion, Samples
 from benchmarks.motion.curves import MOUTH
 from benchmarks.motion.generation import Setting
-from benchmarks.motion.life import blinks_per_minute, degrees
+from benchmarks.motion.life import ANGLES, blinks_per_minute, degrees
 from benchmarks.motion.plots import minutes_plot
 from benchmarks.motion.results import Figures, Results, Table
-from streaming_model.media import SAMPLE_RATE, AudioChunk
+from streaming_model.media import MOTION_FPS, SAMPLE_RATE, AudioChunk
+from streaming_model.motion_space import INDEX
 
 MINUTE = 60 * SAMPLE_RATE
+_SETTLED = 10 * MOTION_FPS
 MEASURES = ("pose spread", "mouth amplitude", "blinks")
 NOTE = (
     "last over first: the ratio of these two minutes over all seeds, and its standard error; "
@@ -48,6 +50,32 @@ def measure_endurance(
     results.tables.append(Table(f"{minutes} minutes, {seeds} seeds", rows, NOTE))
     results.pictures["The hour"] = minutes_plot(table, MEASURES)
     results.figures["drift %"] = max(100 * abs(row["by the line"] - 1) for row in rows.values())
+
+
+def measure_lean(
+    results: Results, setting: Setting, clips: Sequence[Clip], *, seeds: int = 6
+) -> None:
+    """Measures where heads and brows are, on average, after they spoke for some seconds.
+
+    A head can move as much as it should about a place where it should not be.
+    """
+    speech = one_minute(clips)
+    generator = setting.generator()
+    states = [generator.start(seed=seed) for seed in range(seeds)]
+    _, given = generator.step(states, [AudioChunk(0, speech)] * seeds)
+    settled = [np.concatenate([each.motion for each in chunks])[_SETTLED:] for chunks in given]
+    angles = np.abs([degrees(motion).mean(axis=0) for motion in settled])
+    brows = [motion[:, INDEX["browInnerUp"]].mean() for motion in settled]
+    rows: dict[str, Figures] = {
+        "degrees from rest, by seed": {
+            name: float(angles[:, at].mean()) for at, name in enumerate(ANGLES)
+        },
+        "the worst seed": {name: float(angles[:, at].max()) for at, name in enumerate(ANGLES)},
+    }
+    rows["degrees from rest, by seed"]["inner brows"] = float(np.mean(brows))
+    rows["the worst seed"]["inner brows"] = float(np.max(brows))
+    results.tables.append(Table(f"Where a head stays: the mean of 50 s, {seeds} seeds", rows))
+    results.figures["lean"] = float(angles.max())
 
 
 def one_minute(clips: Sequence[Clip]) -> Samples:

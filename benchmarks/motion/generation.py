@@ -18,6 +18,7 @@ from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk
 from streaming_model.motion import MotionGenerator, MotionStyle, load_motion_generator
 from streaming_model.motion.networks import DEFAULT_FOLDER
 
+_WEIGHT_FILES: Final = (".onnx", ".json", ".safetensors")
 BATCH: Final = 16  # recordings generated together: faster, and the same motion
 
 
@@ -127,7 +128,7 @@ def _changed(folder: Path) -> tuple[tuple[str, int], ...]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted([*folder.glob("*.onnx"), *folder.glob("*.json")])
+    return sorted(path for path in folder.rglob("*") if path.suffix in _WEIGHT_FILES)
 
 
 @lru_cache(maxsize=8)

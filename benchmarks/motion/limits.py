@@ -25,6 +25,7 @@ LIMITS: Final[tuple[Limit, ...]] = (
     Limit("blinks a minute, at least", ("blinks",), least=10, decimals=1),
     Limit("blinks a minute, at most", ("blinks",), most=20, decimals=1),
     Limit("frames with a coefficient at its limit, %", ("at the limit %",), most=1, decimals=1),
+    Limit("head stays out of place, degrees", ("lean",), most=3, decimals=1),
     Limit("minute 60 from minute 1, %", ("drift %",), most=15, decimals=1),
     Limit("ms of a core a frame", ("cost",), most=2),
 )

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.motion.clips import Clip, Motion, energy_mouth
 from benchmarks.motion.cost import motion_cost, split_cost
+from benchmarks.motion.endurance import measure_lean
 from benchmarks.motion.generation import Setting, generate
 from benchmarks.motion.life import life_figures, seam, seed_figures
 from benchmarks.motion.lips import all_contacts, lip_figures
@@ -122,8 +123,9 @@ def measure_default(
     yield "two seeds"
     others = [motion for each in motions_of(setting, speech, seed=1).values() for motion in each]
     seeds_table(results, setting, clips, (motions, others))
-    yield "shifted audio"
     some = [clip for each in speech.values() for clip in each[: extent.shifted]]
+    measure_lean(results, setting, some)
+    yield "shifted audio"
     shifts = shift_figures(setting, some)
     results.figures["shift miss"] = shifts["shift miss"]
     title = "Shifted audio: how much later the mouth moves, ms"
