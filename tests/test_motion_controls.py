@@ -160,7 +160,7 @@ def test_the_face_follows_a_voice_that_grows_excited() -> None:
             [block.start(seed=3, style=style)], [AudioChunk(0, np.concatenate([calm, excited]))]
         )
         motion = np.concatenate([chunk.motion for chunk in chunks])
-        smiles[emotion] = motion[:, SMILE] + motion[:, INDEX["browInnerUp"]]
+        smiles[emotion] = motion[:, SMILE]
     felt = smiles["auto"] - smiles["neutral"]
     assert np.abs(felt[:200]).max() < 0.1 and felt[275:].mean() > 0.25
 

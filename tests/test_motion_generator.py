@@ -124,6 +124,16 @@ def test_two_seeds_differ_in_the_head_and_hardly_in_the_lips() -> None:
     assert correlation > 0.95
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_head_moves_about_its_place_and_not_beside_it(seed: int) -> None:
+    samples, _, _ = speech()
+    motion = motion_of(np.resize(samples, 60 * 16_000), seed=seed)[10 * 25 :]
+    mean = np.degrees(motion[:, POSE][:, :3].mean(axis=0))
+    np.testing.assert_array_less(np.abs(mean), 4.0, err_msg="pitch, yaw, roll in degrees")
+    assert motion[:, INDEX["browInnerUp"]].mean() < 0.25
+    assert motion[:, INDEX["browDownLeft"]].mean() < 0.15
+
+
 def test_pose_and_coefficients_stay_within_their_ranges() -> None:
     motion = motion_of(speech()[0], style=MotionStyle(head_motion=3.0, articulation=2.0))
     pitch, yaw, roll = np.degrees(np.abs(motion[:, POSE][:, :3])).max(axis=0)

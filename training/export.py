@@ -7,6 +7,7 @@ graphs refer to the bytes there as ONNX external data. Arithmetic stays in singl
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -187,4 +188,11 @@ def write_serving_file(
         "mean": list(config["mean"]),
         "scale": list(config["scale"]),
     }
+    path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+
+
+def write_gains(path: Path, gains: Sequence[float]) -> None:
+    """Adds to a serving file how much larger each number is given than the network makes it."""
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings["gain"] = [round(gain, 3) for gain in gains]
     path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")

@@ -18,24 +18,34 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
     FlowMatchEulerDiscreteScheduler,
 )
 from diffusers.utils.constants import SAFETENSORS_WEIGHTS_NAME
+from numpy.typing import NDArray
 from torch import Tensor
 
 from streaming_model.audio.encoder import AudioEncoder
+from streaming_model.media import SAMPLE_RATE
 from streaming_model.motion.contacts import NETWORK_SIZE
 from streaming_model.motion.denoiser import MotionDenoiser
 from streaming_model.motion.pipeline import MotionPipeline
 from streaming_model.motion.presence import FILE as PRESENCE_FILE
 from streaming_model.motion.style import STYLE_NAMES
 from training.captured import Captured
-from training.corpus.build import CorpusSettings
+from training.corpus.build import CorpusSettings, shards
+from training.corpus.utterances import load_utterances
 from training.dataset import Stream, captured_streams
 from training.encoder_stage import EncoderTask, train_encoder
-from training.export import export_denoiser, export_encoder, round_to_half, write_serving_file
+from training.export import (
+    export_denoiser,
+    export_encoder,
+    round_to_half,
+    write_gains,
+    write_serving_file,
+)
 from training.logs import TrainingLog
 from training.motion_loss import MotionLoss
 from training.motion_stage import train_endpoints, train_flow, train_together
 from training.presence_stage import save_presence, train_presence
 from training.recorded import load_recordings
+from training.spread import shown_spread, spread_gains
 from training.stream_files import made_streams
 from training.timebox import TimeBox
 from training.windows import encode_streams
@@ -49,8 +59,9 @@ _CAPTURED_COPIES: Final = 6
 # What a head newly does in a chunk is little beside what no lips can know of a voice, and a loss
 # that hardly counts it gives a student that holds its head still.
 _STUDENT_LIFE: Final = 8.0
-_HARD_STREAMS: Final = 320
-_PRESENCE_STEPS: Final = 3000
+_HARD_STREAMS: Final = 640
+_SPREAD_SECONDS: Final = 30  # of speech by each engine
+_PRESENCE_STEPS: Final = 6000
 
 ENCODER: Final = {"channels": 256, "dilations": (1, 2, 4, 8, 1, 2, 4, 8)}
 _DENOISER: Final = {"width": 144, "layers": 4, "heads": 4}
@@ -154,6 +165,10 @@ def train_and_export(
     box = _box(settings, "endpoints")
     student = train_endpoints(data, teacher, loss=student_loss, box=box, seed=seed + 3, log=log)
     write_model(encoder, student, settings.output, steps=_STEPS_SERVED)
+    voices, wanted = _voices(settings.corpus), shown_spread(streams, scale.numpy())
+    for folder in (settings.output, settings.work / "teacher"):
+        gains = spread_gains(folder, voices, wanted=wanted, seed=seed + 5)
+        write_gains(folder / "serving.json", gains)
     presence = train_presence(
         encoder,
         streams,
@@ -164,6 +179,17 @@ def train_and_export(
     )
     for folder in (settings.output, settings.work / "teacher"):
         save_presence(presence, folder / PRESENCE_FILE)
+
+
+def _voices(corpus: CorpusSettings) -> list[NDArray[np.float32]]:
+    """Returns a stretch of speech by each of the corpus's engines."""
+    firsts = [shard for shard in shards(corpus) if shard.number == 0]
+    return [
+        np.concatenate([utterance.samples for utterance in load_utterances(shard.path)])[
+            : _SPREAD_SECONDS * SAMPLE_RATE
+        ]
+        for shard in firsts
+    ]
 
 
 def _finished(task: EncoderTask) -> AudioEncoder:

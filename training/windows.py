@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,8 @@ from torch import Tensor
 from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.motion.contacts import NETWORK_SIZE
 from streaming_model.motion.denoiser import DenoiserInputs
+from streaming_model.motion.smoothing import SMOOTHED
+from streaming_model.motion_space import MOTION_NAMES, POSE
 from training.augment import colour
 from training.dataset import STREAM_FRAMES, Stream
 from training.timebox import reduced_precision
@@ -23,6 +26,20 @@ _LOOKAHEAD: Final = (0, 1, 2, 2, 2, 3, 4, 6, 8)
 _CAPTURED_SHARE: Final = 0.1  # of the windows
 _MOST_HISTORY_NOISE: Final = 0.25
 _NOISY_SHARE: Final = 0.7
+# A chunk is so short that a face out of place hardly returns within it, and what a network knows
+# only of faces in place drifts, over a minute, to where it has never been. So histories are
+# displaced, as far as serving allows, and return in about a second and a half.
+_DISPLACED_SHARE: Final = 0.5
+_MOST_DISPLACED: Final = (
+    5.0  # in units of the motion's spread; of the upper face, which is 0 or more
+)
+_FACE_DISPLACED: Final = 2.0  # of the upper face, which is never below rest
+_RETURN_FRAMES: Final = 40.0
+_FACE_SHARE: Final = 0.3  # of the displaced, for each part of the upper face
+_UPPER_FACE: Final = tuple(
+    [int(index) for index in SMOOTHED if re.sub("(Left|Right)$", "", MOTION_NAMES[index]) == part]
+    for part in ("eyeSquint", "eyeWide", "browDown", "browInnerUp", "browOuterUp", "cheekSquint")
+)
 _NO_HISTORY_SHARE: Final = 0.2
 _NO_STYLE_SHARE: Final = 0.1
 _NO_AUDIO_SHARE: Final = 0.1
@@ -194,6 +211,8 @@ def draw_windows(
     motion = data.motion[rows[:, None], moving].float()
     known = (moving >= history).float()
     known[:, :history] *= drawn(rng.random((size, 1)) >= _NO_HISTORY_SHARE).float()
+    displaced = drawn(rng.random(size) < _DISPLACED_SHARE) & (known.min(dim=1).values > 0)
+    motion = motion + displaced[:, None, None] * _displacement(motion, history) * data.active
     noisy = rng.random(size) < _NOISY_SHARE
     noise = drawn(rng.uniform(0, _MOST_HISTORY_NOISE, size) * noisy).float()
     past = motion[:, :history]
@@ -217,3 +236,17 @@ def draw_windows(
         activity=data.activity[rows],
         noise=noise,
     )
+
+
+def _displacement(motion: Tensor, history: int) -> Tensor:
+    """Returns how far head and upper face [batch, frames, motion] are out of place, returning.
+
+    Each side of the face as far as the other.
+    """
+    drawn = torch.zeros(len(motion), 1, motion.shape[2], device=motion.device)
+    drawn[..., POSE] = _MOST_DISPLACED * (2 * torch.rand_like(drawn[..., POSE]) - 1)
+    for channels in _UPPER_FACE:
+        far = _FACE_DISPLACED * torch.rand(len(motion), 1, 1, device=motion.device)
+        drawn[..., channels] = far * (torch.rand_like(far) < _FACE_SHARE)
+    age = torch.arange(motion.shape[1], device=motion.device) - history
+    return drawn * torch.exp(-age / _RETURN_FRAMES)[:, None]

@@ -19,6 +19,7 @@ from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk, MotionCh
 from streaming_model.motion.additive import Additions, Gesture
 from streaming_model.motion.contacts import press_lips
 from streaming_model.motion.face import finish_face, start_face
+from streaming_model.motion.homing import drawn_home
 from streaming_model.motion.manner import (
     Manner,
     MannerState,
@@ -260,7 +261,7 @@ class MotionGenerator:
             lambda x_t, t, step_size: self._networks.denoise(x_t, t, step_size, condition),
             steps=self.steps,
         )
-        x = np.minimum(np.maximum(x, -_HISTORY_LIMIT), _HISTORY_LIMIT)
+        x = drawn_home(np.minimum(np.maximum(x, -_HISTORY_LIMIT), _HISTORY_LIMIT))
         mouths = self._let_through(states, self._to_motion(x), audio=condition.audio)
         return [
             self._give(state, x=rows, mouth=mouth, manner=manner)
@@ -269,7 +270,7 @@ class MotionGenerator:
 
     def _to_motion(self, x: Floats) -> Floats:
         """Returns [batch, frames, 58] the motion of network frames, lips pressed by contacts."""
-        given = self._settings.mean + self._settings.scale * x
+        given = self._settings.mean + self._settings.gain * self._settings.scale * x
         motion, contacts = given[..., :MOTION_SIZE], given[..., MOTION_SIZE:]
         return press_lips(motion, contacts) if contacts.shape[-1] else motion
 

@@ -51,7 +51,8 @@ class Settings:
     """What `serving.json` says beside the graphs; see `training.export`.
 
     `style_names` are the numbers that the network takes as its style; files of older weights
-    name none and know the first four of `STYLE_NAMES`.
+    name none and know the first four of `STYLE_NAMES`. `gain` is how much larger each number of
+    what few steps make is given, beside what many make; the history stays as it was made.
     """
 
     history_frames: int
@@ -62,6 +63,7 @@ class Settings:
     steps: int
     mean: Floats
     scale: Floats
+    gain: Floats
     style_names: tuple[str, ...] = FIRST_STYLE_NAMES
     guidance: float = 0.0
 
@@ -126,6 +128,7 @@ def _read_settings(path: Path) -> Settings:
                 **values,
                 "mean": np.array(values["mean"], np.float32),
                 "scale": np.array(values["scale"], np.float32),
+                "gain": np.array(values.get("gain", np.ones(len(values["scale"]))), np.float32),
                 "style_names": tuple(values.get("style_names", FIRST_STYLE_NAMES)),
             }
         )
@@ -133,7 +136,7 @@ def _read_settings(path: Path) -> Settings:
         raise ModelFileError(f"The motion model's file {path} is missing.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ModelFileError(f"The motion model's file {path} is damaged: {error}") from error
-    sizes = {values.shape for values in (settings.mean, settings.scale)}
+    sizes = {values.shape for values in (settings.mean, settings.scale, settings.gain)}
     if sizes not in ({(MOTION_SIZE,)}, {(NETWORK_SIZE,)}):
         raise ModelFileError(
             f"The motion model's file {path} is for {len(settings.scale)} numbers, "

@@ -23,19 +23,19 @@ Floats = NDArray[np.float32]
 
 def start_smoothing() -> Floats:
     """Returns the state [2, smoothed channels] of a face at rest."""
-    return np.zeros((2, len(_CHANNELS)), np.float32)
+    return np.zeros((2, len(SMOOTHED)), np.float32)
 
 
 def smooth(state: Floats, motion: Floats) -> tuple[Floats, Floats]:
     """Returns the next state and [frames, 58] motion with head and upper face smoothed."""
     first, second = state
-    rows = motion[:, _CHANNELS]
+    rows = motion[:, SMOOTHED]
     for row in rows:
         first = first + _SHARES * (row - first)
         second = second + _SHARES * (first - second)
         row[:] = second
     smoothed = motion.copy()
-    smoothed[:, _CHANNELS] = rows
+    smoothed[:, SMOOTHED] = rows
     return np.stack([first, second]), smoothed
 
 
@@ -44,7 +44,7 @@ def _share(seconds: float) -> float:
 
 
 _FACE: Final = [INDEX[name] for name in MOTION_NAMES if name.startswith(_UPPER_FACE)]
-_CHANNELS: Final = np.array([*range(POSE.start, POSE.stop), *_FACE])
+SMOOTHED: Final = np.array([*range(POSE.start, POSE.stop), *_FACE])
 _SHARES: Final = np.array(
     [_share(_HEAD_SECONDS)] * (POSE.stop - POSE.start) + [_share(_FACE_SECONDS)] * len(_FACE),
     np.float32,

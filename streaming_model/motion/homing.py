@@ -1,0 +1,32 @@
+"""Draws the head back to its place while it moves.
+
+A network that goes on from its own last frames, two at a time, does not know where it was ten
+seconds ago: the least push to one side adds up, and the head comes to stay where it can go no
+further. A head on a neck has a place to return to.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming_model.media import MOTION_FPS
+from streaming_model.motion_space import POSE
+
+Floats = NDArray[np.float32]
+
+_SECONDS: Final = 2.5  # in which 63 % of the way is gone
+
+
+def drawn_home(frames: Floats) -> Floats:
+    """Returns network frames [batch, frames, size] with the pose drawn towards rest.
+
+    What comes out must be the history that the next frames continue; each frame is drawn as far
+    as all before it in the chunk and one step more.
+    """
+    steps = np.arange(1, frames.shape[1] + 1, dtype=np.float32)
+    drawn = frames.copy()
+    drawn[..., POSE] *= np.exp(-steps / (MOTION_FPS * _SECONDS))[:, None]
+    return drawn
