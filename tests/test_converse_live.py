@@ -86,13 +86,13 @@ async def history(live: LiveServer, path: str) -> list[dict[str, Any]]:
 
 
 def agree(said: list[str], heard: list[tuple[str, int]], *, is_cut: bool) -> bool:
-    """Whether the words are those heard; one cut in its last 50 ms counts as either."""
+    """Whether the words are those heard; a last one cut in its last 60 ms counts as either."""
     words = [word for word, ms in heard if ms > 20]
-    if not is_cut:
+    if not is_cut or not words:
         return words == said
-    whole = [word for word, ms in heard if ms >= 50 * len(word) - 50]
-    certain = [word for word, ms in heard if ms >= 50 * len(word)]
-    return said in (whole, certain)
+    last, ms = [item for item in heard if item[1] > 20][-1]
+    missing = 50 * len(last) - ms
+    return (missing <= 60 and said == words) or (missing > 0 and said == words[:-1])
 
 
 async def agrees(
