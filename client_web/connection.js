@@ -115,8 +115,7 @@ export class Connection {
 
   /** Cuts the portrait off: here at once, and on the server. */
   interrupt() {
-    this.#peer?.hush();
-    this.send({ type: "interrupt" });
+    if (this.send({ type: "interrupt" })) this.#peer?.mute();
   }
 
   /**

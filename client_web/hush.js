@@ -15,7 +15,7 @@ const STEP = 20;
 /** Sound that may still be on its way when the word of the interruption is there, in milliseconds. */
 const UNDERWAY = 40;
 
-/** The longest that a store is waited for, in milliseconds: no sound may come any more. */
+/** The longest silence, in milliseconds: no answer and no sound may come any more. */
 const LONGEST = 3_000;
 
 export class Hush {
@@ -27,11 +27,16 @@ export class Hush {
     this.#receiver = receiver;
   }
 
+  /** Is silent at once, until the server has said where it cut, or for a while if it never does. */
+  async wait() {
+    const round = this.#mute();
+    await wait(LONGEST);
+    this.#end(round);
+  }
+
   /** Is silent at once, until all sound that has been received by now is over. */
   async begin() {
-    const round = ++this.#round;
-    const { track } = this.#receiver;
-    track.enabled = false;
+    const round = this.#mute();
     const first = this.#played();
     const end = performance.now() + LONGEST;
     const before = await this.#emitted();
@@ -42,7 +47,18 @@ export class Hush {
       const passed = (((this.#played() ?? 0) - (first ?? 0)) >>> 0) / TICKS;
       isOver = held !== null && passed > held + UNDERWAY;
     }
-    if (round === this.#round) track.enabled = true;
+    this.#end(round);
+  }
+
+  /** @returns {number} what to end it by; whatever begins later ends it instead */
+  #mute() {
+    this.#receiver.track.enabled = false;
+    return ++this.#round;
+  }
+
+  /** @param {number} round */
+  #end(round) {
+    if (round === this.#round) this.#receiver.track.enabled = true;
   }
 
   /** @returns {number | undefined} the RTP time stamp of what is being played */

@@ -73,6 +73,11 @@ export class Peer {
     await this.#microphone.replaceTrack(track);
   }
 
+  /** Lets nothing be heard until `hush`, which follows when the server has cut the sound off. */
+  mute() {
+    void this.#hush.wait();
+  }
+
   /** Lets nothing be heard any more of the sound that has come by now. */
   hush() {
     void this.#hush.begin();

@@ -36,6 +36,14 @@ MICROPHONE_RATE = 48_000  # Hz
 AUDIBLE = 0.01  # root mean square, full scale is 1
 SETTLED = 600  # ms after which a mouth must rest, or has not yet begun to open
 STORED = 800  # ms of sound that a browser is made to hold back
+LATE = 700  # ms that a busy server or network takes to hear of an interruption
+SEND_LATE = """late => {
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (text) {
+    if (late > 0) setTimeout(() => send.call(this, text), late);
+    else send.call(this, text);
+  };
+}"""
 # Milliseconds that the sound now leaving the browser's store was in it.
 HELD = """async () => {
   const look = async () => [...(await peers[0].getReceivers()[0].getStats()).values()]
@@ -113,8 +121,10 @@ def test_typed_words_are_spoken_in_step_and_the_mouth_rests_after(
     page.wait_for_selector("#captions", state="hidden")
 
 
-@pytest.mark.parametrize("stored", [0, STORED])
-def test_an_interruption_is_heard_within_three_tenths_of_a_second(page: Page, stored: int) -> None:
+@pytest.mark.parametrize(("stored", "late"), [(0, 0), (STORED, 0), (0, LATE)])
+def test_an_interruption_is_heard_within_three_tenths_of_a_second(
+    page: Page, stored: int, late: int
+) -> None:
     if stored:  # as a browser does that has seen a bad moment of the network, for ten seconds after
         page.evaluate(f"peers[0].getReceivers()[0].jitterBufferTarget = {stored}")
     page.fill("#text", "All the world's a stage, and all the men and women merely players. " * 3)
@@ -124,6 +134,7 @@ def test_an_interruption_is_heard_within_three_tenths_of_a_second(page: Page, st
     if stored:
         page.wait_for_function(f"async () => await ({HELD})() > {STORED} / 2")
     page.evaluate("addEventListener('keydown', () => (probe.pressed = performance.now()), true)")
+    page.evaluate(SEND_LATE, late)
     page.wait_for_function(f"probe.levels.slice(-8).every(({{level}}) => level > {AUDIBLE})")
     page.keyboard.press("Escape")
     page.wait_for_selector("body[data-speech=idle]")
