@@ -37,6 +37,22 @@ class MonotonicClock:
         await asyncio.sleep(max(0, instant - self.now()) / NANOSECONDS_PER_SECOND)
 
 
+async def sleep_until_or(clock: Clock, instant: int, event: asyncio.Event) -> None:
+    """Returns at the instant, or as soon as the event is set."""
+    async with asyncio.TaskGroup() as group:
+        ends = [
+            group.create_task(clock.sleep_until(instant)),
+            group.create_task(_set(event)),
+        ]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for task in ends:
+            task.cancel()
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()
+
+
 def thread_time() -> int:
     """Returns the processor time that the calling thread has used, in nanoseconds."""
     return time.thread_time_ns()

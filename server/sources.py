@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from server.arrivals import Arrivals
-from server.clock import Clock
+from server.clock import Clock, sleep_until_or
 from server.echo import PlayedSound
 from server.media_clock import MediaClock
 from server.microphone import MicrophoneLane
@@ -61,17 +61,7 @@ class Sources:
 
     async def wait(self, instant: int) -> None:
         """Returns at the instant, or as soon as there is more to say."""
-        async with asyncio.TaskGroup() as group:
-            ends = [
-                group.create_task(self._clock.sleep_until(instant)),
-                group.create_task(self._hear_news()),
-            ]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for task in ends:
-                task.cancel()
-
-    async def _hear_news(self) -> None:
-        await self._news.wait()
+        await sleep_until_or(self._clock, instant, self._news)
 
     def _take_voice(self, start: int) -> Block | None:
         was_flowing, now = self.microphone.is_flowing, self._clock.now()

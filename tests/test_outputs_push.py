@@ -8,38 +8,26 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import aioice.ice
 import av
 import numpy as np
 import pytest
 
 import server.outputs.output
 import server.outputs.push
-from server.config import Settings
 from server.outputs.targets import read_target
 from server.protocol import ProtocolError
 from tests.srt_listener import SrtListener
 from tests.test_outputs_film import seen
-from tests.test_outputs_recording import is_state, record, stop, until
-from tests.test_server_live import LiveServer, serving
+from tests.test_outputs_recording import is_state, live, on_loopback, record, stop, until
+from tests.test_server_live import LiveServer
 
 SIZE = 256
+__all__ = ["live", "on_loopback"]  # fixtures for every test here
 KEY = "s3cret-stream-key"
-
-
-@pytest.fixture(autouse=True)
-def on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda *_, **__: ["127.0.0.1"])
-
-
-@pytest.fixture
-async def live(tmp_path: Path) -> AsyncIterator[LiveServer]:
-    async with serving(Settings(size=SIZE, cache_dir=tmp_path, port=0)) as live:
-        yield live
 
 
 def free_port() -> int:

@@ -14,7 +14,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import aioice.ice
 import av
 import httpx
 import numpy as np
@@ -31,16 +30,12 @@ from server.outputs.seat import Piece
 from tests.conftest import FAKE, ServerProcess
 from tests.test_media_files import decode_with_matte
 from tests.test_outputs_film import heard, seen
-from tests.test_server_live import LiveServer, serving
+from tests.test_server_live import LiveServer, on_loopback, serving
 
 SIZE = 256
+__all__ = ["on_loopback"]  # a fixture for every test here
 RATE = 48_000
 BLOCK = 1920  # samples of 48 kHz in the 40 ms of a motion frame
-
-
-@pytest.fixture(autouse=True)
-def on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda *_, **__: ["127.0.0.1"])
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-import aioice.ice
 import numpy as np
 import pytest
 
@@ -16,23 +15,13 @@ import server.outputs.output
 import server.outputs.whip
 from server.config import Settings
 from tests.test_outputs_push import free_port, mute_server, outputs, push
-from tests.test_outputs_recording import is_state, until
+from tests.test_outputs_recording import is_state, live, on_loopback, until
 from tests.test_server_live import LiveServer, serving
 from tests.whip_server import TOKEN, WhipServer, whip_server
 
 SIZE = 256
+__all__ = ["live", "on_loopback"]  # fixtures for every test here
 KEY = "s3cret-stream-key"
-
-
-@pytest.fixture(autouse=True)
-def on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda *_, **__: ["127.0.0.1"])
-
-
-@pytest.fixture
-async def live(tmp_path: Path) -> AsyncIterator[LiveServer]:
-    async with serving(Settings(size=SIZE, cache_dir=tmp_path, port=0)) as live:
-        yield live
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from server.clock import Clock
+from server.clock import Clock, sleep_until_or
 from server.converse.cutter import Cutter
 from server.converse.marks import Unmoved
 from server.converse.spoken import Placed, SpokenText
@@ -92,17 +92,7 @@ class LiveText:
 
     async def _wait(self) -> None:
         """Returns when there is news, or soon: who listens may have become hungry."""
-        async with asyncio.TaskGroup() as group:
-            ends = [
-                group.create_task(self._clock.sleep_until(self._clock.now() + _LOOK_AGAIN)),
-                group.create_task(self._hear_news()),
-            ]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for task in ends:
-                task.cancel()
-
-    async def _hear_news(self) -> None:
-        await self._news.wait()
+        await sleep_until_or(self._clock, self._clock.now() + _LOOK_AGAIN, self._news)
 
     def _grow(self, marks: Sequence[Placed]) -> str:
         began = self._given
