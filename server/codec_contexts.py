@@ -7,12 +7,15 @@ at once. It knows no pictures, and nothing of WebRTC.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
+from pathlib import Path
 from typing import TypeAlias
 
 import av
 
+_THREADS = Path("/proc/self/task")  # of Linux alone
 VIDEO_CLOCK = 90_000  # Hz, RTP's for video
 VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK)
 _KEYFRAME_INTERVAL = 3000  # frames; a viewer that lost the picture asks for one itself
@@ -56,8 +59,35 @@ def open_av1(width: int, height: int, fps: int, bitrate: int) -> av.VideoCodecCo
         # Low delay, constant bit rate, one thread's worth of parallelism, no screen content.
         "svtav1-params": "pred-struct=1:rc=2:lp=1:scm=0",
     }
-    context.open()
+    with _priority_kept():
+        context.open()
     return context
+
+
+@contextmanager
+def _priority_kept() -> Iterator[None]:
+    """Takes real-time priority back from the calling thread and from those begun meanwhile.
+
+    SVT-AV1 gives SCHED_FIFO 99 to both where it may, as it may as root in a container. What the
+    thread starts later inherits it, and all of that starves everything else.
+    """
+    if not hasattr(os, "sched_getscheduler") or not _THREADS.is_dir():
+        yield
+        return
+    before = _threads()
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
+        for thread in _threads() - before:
+            with suppress(ProcessLookupError):  # it has ended since
+                if os.sched_getscheduler(thread) == os.SCHED_FIFO:
+                    os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+
+
+def _threads() -> set[int]:
+    return {int(entry.name) for entry in _THREADS.iterdir()}
 
 
 def open_x264(width: int, height: int, fps: int, bitrate: int) -> av.VideoCodecContext:

@@ -89,18 +89,6 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@pytest.fixture(autouse=True)
-def no_real_time_priority() -> Iterator[None]:
-    """Gives the process its ordinary priority back after each test.
-
-    Whole runs were seen at SCHED_FIFO 99 from some test on; servers and browsers inherit it and
-    starve each other. Which library sets it is not known yet.
-    """
-    yield
-    if hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) != os.SCHED_OTHER:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-
-
 @pytest.fixture(scope="session")
 def real_server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Yields the shipped server: our model, and the voice that starts fastest."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import av
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ DECODERS = {
     VideoCodec.AV1: "libdav1d",
 }
 SIZE = 256
+THREADS = Path("/proc/self/task")
 
 
 def open_decoder(codec: VideoCodec) -> av.VideoCodecContext:
@@ -34,6 +38,15 @@ def picture(index: int) -> NDArray[np.uint8]:
     ).astype(np.uint8)
     image[:, (8 * index) % SIZE : (8 * index) % SIZE + 16] = (200, 60, 40)
     return image
+
+
+@pytest.mark.skipif(not THREADS.is_dir(), reason="only Linux tells the priority of each thread")
+@pytest.mark.parametrize("codec", list(VideoCodec))
+def test_no_encoder_takes_real_time_priority(codec: VideoCodec) -> None:
+    encoder = VideoEncoder(codec, size=SIZE, fps=25, bitrate=500_000)
+    encoder.encode(picture(0), 0, is_keyframe=True)
+    policies = {os.sched_getscheduler(int(thread.name)) for thread in THREADS.iterdir()}
+    assert policies == {os.SCHED_OTHER}
 
 
 @pytest.mark.parametrize("codec", list(VideoCodec))
