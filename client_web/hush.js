@@ -28,7 +28,7 @@ export class Hush {
   }
 
   /** Is silent at once, until the server has said where it cut, or for a while if it never does. */
-  async wait() {
+  async hold() {
     const round = this.#mute();
     await wait(LONGEST);
     this.#end(round);

@@ -75,7 +75,7 @@ export class Peer {
 
   /** Lets nothing be heard until `hush`, which follows when the server has cut the sound off. */
   mute() {
-    void this.#hush.wait();
+    void this.#hush.hold();
   }
 
   /** Lets nothing be heard any more of the sound that has come by now. */

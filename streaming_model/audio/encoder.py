@@ -1,7 +1,7 @@
 """The streaming audio encoder: log-mel in, one phonetic feature vector per motion frame out.
 
-A stack of causal convolutions with a bounded past of about one second. Its memory is one
-flat tensor that is passed in and out, so that it exports as a single graph. Training only:
+A stack of causal convolutions with a bounded past, two and a half seconds as shipped. Its memory is
+one flat tensor that is passed in and out, so that it exports as a single graph. Training only:
 the serving path runs the exported graph, which `training.served` writes as matrix products.
 """
 
