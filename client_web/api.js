@@ -129,14 +129,16 @@ export async function deleteSession(id) {
   });
 }
 
+/** @typedef {"GET" | "POST" | "PUT" | "PATCH" | "DELETE"} Method */
+
 /**
- * @param {"GET" | "POST" | "PATCH"} method
+ * @param {Method} method
  * @param {string} path
  * @param {string | FormData} [body] a string is JSON
  * @param {number} [patience] milliseconds
- * @returns {Promise<any>}
+ * @returns {Promise<any>} null where the answer has no content
  */
-async function request(method, path, body, patience = PATIENCE) {
+export async function request(method, path, body, patience = PATIENCE) {
   /** @type {RequestInit} */
   const options = { method, signal: AbortSignal.timeout(patience), cache: "no-store" };
   if (body !== undefined) options.body = body;
@@ -149,7 +151,7 @@ async function request(method, path, body, patience = PATIENCE) {
     throw new NetworkError(error);
   }
   if (!response.ok) throw await refusal(response);
-  return response.json();
+  return response.status === 204 ? null : response.json();
 }
 
 /**

@@ -14,8 +14,10 @@ import {
 import { Backgrounds } from "./backgrounds.js";
 import { Captions } from "./captions.js";
 import { Connection } from "./connection.js";
+import { byId } from "./dom.js";
 import { Expression } from "./expression.js";
 import { Microphone } from "./microphone.js";
+import { Modes } from "./modes.js";
 import { announce, notify } from "./notices.js";
 import { Picture } from "./picture.js";
 import { Portraits } from "./portraits.js";
@@ -27,7 +29,7 @@ import { Voices } from "./voices.js";
 import { explain, explainEnd, explainWait } from "./words.js";
 
 /** @import { Phase } from "./connection.js" */
-/** @import { Choice, Portrait, ServerMessage, Style } from "./protocol.js" */
+/** @import { Choice, Info, MicrophoneUse, Portrait, ServerMessage, Style } from "./protocol.js" */
 
 const stage = new Stage();
 const captions = new Captions();
@@ -40,6 +42,12 @@ const microphone = new Microphone();
 const picture = new Picture();
 const connection = new Connection({ prepare, onPhase, onMessage });
 const status = new Status(connection);
+/** What the server said of itself. @type {Info | null} */
+let info = null;
+const modes = new Modes({
+  ...{ connection, speech, voices, microphone, captions, notify, announce, recall, remember },
+  info: () => info,
+});
 
 /** Whether portraits and voices must be asked for again before the next session. */
 let isStale = true;
@@ -53,6 +61,7 @@ let isExpiring = false;
 stage.onRetry = () => connection.retry();
 stage.onUnable = () => notify("This browser has no WebGL, so the background cannot be transparent.");
 microphone.onTrack = useMicrophone;
+microphone.onUse = chooseUse;
 picture.onPicture = addPicture;
 portraits.onChoose = choosePortrait;
 voices.onChoose = chooseVoice;
@@ -77,7 +86,12 @@ addEventListener("pageshow", (event) => {
   // a page that comes back from the browser's cache has no session any more
   if (event.persisted) location.reload();
 });
+byId("skip", HTMLAnchorElement).addEventListener("click", (event) => {
+  event.preventDefault(); // the address tells the mode
+  byId("panel", HTMLElement).focus();
+});
 connection.start();
+modes.start();
 
 /**
  * Asks for portraits and voices where needed, and says which to open.
@@ -85,7 +99,8 @@ connection.start();
  */
 async function prepare() {
   if (isStale) {
-    const [info, everyPortrait, everyVoice] = await Promise.all([getInfo(), getPortraits(), getVoices()]);
+    const [told, everyPortrait, everyVoice] = await Promise.all([getInfo(), getPortraits(), getVoices()]);
+    info = told;
     portraits.list(everyPortrait, [portraits.chosen?.id ?? null, recall("portrait"), info.default_portrait]);
     voices.list(everyVoice, [voices.chosen, recall("voice"), info.default_voice]);
     expression.list(info.gestures);
@@ -109,6 +124,7 @@ function onPhase(phase) {
   const isReturning = document.body.dataset["phase"] !== "connecting";
   const isFull = phase.name === "waiting" && phase.code === "capacity";
   status.setPhase(phase.name, isFull ? "Waiting for a place" : undefined);
+  modes.onPhase(phase);
   if (phase.name === "live") {
     stage.show(phase.stream);
     announce("The portrait is live.");
@@ -141,6 +157,7 @@ function onPhase(phase) {
 
 /** @param {ServerMessage} message */
 function onMessage(message) {
+  modes.onMessage(message);
   switch (message.type) {
     case "session.ready":
       fullRate = message.fps;
@@ -221,6 +238,11 @@ async function choosePortrait(portrait) {
 /** @param {MediaStreamTrack | null} track */
 async function useMicrophone(track) {
   await connection.setMicrophone(track);
+}
+
+/** @param {MicrophoneUse} use */
+function chooseUse(use) {
+  connection.useMicrophone(use);
 }
 
 /** @param {string} name */

@@ -8,6 +8,7 @@ import {
   ApiError,
   createSession,
   deleteSession,
+  request,
   resumeSession,
   sendOffer,
   updateSession,
@@ -17,7 +18,8 @@ import { Peer } from "./peer.js";
 import { retryDelay, wait } from "./retry.js";
 import { explain } from "./words.js";
 
-/** @import { Choice, ClientMessage, CloseReason, ServerMessage, Session } from "./protocol.js" */
+/** @import { Method } from "./api.js" */
+/** @import { Choice, ClientMessage, CloseReason, MicrophoneUse, ServerMessage, Session } from "./protocol.js" */
 
 /**
  * @typedef {{name: "connecting"}
@@ -51,6 +53,8 @@ export class Connection {
   #listener;
   /** @type {string | null} */
   #sessionId = null;
+  /** The latest session that was given. @type {Session | null} */
+  #given = null;
   /** The session that a lost connection may come back to. @type {Session | null} */
   #lost = null;
   /** @type {Events | null} */
@@ -59,6 +63,8 @@ export class Connection {
   #peer = null;
   /** @type {MediaStreamTrack | null} */
   #microphone = null;
+  /** @type {MicrophoneUse} */
+  #microphoneUse = "puppet";
   #isRunning = false;
   /** Ends the pause between two attempts. */
   #wake = () => {};
@@ -77,6 +83,11 @@ export class Connection {
   /** Milliseconds of the latest round trip, null when not connected. */
   get roundTrip() {
     return this.#events?.roundTrip ?? null;
+  }
+
+  /** The session that is open: its id, and the token that speaks for it. @returns {Session | null} */
+  get session() {
+    return this.#sessionId === null ? null : this.#given;
   }
 
   /** @returns {Promise<RTCStatsReport | null>} */
@@ -136,13 +147,44 @@ export class Connection {
   }
 
   /**
-   * Lets the portrait say what this track says, or ends that. Outlives a reconnection.
+   * Asks for something of the session over REST, such as `request("PUT", "brain", {brain: "demo"})`.
+   * Throws an ApiError where the server refuses, and where there is no session.
+   * @param {Method} method
+   * @param {string} path below the session's own
+   * @param {object} [body] FormData goes as it is, anything else as JSON
+   * @returns {Promise<any>} null where the answer has no content
+   */
+  async request(method, path, body) {
+    if (this.#sessionId === null) {
+      const message = "There is no connection to the portrait just now.";
+      throw new ApiError({ status: 0, code: "not_connected", message, retryAfter: null });
+    }
+    const whole = body === undefined || body instanceof FormData ? body : JSON.stringify(body);
+    return request(method, `v1/sessions/${this.#sessionId}/${path}`, whole);
+  }
+
+  /**
+   * Sends the voice on this track, or ends that. Outlives a reconnection.
    * @param {MediaStreamTrack | null} track
    */
   async setMicrophone(track) {
     this.#microphone = track;
     await this.#peer?.setMicrophone(track);
-    this.send({ type: "microphone", mode: track === null ? "off" : "puppet" });
+    this.#tellMicrophone();
+  }
+
+  /**
+   * Says what the visitor's voice is for: `puppet`, the portrait says what it says; `listen`, the
+   * portrait hears it. Holds until changed, also after a reconnection.
+   * @param {MicrophoneUse} use
+   */
+  useMicrophone(use) {
+    this.#microphoneUse = use;
+    if (this.#microphone !== null) this.#tellMicrophone();
+  }
+
+  #tellMicrophone() {
+    this.send({ type: "microphone", mode: this.#microphone === null ? "off" : this.#microphoneUse });
   }
 
   async #run() {
@@ -169,6 +211,7 @@ export class Connection {
     const choice = await this.#listener.prepare();
     const session = await this.#enter(choice);
     this.#sessionId = session.session_id;
+    this.#given = session;
     if (!this.#isRunning) return pauseFor("client", "");
     /** @type {() => void} */
     let enter = () => {};

@@ -6,6 +6,14 @@
 import { byId, setText } from "./dom.js";
 import { explainDevice } from "./words.js";
 
+/** @import { MicrophoneUse } from "./protocol.js" */
+
+/** @type {Record<MicrophoneUse, string>} */
+const HINTS = {
+  puppet: "What you say, the portrait says. Headphones avoid an echo.",
+  listen: "The portrait listens to what you say. Headphones avoid an echo.",
+};
+
 /** Decibels relative to full scale at the empty and the full end of the meter. */
 const QUIET = -60;
 const LOUD = -12;
@@ -13,6 +21,9 @@ const LOUD = -12;
 export class Microphone {
   /** @type {(track: MediaStreamTrack | null) => Promise<void>} */
   onTrack = async () => {};
+
+  /** @type {(use: MicrophoneUse) => void} what the voice is for from now on */
+  onUse = () => {};
 
   #button = byId("microphone", HTMLButtonElement);
   #fault = byId("microphone-fault", HTMLElement);
@@ -23,6 +34,15 @@ export class Microphone {
 
   constructor() {
     this.#button.addEventListener("click", () => void this.#toggle());
+  }
+
+  /**
+   * Says what the voice is for, in words and to whoever set `onUse`.
+   * @param {MicrophoneUse} use
+   */
+  setUse(use) {
+    setText(byId("microphone-hint", HTMLElement), HINTS[use]);
+    this.onUse(use);
   }
 
   async #toggle() {

@@ -4,7 +4,7 @@
 
 const PREFIX = "vivant.";
 
-/** @typedef {"portrait" | "voice" | "background" | "style" | "sound" | "captions"} Preference */
+/** @typedef {"portrait" | "voice" | "background" | "style" | "sound" | "captions" | "mode"} Preference */
 
 /**
  * @param {Preference} name

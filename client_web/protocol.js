@@ -16,6 +16,8 @@
  * @property {number} max_sessions
  * @property {number} sessions
  * @property {RTCIceServer[]} ice_servers
+ * @property {"demo" | "chat" | "external" | "off"} brain who answers where a session names none
+ * @property {boolean} transcribes whether the server understands speech
  */
 
 /** @typedef {{name: string, engine: string, language: string, label: string, default: boolean}} Voice */
@@ -41,7 +43,39 @@
 
 /** @typedef {{portrait?: string, voice?: string, background?: string, style?: Style}} Choice */
 
-/** @typedef {"idle" | "listening" | "speaking"} SpeechState */
+/** @typedef {"idle" | "listening" | "thinking" | "speaking"} SpeechState */
+
+/** What a visitor's voice is for. @typedef {"puppet" | "listen"} MicrophoneUse */
+
+/** @typedef {"empty" | "ready" | "playing" | "pausing" | "paused" | "ended"} ScriptState */
+
+/** @typedef {"text" | "markdown" | "srt" | "audio"} ScriptFormat */
+
+/**
+ * One sentence of a script; `start` and `end` count Unicode code points of its text.
+ * @typedef {object} Sentence
+ * @property {number} start
+ * @property {number} end
+ * @property {string} text what is said
+ * @property {number | null} not_before_ms
+ * @property {[number, number] | null} recorded_ms
+ * @property {ScriptMark[]} marks
+ */
+
+/** A mark in a sentence; `at` counts characters of what is said. @typedef {{type: string, at: number, start: number, end: number}} ScriptMark */
+
+/** What is wrong with a script, counted from 1. @typedef {{line: number, column: number, message: string}} ScriptWarning */
+
+/**
+ * @typedef {object} Script
+ * @property {ScriptState} state
+ * @property {number} revision rises with every change of the text
+ * @property {number | null} sentence
+ * @property {ScriptFormat} format
+ * @property {string} text
+ * @property {Sentence[]} sentences
+ * @property {ScriptWarning[]} warnings
+ */
 
 /** @typedef {"client" | "idle" | "time" | "lost" | "shutdown" | "failed"} CloseReason */
 
@@ -61,7 +95,15 @@
  *   | {type: "media.origin", picture: number, sound: number}
  *   | {type: "session.state_updated", state: SpeechState, media_time: number}
  *   | {type: "agent.speak_started", utterance: number, media_time: number}
- *   | {type: "agent.speak_ended", utterance: number, media_time: number, interrupted: boolean}
+ *   | {type: "agent.speak_ended", utterance: number, media_time: number, spoken_ms: number, spoken_characters: number | null, interrupted: boolean}
+ *   | {type: "agent.reply.delta", utterance: number, text: string}
+ *   | {type: "user.transcript", turn: number, text: string, source: "text" | "voice"}
+ *   | {type: "brain.tool_call", call_id: string, name: string, arguments: string}
+ *   | {type: "brain.failed", code: string, message: string, retry_after_s: number | null}
+ *   | {type: "script.updated", state: ScriptState, revision: number, sentence: number | null, sentences: number, warnings: number, media_time: number}
+ *   | {type: "script.position", sentence: number, start: number, end: number, media_time: number}
+ *   | {type: "recording.updated", recording: string, state: "waiting" | "recording" | "closed" | "failed", reason: string | null, seconds: number, bytes: number}
+ *   | {type: "output.updated", output: string, url: string, state: "connecting" | "live" | "retrying" | "failed" | "closed", message: string | null, retry_s: number | null}
  *   | {type: "subtitle.delta", utterance: number, text: string, media_time: number}
  *   | {type: "user.speech_started", media_time: number}
  *   | {type: "user.speech_stopped", media_time: number}
@@ -77,7 +119,8 @@
 /**
  * @typedef {{type: "speak", text: string, voice?: string}
  *   | {type: "interrupt"}
- *   | {type: "microphone", mode: "puppet" | "off"}
+ *   | {type: "microphone", mode: MicrophoneUse | "off", barge_in?: "on" | "off" | number}
+ *   | {type: "user.text", text: string, source?: "text" | "voice"}
  *   | {type: "session.keep_alive"}
  *   | {type: "gesture", name: string}
  *   | {type: "motion", coefficients: Record<string, number>, mode?: "add" | "replace", t?: number}

@@ -22,6 +22,7 @@ const STATES = {
   idle: "At rest",
   preparing: "Drawing breath…",
   listening: "Listening",
+  thinking: "Thinking…",
   speaking: "Speaking",
 };
 

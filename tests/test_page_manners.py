@@ -31,7 +31,7 @@ LIVE = "body[data-phase=live][data-picture=live]"
 PHONE = {"width": 360, "height": 740}
 CONTROLS = {
     *("button", "textbox", "combobox", "radio", "link", "dialog", "radiogroup", "region", "slider"),
-    *("group", "Video", "DisclosureTriangle"),
+    *("group", "Video", "DisclosureTriangle", "tab", "tablist", "tabpanel"),
 }
 NAMELESS_GROUPS = {"group"}  # of options, which carry their own label
 
@@ -75,7 +75,8 @@ def test_every_control_has_a_name(page: Page) -> None:
 
 def test_the_keyboard_reaches_everything_in_reading_order(page: Page) -> None:
     reached = []
-    for _ in range(27):
+    page.wait_for_selector("#script")
+    for _ in range(30):
         page.keyboard.press("Tab")
         reached.append(
             page.evaluate(
@@ -87,8 +88,9 @@ def test_the_keyboard_reaches_everything_in_reading_order(page: Page) -> None:
             reached[-1] in ("portrait", "background")  # its picture shows the ring
         )
     assert reached == [
-        *("skip", "figures-summary", "sound", "captions-switch", "full", "text", "speak"),
-        *("chip", "chip", "chip", "microphone", "voice", "emotion", "gaze", "liveliness"),
+        *("skip", "mode-present", "figures-summary", "sound", "captions-switch", "full"),
+        *("text", "speak", "chip", "chip", "chip", "script", "script-play"),
+        *("microphone", "voice", "emotion", "gaze", "liveliness"),
         *["chip"] * 9,
         *("portrait", "add", "background"),
     ]
