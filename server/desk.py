@@ -15,7 +15,8 @@ from streaming_model.errors import VivantError
 if TYPE_CHECKING:
     from server.converse.live_text import LiveText
     from server.presenter.presenter import ScriptMessage
-    from server.session import PushedAudio, Session
+    from server.pushed_audio import PushedAudio
+    from server.session import Session
     from server.waiting import Waiting
 
 _Talking = (
@@ -75,7 +76,8 @@ class Desk:
         try:
             if self._audio is None:
                 raise ProtocolError("bad_request", "Binary audio came before 'audio.start'.")
-            await self._session.push_audio(self._audio, pcm)
+            self._session.touch()
+            await self._audio.push(pcm)
         except VivantError as error:
             return [Failed(error.code, str(error))]
         return []
@@ -83,7 +85,7 @@ class Desk:
     def leave(self) -> None:
         """Ends what the connection left open."""
         if self._audio is not None:
-            self._session.end_audio(self._audio)
+            self._audio.end()
             self._audio = None
         if self._text is not None:
             self._session.grow_text(self._text, None)

@@ -20,7 +20,6 @@ from server.codec_contexts import Opener
 from server.converse.live_text import LiveText
 from server.converse.talk import Manner, Talk
 from server.converse.wiring import Converse
-from server.desk import Desk
 from server.direction import Direction, describe_style, with_changes
 from server.encoder import OPENERS, VideoCodec
 from server.events import EventHub
@@ -30,29 +29,25 @@ from server.ingest import Ingest
 from server.lifetime import LifeLimits, Lifetime
 from server.line import Engines, LiveLine
 from server.microphone import Mode
-from server.microphone_track import microphone_frames
 from server.outputs.options import OutputOptions
 from server.outputs.outputs import Outputs
 from server.pacing import MILLISECOND
 from server.portraits import Portraits
 from server.presenter.presenter import Presenter, Workers
 from server.protocol import BargeIn, CloseReason, Layout, ProtocolError, ServerEvent, Style
+from server.pushed_audio import PushedAudio
 from server.sender_reports import NtpClock
 from server.speaker import Speaker, SpeakRequest
 from server.turns import Heard, Turns
+from server.viewers import Viewers
 from server.voices import Voices
-from server.webrtc import IceServer, Peer
+from server.webrtc import IceServer
 from streaming_model.backdrop import Backdrop
-from streaming_model.media import SAMPLE_RATE, SAMPLES_PER_MOTION_FRAME
+from streaming_model.media import SAMPLES_PER_MOTION_FRAME
 from streaming_model.motion.style import MotionStyle
 
 _LOG = logging.getLogger(__name__)
 _SECOND = 1_000_000_000  # ns
-_CONNECT_SECONDS = 20  # for ICE and DTLS
-_MOST_AHEAD = 120 * SAMPLE_RATE  # samples of pushed PCM that may wait
-_PIECE = 8_000  # frames of pushed PCM converted at a time
-_LOOK_AGAIN = _SECOND // 20
-_GOODBYE_TIME = _SECOND // 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +68,6 @@ class SessionOptions:
     outputs: OutputOptions = field(default_factory=OutputOptions)
 
 
-@dataclass(slots=True)
-class PushedAudio:
-    """An utterance whose PCM a client sends in binary messages."""
-
-    utterance: int
-    ingest: Ingest
-
-
 class Session:
     """A portrait, its viewers and its voice.
 
@@ -90,6 +77,8 @@ class Session:
         voice: name of the voice.
         events: everything it has to say.
         outputs: what is recorded and pushed.
+        viewers: who watches over WebRTC.
+        reason: why it has ended, once it has.
     """
 
     def __init__(
@@ -167,8 +156,6 @@ class Session:
         )
         self.events.tap(self.presenter.reader.heed)
         self._pcm_worker = engines.sound_worker
-        self._peers: set[Peer] = set()
-        self._owners: set[Peer] = set()  # of them, those of the client that opened the session
         self._hearing = Hearing(
             line=self.line,
             turns=turns,
@@ -200,7 +187,18 @@ class Session:
             ntp=self._ntp,
         )
         self._closing = asyncio.Event()
-        self._reason: CloseReason = "client"
+        self.reason: CloseReason = "client"
+        self.viewers = Viewers(
+            itself,
+            options=options,
+            line=self.line,
+            audience=self._audience,
+            hearing=self._hearing,
+            ntp=self._ntp,
+            clock=self._clock,
+            group=self._group,
+            closing=self._closing,
+        )
         self.metrics = protocol.Metrics()
 
     @property
@@ -235,16 +233,16 @@ class Session:
                     task.cancel()
         except Exception:  # noqa: BLE001 - the session's edge: whatever failed ends it alone
             _LOG.exception("session %s failed", self.id)
-            self._reason = "failed"
+            self.reason = "failed"
             self._closing.set()
         finally:
-            self._publish([protocol.SessionClosed(self._reason)])
+            self._publish([protocol.SessionClosed(self.reason)])
             self.events.close()
 
     def close(self, reason: CloseReason) -> None:
         """Ends the session; listeners hear why."""
         if not self._closing.is_set():
-            self._reason = reason
+            self.reason = reason
             self._closing.set()
 
     @property
@@ -265,7 +263,7 @@ class Session:
         """Warns, and ends the session, when it has lived long enough; called every second."""
         events, reason = self._lifetime.look(
             self._clock.now(),
-            is_connected=bool(self._peers) or len(self.events) > 0 or len(self.outputs) > 0,
+            is_connected=bool(self.viewers.peers) or len(self.events) > 0 or len(self.outputs) > 0,
             is_busy=not self.line.queue.is_empty
             or self.line.timeline.holds_speech
             or self.line.microphone.is_speech,
@@ -488,118 +486,22 @@ class Session:
             ProtocolError: the style is impossible.
         """
         ingest = Ingest(sample_rate=sample_rate, channels=channels)
-        return PushedAudio(self._open_utterance(style), ingest)
-
-    async def push_audio(self, audio: PushedAudio, pcm: bytes) -> None:
-        """Adds PCM16, waiting while two minutes of it wait to be heard.
-
-        Raises:
-            AudioError: the bytes are not a whole number of frames.
-        """
-        self.touch()
-        loop = asyncio.get_running_loop()
-        queue = self.line.queue
-        for piece in _pieces(pcm, frame=2 * audio.ingest.channels):
-            aligned = await loop.run_in_executor(self._pcm_worker, audio.ingest.push_pcm16, piece)
-            while queue.samples > _MOST_AHEAD and queue.holds(audio.utterance):
-                await self._clock.sleep_until(self._clock.now() + _LOOK_AGAIN)
-            queue.append(audio.utterance, aligned)
-
-    def end_audio(self, audio: PushedAudio) -> None:
-        """Completes the utterance."""
-        self.line.queue.append(audio.utterance, audio.ingest.finish())
-        self.line.queue.complete(audio.utterance)
+        return PushedAudio(
+            self._open_utterance(style),
+            ingest=ingest,
+            queue=self.line.queue,
+            worker=self._pcm_worker,
+            clock=self._clock,
+        )
 
     async def add_viewer(self, offer: str, *, is_owner: bool = False) -> str:
         """Connects a viewer; returns the SDP answer.
 
-        The client that opened the session has one connection: a new one takes the place of one
-        that was lost, which the server may not have noticed yet.
-
         Raises:
-            ProtocolError: `invalid_sdp`.
+            ProtocolError: `invalid_sdp`; `not_found`, the session ends just now.
         """
         self.touch()
-        peer = Peer(
-            codecs=self._options.codecs,
-            ice_servers=self._options.ice_servers,
-            bitrate=self._options.bitrate,
-            clock=self._clock,
-            want_keyframe=self._audience.want_keyframe,
-            on_send=self.line.stages.leave,
-        )
-        answer = await peer.accept(offer, instant_of=self.line.report_instant, ntp=self._ntp)
-        if self.is_closing:
-            await peer.close()
-            raise ProtocolError("not_found", "The session has ended.")
-        self._peers.add(peer)
-        if is_owner:
-            for lost in self._owners:
-                lost.closed.set()
-            self._owners = {peer}
-        self._group.create_task(self._serve(peer), name="viewer")
-        return answer
-
-    async def _serve(self, peer: Peer) -> None:
-        """Looks after one viewer until it goes or the session ends."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                ends = [
-                    group.create_task(peer.closed.wait()),
-                    group.create_task(self._closing.wait()),
-                ]
-                tasks = [
-                    group.create_task(self._admit(peer)),
-                    group.create_task(self._forward_events(peer)),
-                    group.create_task(self._obey(peer)),
-                    group.create_task(self._hear(peer)),
-                ]
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-                for task in ends + tasks:
-                    task.cancel()
-            if self.is_closing:
-                await self._say_goodbye(peer)
-        finally:
-            self._audience.remove(peer)
-            self._peers.discard(peer)
-            self._owners.discard(peer)
-            await peer.close()
-
-    async def _admit(self, peer: Peer) -> None:
-        try:
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                await peer.connected.wait()
-        except TimeoutError:
-            peer.closed.set()
-            return
-        self.line.begin()
-        self._audience.add(peer)
-
-    async def _forward_events(self, peer: Peer) -> None:
-        with self.events.listen() as events:
-            await peer.events_open.wait()
-            for greeting in self.greeting():
-                peer.send_event(greeting.to_json())
-            peer.tell_origin()
-            async for event in events:
-                peer.send_event(event.to_json())
-
-    async def _obey(self, peer: Peer) -> None:
-        desk = Desk(self, takes_pcm=False)
-        async for text in peer.messages:
-            for event in await desk.take_text(text):
-                peer.send_event(event.to_json())
-
-    async def _hear(self, peer: Peer) -> None:
-        if peer.microphone is None:
-            return
-        async for frame in microphone_frames(peer.microphone):
-            self._hearing.take(peer, frame)
-
-    async def _say_goodbye(self, peer: Peer) -> None:
-        peer.send_event(protocol.SessionClosed(self._reason).to_json())
-        # The data channel is reliable only while the connection lives: let it flush.
-        await self._clock.sleep_until(self._clock.now() + _GOODBYE_TIME)
+        return await self.viewers.add(offer, is_owner=is_owner)
 
     async def _measure(self) -> None:
         """Publishes figures once a second."""
@@ -623,15 +525,3 @@ class Session:
 
     def _publish(self, events: Sequence[ServerEvent]) -> None:
         self.events.publish(events)
-
-
-def _pieces(pcm: bytes, *, frame: int) -> list[bytes]:
-    """Returns the message in pieces of at most `_PIECE` frames; whole where frames are broken.
-
-    Converting a minute at once holds the interpreter for a quarter of a second, in which no
-    session's sound leaves, and a browser remembers that pause in its buffer for ten.
-    """
-    if len(pcm) % frame:
-        return [pcm]
-    step = _PIECE * frame
-    return [pcm[start : start + step] for start in range(0, len(pcm), step)]

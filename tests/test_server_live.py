@@ -159,8 +159,10 @@ async def test_a_viewer_sees_and_hears_from_the_first_second_on(
     await viewer.until(lambda got: len(got.pictures) > 30)
     received = viewer.received
     assert received.of_type("session.ready")[0]["size"] == SIZE
-    stamps = [pts for _, pts, _ in received.pictures]
-    assert set(np.diff(stamps)) == {3600}
+    steps = np.diff([pts for _, pts, _ in received.pictures])
+    # A busy machine leaves pictures out, and keeps the others at their instants.
+    assert (steps % 3600 == 0).all()
+    assert (steps > 0).all()
     assert {bar(image) for _, _, image in received.pictures} == {0.0}
     assert not loud(received)
 
@@ -369,7 +371,7 @@ async def test_two_viewers_of_a_session_see_the_same(live: LiveServer) -> None:
 
 
 def only_peer(live: LiveServer, session_id: str) -> Peer:
-    (peer,) = live.server.house.sessions.find(session_id)._peers
+    (peer,) = live.server.house.sessions.find(session_id).viewers.peers
     return peer
 
 
@@ -484,7 +486,7 @@ async def test_a_stuck_viewer_and_a_stuck_socket_slow_nobody(
     session_id, other_id = await live.session(), await live.session()
     stuck = await live.viewer(session_id)
     session = live.server.house.sessions.find(session_id)
-    (peer,) = session._peers
+    (peer,) = session.viewers.peers
 
     async def never() -> None:
         await asyncio.Event().wait()

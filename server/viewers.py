@@ -1,0 +1,151 @@
+"""Those who watch a session over WebRTC: each is connected, told, heard, obeyed and seen off."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from server import protocol
+from server.audience import Audience
+from server.clock import Clock
+from server.desk import Desk
+from server.hearing import Hearing
+from server.line import LiveLine
+from server.microphone_track import microphone_frames
+from server.protocol import ProtocolError
+from server.sender_reports import NtpClock
+from server.webrtc import Peer
+
+if TYPE_CHECKING:
+    from server.session import Session, SessionOptions
+
+_CONNECT_SECONDS: Final = 20  # for ICE and DTLS
+_GOODBYE_TIME: Final = 50_000_000  # ns
+
+
+class Viewers:
+    """The WebRTC connections of one session.
+
+    Args:
+        session: what they watch.
+        group: ends with the session, and their tasks with it.
+        closing: set when the session ends.
+
+    Attributes:
+        peers: who is connected, or about to be.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        options: SessionOptions,
+        line: LiveLine,
+        audience: Audience,
+        hearing: Hearing,
+        ntp: NtpClock,
+        clock: Clock,
+        group: asyncio.TaskGroup,
+        closing: asyncio.Event,
+    ) -> None:
+        self._session = session
+        self._options = options
+        self._line = line
+        self._audience = audience
+        self._hearing = hearing
+        self._ntp = ntp
+        self._clock = clock
+        self._group = group
+        self._closing = closing
+        self.peers: set[Peer] = set()
+        self._owners: set[Peer] = set()  # of them, those of the client that opened the session
+
+    async def add(self, offer: str, *, is_owner: bool) -> str:
+        """Connects a viewer; returns the SDP answer.
+
+        The client that opened the session has one connection: a new one takes the place of one
+        that was lost, which the server may not have noticed yet.
+
+        Raises:
+            ProtocolError: `invalid_sdp`; `not_found`, the session ends just now.
+        """
+        peer = Peer(
+            codecs=self._options.codecs,
+            ice_servers=self._options.ice_servers,
+            bitrate=self._options.bitrate,
+            clock=self._clock,
+            want_keyframe=self._audience.want_keyframe,
+            on_send=self._line.stages.leave,
+        )
+        answer = await peer.accept(offer, instant_of=self._line.report_instant, ntp=self._ntp)
+        if self._closing.is_set():
+            await peer.close()
+            raise ProtocolError("not_found", "The session has ended.")
+        self.peers.add(peer)
+        if is_owner:
+            for lost in self._owners:
+                lost.closed.set()
+            self._owners = {peer}
+        self._group.create_task(self._serve(peer), name="viewer")
+        return answer
+
+    async def _serve(self, peer: Peer) -> None:
+        """Looks after one viewer until it goes or the session ends."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                ends = [
+                    group.create_task(peer.closed.wait()),
+                    group.create_task(self._closing.wait()),
+                ]
+                tasks = [
+                    group.create_task(self._admit(peer)),
+                    group.create_task(self._forward_events(peer)),
+                    group.create_task(self._obey(peer)),
+                    group.create_task(self._hear(peer)),
+                ]
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                for task in ends + tasks:
+                    task.cancel()
+            if self._closing.is_set():
+                await self._say_goodbye(peer)
+        finally:
+            self._audience.remove(peer)
+            self.peers.discard(peer)
+            self._owners.discard(peer)
+            await peer.close()
+
+    async def _admit(self, peer: Peer) -> None:
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await peer.connected.wait()
+        except TimeoutError:
+            peer.closed.set()
+            return
+        self._line.begin()
+        self._audience.add(peer)
+
+    async def _forward_events(self, peer: Peer) -> None:
+        with self._session.events.listen() as events:
+            await peer.events_open.wait()
+            for greeting in self._session.greeting():
+                peer.send_event(greeting.to_json())
+            peer.tell_origin()
+            async for event in events:
+                peer.send_event(event.to_json())
+
+    async def _obey(self, peer: Peer) -> None:
+        desk = Desk(self._session, takes_pcm=False)
+        async for text in peer.messages:
+            for event in await desk.take_text(text):
+                peer.send_event(event.to_json())
+
+    async def _hear(self, peer: Peer) -> None:
+        if peer.microphone is None:
+            return
+        async for frame in microphone_frames(peer.microphone):
+            self._hearing.take(peer, frame)
+
+    async def _say_goodbye(self, peer: Peer) -> None:
+        peer.send_event(protocol.SessionClosed(self._session.reason).to_json())
+        # The data channel is reliable only while the connection lives: let it flush.
+        await self._clock.sleep_until(self._clock.now() + _GOODBYE_TIME)
