@@ -40,7 +40,7 @@ const backgrounds = new Backgrounds();
 const expression = new Expression();
 const microphone = new Microphone();
 const picture = new Picture();
-const connection = new Connection({ prepare, onPhase, onMessage });
+const connection = new Connection({ prepare, onPhase, onMessage }, { channel: true });
 const status = new Status(connection);
 /** What the server said of itself. @type {Info | null} */
 let info = null;

@@ -1,11 +1,15 @@
 /**
- * The visitor's own voice: asks for the microphone, shows its level, hands the track over.
- * Knows no connection.
+ * The visitor's own voice: opens the microphone that was chosen, shows its level, hands the track
+ * over, and goes on with another when it is unplugged. What is chosen and tried out is in
+ * microphone_panel.js, which comes when it is asked for. Knows no connection.
  */
 
 import { byId, setText } from "./dom.js";
+import { notify } from "./notices.js";
+import { recall } from "./preferences.js";
 import { explainDevice } from "./words.js";
 
+/** @import { Meter } from "./level.js" */
 /** @import { MicrophoneUse } from "./protocol.js" */
 
 /** @type {Record<MicrophoneUse, string>} */
@@ -14,9 +18,9 @@ const HINTS = {
   listen: "The portrait listens to what you say. Headphones avoid an echo.",
 };
 
-/** Decibels relative to full scale at the empty and the full end of the meter. */
-const QUIET = -60;
-const LOUD = -12;
+/** Closed; open to be tried out, heard by nobody; or heard. @typedef {"off" | "test" | "on"} MicrophoneState */
+
+/** @typedef {{track: MediaStreamTrack, meter: Meter}} Source */
 
 export class Microphone {
   /** @type {(track: MediaStreamTrack | null) => Promise<void>} */
@@ -25,15 +29,29 @@ export class Microphone {
   /** @type {(use: MicrophoneUse) => void} what the voice is for from now on */
   onUse = () => {};
 
+  /** Called with the latest samples while it is open. @type {(samples: Float32Array) => void} */
+  onSamples = () => {};
+
+  /** Called when it was opened, closed, or changed. @type {() => void} */
+  onChange = () => {};
+
   #button = byId("microphone", HTMLButtonElement);
   #fault = byId("microphone-fault", HTMLElement);
   #level = byId("meter-level", HTMLElement);
-  /** @type {{stream: MediaStream, context: AudioContext} | null} */
-  #open = null;
-  #isOpening = false;
+  /** @type {MicrophoneState} */
+  #state = "off";
+  /** @type {Source | null} */
+  #source = null;
+  #isBusy = false;
 
   constructor() {
-    this.#button.addEventListener("click", () => void this.#toggle());
+    this.#button.addEventListener("click", () => void this.#become(this.#state === "on" ? "off" : "on"));
+    const panel = byId("microphone-panel", HTMLDetailsElement);
+    panel.addEventListener("toggle", () => void this.#fill(panel), { once: true });
+  }
+
+  get state() {
+    return this.#state;
   }
 
   /**
@@ -45,91 +63,90 @@ export class Microphone {
     this.onUse(use);
   }
 
-  async #toggle() {
-    if (this.#isOpening) return;
-    this.#isOpening = true;
+  /** Opens it to be looked at, or closes it again; one that is heard stays so. */
+  async test() {
+    if (this.#state !== "on") await this.#become(this.#state === "off" ? "test" : "off");
+  }
+
+  /** Opens it again, as what was chosen has changed. */
+  async reopen() {
+    if (this.#state !== "off") await this.#become(this.#state);
+  }
+
+  /** @param {MicrophoneState} state */
+  async #become(state) {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
     setText(this.#fault, "");
+    const former = this.#state;
     try {
-      if (this.#open === null) await this.#start();
-      else await this.#stop();
+      if (state !== "off" && (state === former || this.#source === null)) await this.#open();
+      this.#state = state;
+      if (state === "off") await this.#close();
+      if (state === "on" || former === "on") await this.onTrack(state === "on" ? this.#source?.track ?? null : null);
+    } catch (error) {
+      this.#state = "off";
+      await this.#close();
+      if (former === "on") await this.onTrack(null);
+      setText(this.#fault, explainDevice(error, "microphone"));
     } finally {
-      this.#isOpening = false;
+      this.#isBusy = false;
       this.#show();
     }
+    // it may have gone while the next one was asked for
+    if (this.#source?.track.readyState === "ended") await this.#onUnplugged(this.#source.track);
   }
 
-  async #start() {
+  async #open() {
     setText(byId("microphone-text", HTMLElement), "Waiting for permission…");
-    /** @type {MediaStream} */
-    let stream;
-    try {
-      stream = await navigator.mediaDevices.getUserMedia({
-        // the browser's canceller keeps the portrait from hearing itself
-        audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: 1 },
-      });
-    } catch (error) {
-      setText(this.#fault, explainDevice(error, "microphone"));
-      return;
-    }
-    const track = stream.getAudioTracks()[0];
-    if (track === undefined) return;
-    track.addEventListener("ended", () => void this.#onUnplugged());
-    this.#open = { stream, context: this.#measure(stream) };
-    await this.onTrack(track);
+    const [{ openDevice }, { Meter }] = await Promise.all([import("./devices.js"), import("./level.js")]);
+    const former = this.#source;
+    // the browser's canceller keeps the portrait from hearing itself
+    const isClean = recall("processing") !== "off";
+    const cleaning = { echoCancellation: isClean, noiseSuppression: isClean, autoGainControl: isClean };
+    const { stream, track, missing } = await openDevice("audioinput", { ...cleaning, channelCount: 1 });
+    if (missing !== null) notify(`“${missing}” is not connected: “${track.label}” is used instead.`);
+    track.addEventListener("ended", () => void this.#onUnplugged(track));
+    const meter = new Meter(stream, (level, samples) => {
+      this.#level.style.setProperty("--level", level.toFixed(3));
+      this.onSamples(samples);
+    });
+    this.#source = { track, meter };
+    await close(former);
   }
 
-  async #stop() {
-    const open = this.#open;
-    this.#open = null;
-    for (const track of open?.stream.getTracks() ?? []) track.stop();
-    await open?.context.close();
-    await this.onTrack(null);
+  async #close() {
+    const source = this.#source;
+    this.#source = null;
+    await close(source);
+    this.#level.style.setProperty("--level", "0");
   }
 
-  async #onUnplugged() {
-    if (this.#open === null) return;
-    await this.#stop();
-    this.#show();
-    setText(this.#fault, "The microphone went away.");
+  /** @param {MediaStreamTrack} track */
+  async #onUnplugged(track) {
+    if (this.#source?.track !== track) return;
+    await this.#become(this.#state);
+    if (this.#source === null) return setText(this.#fault, `“${track.label}” went away. ${this.#fault.textContent}`);
+    return notify(`“${track.label}” went away: “${this.#source.track.label}” is used instead.`, { isFault: true });
   }
 
-  /**
-   * @param {MediaStream} stream
-   * @returns {AudioContext}
-   */
-  #measure(stream) {
-    const context = new AudioContext();
-    // the click on the button allows it, but permission may have taken longer than that counts
-    void context.resume();
-    const analyser = new AnalyserNode(context, { fftSize: 1024 });
-    context.createMediaStreamSource(stream).connect(analyser);
-    const samples = new Float32Array(analyser.fftSize);
-    const draw = () => {
-      if (this.#open?.context !== context) return this.#level.style.setProperty("--level", "0");
-      analyser.getFloatTimeDomainData(samples);
-      this.#level.style.setProperty("--level", loudness(samples).toFixed(3));
-      return requestAnimationFrame(draw);
-    };
-    requestAnimationFrame(draw);
-    return context;
+  /** @param {HTMLDetailsElement} panel */
+  async #fill(panel) {
+    const { MicrophonePanel } = await import("./microphone_panel.js");
+    await MicrophonePanel.fill(panel, this);
   }
 
   #show() {
-    const isOpen = this.#open !== null;
-    this.#button.setAttribute("aria-pressed", String(isOpen));
-    document.body.dataset["microphone"] = isOpen ? "on" : "off";
-    setText(byId("microphone-text", HTMLElement), isOpen ? "Stop the microphone" : "Use the microphone");
+    const isOn = this.#state === "on";
+    this.#button.setAttribute("aria-pressed", String(isOn));
+    document.body.dataset["microphone"] = this.#state;
+    setText(byId("microphone-text", HTMLElement), isOn ? "Stop the microphone" : "Use the microphone");
+    this.onChange();
   }
 }
 
-/**
- * Where a sound lies between quiet and loud, 0 to 1, on a decibel scale.
- * @param {Float32Array} samples
- * @returns {number}
- */
-export function loudness(samples) {
-  let energy = 0;
-  for (const sample of samples) energy += sample * sample;
-  const decibels = 10 * Math.log10(energy / samples.length + 1e-12);
-  return Math.min(1, Math.max(0, (decibels - QUIET) / (LOUD - QUIET)));
+/** @param {Source | null} source */
+async function close(source) {
+  source?.track.stop();
+  await source?.meter.close();
 }

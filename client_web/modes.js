@@ -167,7 +167,7 @@ const fromAddress = () => NAMES.find((name) => `#${name}` === location.hash) ?? 
  * @param {string} path
  * @returns {Promise<Element[]>}
  */
-function fetchMarkup(path) {
+export function fetchMarkup(path) {
   const request = new XMLHttpRequest();
   request.open("GET", new URL(path, document.baseURI));
   request.responseType = "document";

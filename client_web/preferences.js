@@ -4,7 +4,7 @@
 
 const PREFIX = "vivant.";
 
-/** @typedef {"portrait" | "voice" | "background" | "style" | "sound" | "captions" | "mode"} Preference */
+/** @typedef {"portrait" | "voice" | "background" | "style" | "sound" | "captions" | "mode" | "microphone" | "speaker" | "camera" | "processing" | "puppet" | "films"} Preference */
 
 /**
  * @param {Preference} name

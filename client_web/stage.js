@@ -45,6 +45,7 @@ export class Stage {
       });
     }
     this.#showSound();
+    if (recall("speaker") !== null) void this.#useSpeaker();
   }
 
   /**
@@ -141,6 +142,11 @@ export class Stage {
     this.#sound.setAttribute("aria-pressed", String(this.#wantsSound));
     this.#sound.title = this.#wantsSound ? "Sound is on" : "Sound is off";
     this.#video.muted = !this.#wantsSound;
+  }
+
+  async #useSpeaker() {
+    const { CAN_CHOOSE, useSpeaker } = await import("./speaker.js");
+    if (CAN_CHOOSE && window.isSecureContext) await useSpeaker(this.#video);
   }
 
   async #toggleFull() {
