@@ -26,11 +26,13 @@ from server.face_tracker import tracker_file
 from server.metrics import CONTENT_TYPE, Figures
 from server.outputs.library import Library
 from server.outputs.routes import ROUTES as OUTPUT_ROUTES
-from server.portraits import MAX_UPLOAD, PortraitEntry, Portraits
+from server.portrait_routes import ROUTES as PORTRAIT_ROUTES
+from server.portrait_routes import read_picture
+from server.portraits import Portraits
 from server.presenter.routes import ROUTES as SCRIPT_ROUTES
 from server.protocol import Gesture, Mode, ProtocolError, Style, error_body
 from server.reference import reference_page
-from server.refusals import refuse_properly, too_large
+from server.refusals import refuse_properly
 from server.session import Session, SessionOptions
 from server.sessions import Sessions
 from server.stage_report import StageTimeline, choose, tell, trace
@@ -145,6 +147,7 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
     app.state.house = house
     refuse_properly(app)
     app.include_router(_ROUTES)
+    app.include_router(PORTRAIT_ROUTES)
     app.include_router(OUTPUT_ROUTES)
     app.include_router(SCRIPT_ROUTES)
     if page is not None:
@@ -235,30 +238,10 @@ async def voices(request: Request) -> list[dict[str, Any]]:
     ]
 
 
-@_ROUTES.get("/v1/portraits")
-async def portraits(request: Request) -> list[dict[str, Any]]:
-    """The portraits on offer."""
-    return [_portrait(entry) for entry in _house(request).portraits.list()]
-
-
-@_ROUTES.post("/v1/portraits", status_code=201)
-async def add_portrait(request: Request, image: Annotated[UploadFile, File()]) -> dict[str, Any]:
-    """Makes a portrait of an uploaded picture."""
-    data = await _upload(image)
-    return _portrait(await _house(request).portraits.add(data, image.filename or "portrait"))
-
-
-@_ROUTES.get("/v1/portraits/{portrait_id}/image")
-async def portrait_image(request: Request, portrait_id: str) -> Response:
-    """The framed picture at rest."""
-    data = await _house(request).portraits.image(portrait_id)
-    return Response(data, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"})
-
-
 @_ROUTES.post("/v1/backgrounds", status_code=201)
 async def add_background(request: Request, image: Annotated[UploadFile, File()]) -> dict[str, str]:
     """Keeps an uploaded picture as a background for sessions."""
-    backdrop = await _house(request).backgrounds.add(await _upload(image))
+    backdrop = await _house(request).backgrounds.add(await read_picture(image))
     return {"id": backdrop.name}
 
 
@@ -430,18 +413,6 @@ async def events(websocket: WebSocket, session_id: str) -> None:
     await serve_events(websocket, house.sessions, session_id)
 
 
-async def _upload(image: UploadFile) -> bytes:
-    """Returns the file's content.
-
-    Raises:
-        ImageTooLargeError: it is larger than any picture may be.
-    """
-    data = await image.read(MAX_UPLOAD + 1)
-    if len(data) > MAX_UPLOAD:
-        raise too_large()
-    return data
-
-
 def _house(request: Request) -> House:
     house: House = request.app.state.house
     return house
@@ -460,15 +431,6 @@ def _entered(house: House, entered: Session | Waiting, response: Response) -> di
         response.status_code = 202
         opened |= {"position": entered.position, "wait_s": entered.wait_s}
     return opened
-
-
-def _portrait(entry: PortraitEntry) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "name": entry.name,
-        "builtin": entry.builtin,
-        "warnings": list(entry.warnings),
-    }
 
 
 def _ice(house: House) -> list[dict[str, Any]]:

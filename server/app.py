@@ -17,6 +17,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -39,7 +40,14 @@ from server.lifetime import LifeLimits
 from server.line import Engines
 from server.metrics import Figures
 from server.outputs.library import Library
-from server.portraits import MakeAvatar, PortraitEntry, Portraits
+from server.portraits import (
+    MakeAvatar,
+    PortraitEntry,
+    Portraits,
+    Preview,
+    forget_nothing,
+    preview_picture,
+)
 from server.session import Session, SessionOptions
 from server.sessions import Sessions
 from server.voice.base import Voice
@@ -73,6 +81,8 @@ class Parts:
     voice_entries: tuple[VoiceEntry, ...]
     default_voice: str
     open_voice: Callable[[str], Voice]
+    preview: Preview = preview_picture
+    forget: Callable[[Path], None] = forget_nothing
 
 
 def real_parts(settings: Settings) -> Parts:
@@ -84,7 +94,7 @@ def real_parts(settings: Settings) -> Parts:
     from server.voice.catalog import choose_voice, list_voices, open_voice
     from streaming_model.avatar import Avatar
     from streaming_model.motion import load_motion_generator
-    from streaming_model.portrait import make_portrait
+    from streaming_model.portrait import forget_portrait, make_portrait
 
     # One generator for all portraits: its weights are loaded once and its sessions batched.
     motion = load_motion_generator(
@@ -93,14 +103,17 @@ def real_parts(settings: Settings) -> Parts:
         lookahead_frames=settings.lookahead_frames,
     )
 
+    fitted = settings.cache_dir / "portraits"
+
     def make_avatar(path: Path) -> tuple[AvatarPort, tuple[str, ...]]:
-        portrait = make_portrait(path, cache_dir=settings.cache_dir / "portraits")
+        portrait = make_portrait(path, cache_dir=fitted)
         avatar = Avatar(portrait, motion, size=settings.size, fps=settings.fps)
         return avatar, tuple(portrait.warnings)
 
     default = choose_voice() if settings.voice == "auto" else settings.voice
     open_voice(default)
-    return Parts(make_avatar, tuple(list_voices()), default, open_voice)
+    forget = partial(forget_portrait, cache_dir=fitted)
+    return Parts(make_avatar, tuple(list_voices()), default, open_voice, forget=forget)
 
 
 class Server:
@@ -419,6 +432,8 @@ def _portraits(
         make_avatar=parts.make_avatar,
         inference=inference,
         worker=worker,
+        preview=parts.preview,
+        forget=parts.forget,
     )
 
 

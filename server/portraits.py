@@ -1,19 +1,20 @@
 """The portraits a server offers: the built-in one, the operator's and those uploaded.
 
-Pictures are fitted off the event loop; the few used last stay ready. Uploads are kept in a
-folder by content, so that a picture sent twice is one portrait. It knows nothing of HTTP.
+Pictures are fitted off the event loop; the few used last stay ready. Uploads are kept by
+content, so that a picture sent twice is one portrait. A session that shows a portrait holds it
+itself and goes on with it when it is deleted here. It knows nothing of HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 import cv2
 import numpy as np
@@ -21,16 +22,25 @@ from numpy.typing import NDArray
 
 from server.inference import AvatarPort, Inference
 from server.protocol import ProtocolError
+from server.uploads import UploadFolder
 from server.voice.cache import write_atomically
 from streaming_model.backdrop import KEEP, Backdrop
+from streaming_model.crop import Crop
 from streaming_model.errors import PortraitError
 from streaming_model.media import MotionChunk
 from streaming_model.motion_space import MOTION_SIZE
 
+if TYPE_CHECKING:
+    from streaming_model.portrait.preview import PortraitPreview
+
 MAX_UPLOAD = 20 * 1024 * 1024  # bytes
 MAX_UPLOADS = 100  # kept; the oldest goes
+LONGEST_NAME = 60  # characters
 _READY = 4  # fitted avatars in memory
+_FORMER = 1000  # names of deleted portraits, which sessions may still show
 _JPEG_QUALITY = 90
+_Given = TypeVarTuple("_Given")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,25 @@ class PortraitEntry:
 
 
 MakeAvatar = Callable[[Path], tuple[AvatarPort, tuple[str, ...]]]
+Preview = Callable[[bytes, Crop | None], "PortraitPreview"]
+
+
+def preview_picture(data: bytes, crop: Crop | None) -> PortraitPreview:
+    """Returns what the model finds in a picture."""
+    from streaming_model.portrait.preview import preview_portrait
+
+    return preview_portrait(data, crop=crop)
+
+
+def _cut_out(data: bytes, crop: Crop) -> bytes:
+    from streaming_model.portrait.image import crop_image
+
+    return crop_image(data, crop)
+
+
+def forget_nothing(path: Path) -> None:
+    """Deletes nothing: what was made of the picture was not kept."""
+    del path
 
 
 class Portraits:
@@ -73,14 +102,33 @@ class Portraits:
         make_avatar: MakeAvatar,
         inference: Inference,
         worker: Executor,
+        preview: Preview = preview_picture,
+        forget: Callable[[Path], None] = forget_nothing,
     ) -> None:
+        """Takes what it needs.
+
+        Args:
+            builtin: what comes with the server.
+            default: id of the portrait for who asks for none.
+            folder: of the uploads.
+            size: of portraits, in pixels.
+            make_avatar: fits a picture.
+            inference: draws.
+            worker: the thread for uploads.
+            preview: looks at a picture.
+            forget: deletes what `make_avatar` kept of a picture.
+        """
         self.default = default
         self._inference = inference
-        self._folder = folder
+        self._uploads = UploadFolder(folder)
+        self._preview = preview
+        self._forget = forget
         self._size = size
         self._make_avatar = make_avatar
         self.worker = worker
-        self._entries = {entry.id: entry for entry in [*builtin, *_uploads_in(folder)]}
+        uploads = [PortraitEntry(it.id, it.name, False, it.path) for it in self._uploads.list()]
+        self._entries = {entry.id: entry for entry in [*builtin, *uploads]}
+        self._former: OrderedDict[str, str] = OrderedDict()  # names of deleted ones
         self._ready: OrderedDict[str, AvatarPort] = OrderedDict()
         self._fitting = asyncio.Lock()
 
@@ -117,34 +165,85 @@ class Portraits:
         avatar = self._ready[entry.id]
         if backdrop == avatar.backdrop:
             return avatar
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.worker, avatar.with_backdrop, backdrop)
+        return await self.before(avatar, backdrop)
 
-    async def add(self, data: bytes, filename: str) -> PortraitEntry:
-        """Fits and keeps an uploaded picture.
+    async def before(self, avatar: AvatarPort, backdrop: Backdrop) -> AvatarPort:
+        """Returns the same portrait before another backdrop, also of one that was deleted."""
+        return await self._work(avatar.with_backdrop, backdrop)
+
+    def name(self, portrait: str) -> str:
+        """Returns a portrait's name, also of one that was deleted.
 
         Raises:
+            ProtocolError: `not_found`.
+        """
+        former = self._former.get(portrait)
+        return self.check(portrait).name if former is None else former
+
+    async def preview(self, data: bytes, crop: Crop | None = None) -> PortraitPreview:
+        """Returns what is found in a picture; nothing is kept.
+
+        Raises:
+            PortraitError: it cannot be read, or the crop does not lie in it.
+        """
+        return await self._work(self._preview, data, crop)
+
+    async def add(
+        self, data: bytes, filename: str, *, name: str | None = None, crop: Crop | None = None
+    ) -> PortraitEntry:
+        """Fits and keeps an uploaded picture, or a part of it and nothing else.
+
+        Raises:
+            ProtocolError: `bad_request`, the name is impossible.
             PortraitError: the picture cannot be used; nothing is kept.
         """
+        if name is not None:
+            name = check_name(name)
+        if crop is not None:
+            data = await self._work(_cut_out, data, crop)
+            filename = f"{Path(filename).stem}.png"
         digest = "upload-" + hashlib.sha256(data).hexdigest()[:16]
         if digest in self._entries:
-            return self._entries[digest]
-        path = self._folder / f"{digest}.{_safe_name(filename)}"
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self.worker, _write, path, data)
-        entry = PortraitEntry(digest, Path(filename).stem[:60] or "portrait", False, path)
+            return self._entries[digest] if name is None else await self.rename(digest, name)
+        path = self._uploads.path_for(digest, filename)
+        title = name or Path(filename).stem[:LONGEST_NAME] or "portrait"
         try:
+            await self._work(self._uploads.write, path, data)
+            if name is not None:
+                await self._work(self._uploads.rename, digest, name)
             async with self._fitting:
-                entry = await self._fit(entry)
+                entry = await self._fit(PortraitEntry(digest, title, False, path))
         except PortraitError as error:
-            path.unlink(missing_ok=True)
+            self._clear(digest)
             # The client knows its picture by its own name, not by ours.
             raise type(error)(str(error).replace(path.name, "The picture")) from error
         except BaseException:
-            path.unlink(missing_ok=True)
+            self._clear(digest)
             raise
-        self._forget_oldest()
+        await self._forget_oldest()
         return entry
+
+    async def rename(self, portrait: str, name: str) -> PortraitEntry:
+        """Gives an upload another name.
+
+        Raises:
+            ProtocolError: `not_found`; `forbidden`, it is no upload; `bad_request`, the name is
+                impossible.
+        """
+        entry = self._own(portrait, "renamed")
+        name = check_name(name)
+        await self._work(self._uploads.rename, entry.id, name)
+        self._entries[entry.id] = renamed = replace(self.check(entry.id), name=name)
+        return renamed
+
+    async def remove(self, portrait: str) -> None:
+        """Deletes an upload and all that was made of it.
+
+        Raises:
+            ProtocolError: `not_found`; `forbidden`, it is no upload.
+        """
+        async with self._fitting:  # what is being fitted would come back
+            await self._remove(self._own(portrait, "deleted"))
 
     async def image(self, portrait: str) -> bytes:
         """Returns the framed picture at rest, as JPEG; that of an upload is drawn once and kept.
@@ -154,58 +253,74 @@ class Portraits:
             PortraitError: the picture cannot be used.
         """
         entry = self.check(portrait)
-        kept = self._folder / f"rest-{entry.id}-{self._size}.jpg"
-        loop = asyncio.get_running_loop()
+        kept = self._uploads.drawing(entry.id, self._size)
         if not entry.builtin and kept.is_file():
-            return await loop.run_in_executor(self.worker, kept.read_bytes)
+            return await self._work(kept.read_bytes)
         data = await self._draw(portrait)
         if not entry.builtin and entry.id in self._entries:
-            await loop.run_in_executor(self.worker, write_atomically, kept, [data])
+            await self._work(write_atomically, kept, [data])
         return data
 
     async def _draw(self, portrait: str) -> bytes:
         avatar = await self.avatar(portrait)
         rest = MotionChunk(0, np.zeros((1, MOTION_SIZE), np.float32), np.zeros(1, np.int64))
         _, frames = await self._inference.draw(avatar, avatar.start(), rest)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.worker, _jpeg, frames[0].image)
+        return await self._work(_jpeg, frames[0].image)
 
     async def _fit(self, entry: PortraitEntry) -> PortraitEntry:
-        loop = asyncio.get_running_loop()
-        avatar, warnings = await loop.run_in_executor(self.worker, self._make_avatar, entry.path)
-        fitted = replace(entry, warnings=warnings)
+        avatar, warnings = await self._work(self._make_avatar, entry.path)
+        fitted = replace(self._entries.get(entry.id, entry), warnings=warnings)
+        self._former.pop(entry.id, None)
         self._entries[entry.id] = fitted
         self._ready[entry.id] = avatar
         while len(self._ready) > _READY:
             self._ready.popitem(last=False)
         return fitted
 
-    def _forget_oldest(self) -> None:
+    async def _forget_oldest(self) -> None:
         uploads = [entry for entry in self._entries.values() if not entry.builtin]
         for entry in uploads[: max(0, len(uploads) - MAX_UPLOADS)]:
-            del self._entries[entry.id]
-            self._ready.pop(entry.id, None)
-            entry.path.unlink(missing_ok=True)
-            for kept in self._folder.glob(f"rest-{entry.id}-*"):
-                kept.unlink(missing_ok=True)
+            await self._remove(entry)
+
+    def _clear(self, upload_id: str) -> None:
+        """Deletes what came of an upload that failed, unless another one like it did not."""
+        if upload_id not in self._entries:
+            self._uploads.delete(upload_id)
+
+    async def _remove(self, entry: PortraitEntry) -> None:
+        self._entries.pop(entry.id, None)
+        self._ready.pop(entry.id, None)
+        self._former[entry.id] = entry.name
+        while len(self._former) > _FORMER:
+            self._former.popitem(last=False)
+        await self._work(self._forget, entry.path)  # reads the picture
+        await self._work(self._uploads.delete, entry.id)
+
+    def _own(self, portrait: str, deed: str) -> PortraitEntry:
+        entry = self.check(portrait)
+        if entry.builtin:
+            sentence = f"'{entry.name}' comes with the server and cannot be {deed}."
+            raise ProtocolError("forbidden", sentence)
+        return entry
+
+    async def _work(self, function: Callable[[*_Given], _Result], *given: *_Given) -> _Result:
+        """Runs a function on the worker."""
+        return await asyncio.get_running_loop().run_in_executor(self.worker, function, *given)
 
 
-def _uploads_in(folder: Path) -> list[PortraitEntry]:
-    paths = sorted(folder.glob("upload-*"), key=lambda path: path.stat().st_mtime)
-    return [PortraitEntry(path.name.split(".")[0], _title(path), False, path) for path in paths]
+def check_name(name: str) -> str:
+    """Returns a portrait's name without blanks around it.
 
-
-def _title(path: Path) -> str:
-    return path.name.split(".", 1)[1].rsplit(".", 1)[0] if "." in path.name else path.name
-
-
-def _safe_name(filename: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", Path(filename).name)[-60:] or "portrait"
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    Raises:
+        ProtocolError: `bad_request`, it is empty, too long or cannot be shown.
+    """
+    name = name.strip()
+    if not 1 <= len(name) <= LONGEST_NAME:
+        sentence = f"A portrait's name has 1 to {LONGEST_NAME} characters, not {len(name)}."
+        raise ProtocolError("bad_request", sentence)
+    if not name.isprintable():
+        raise ProtocolError("bad_request", f"A portrait's name is one line of text, not {name!r}.")
+    return name
 
 
 def _jpeg(image: NDArray[np.uint8]) -> bytes:

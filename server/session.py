@@ -385,7 +385,7 @@ class Session:
     @property
     def portrait_name(self) -> str:
         """The portrait's name, for people."""
-        return self._portraits.check(self.portrait).name
+        return self._portraits.name(self.portrait)
 
     def think(self, *, is_thinking: bool) -> None:
         """Shows whether the portrait thinks about its answer."""
@@ -414,18 +414,22 @@ class Session:
             if style is not None:
                 with_changes(self.direction.style, style)  # refused before anything changes
             if portrait is not None or background is not None:
-                await self._change_avatar(portrait or self.portrait, background)
+                await self._change_avatar(portrait, background)
             if style is not None:
                 self.direction.change(style)
             self.voice = self.presenter.narrator.voice = name
             self._publish([self.ready()])
 
-    async def _change_avatar(self, portrait: str, background: str | None) -> None:
+    async def _change_avatar(self, portrait: str | None, background: str | None) -> None:
         backdrop = self.background
         if background is not None:
             backdrop = await self._backgrounds.find(background)
-        self.line.animator.change_avatar(await self._portraits.avatar(portrait, backdrop))
-        self.portrait = portrait
+        if portrait is None:  # it may have been deleted meanwhile
+            avatar = await self._portraits.before(self.line.animator.avatar, backdrop)
+        else:
+            avatar = await self._portraits.avatar(portrait, backdrop)
+            self.portrait = portrait
+        self.line.animator.change_avatar(avatar)
 
     def gesture(self, gesture: protocol.Gesture) -> int:
         """Makes a gesture as soon as it can be seen; returns the media time of its beginning.

@@ -52,6 +52,12 @@ class ImageTooLargeError(PortraitError):
     code = "image_too_large"
 
 
+class CropError(PortraitError):
+    """The part of the picture that was asked for does not lie in it."""
+
+    code = "crop_outside"
+
+
 class NoFaceError(PortraitError):
     """No face was found."""
 

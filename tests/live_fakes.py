@@ -21,6 +21,7 @@ from server.app import Parts, Server, serve
 from server.config import Settings, add_arguments
 from server.voice.base import SpeechClause, Voice, VoiceError
 from streaming_model.backdrop import KEEP, Backdrop
+from streaming_model.crop import Crop
 from streaming_model.errors import NoFaceError
 from streaming_model.media import (
     SAMPLES_PER_MOTION_FRAME,
@@ -31,6 +32,9 @@ from streaming_model.media import (
 from streaming_model.motion.additive import Additions
 from streaming_model.motion.style import MotionStyle
 from streaming_model.motion_space import INDEX, MOTION_SIZE
+from streaming_model.portrait.framing import Frame
+from streaming_model.portrait.image import load_image, load_part, upright_size
+from streaming_model.portrait.preview import PortraitPreview
 
 VOICE_RATE = 24_000  # Hz
 LETTER = VOICE_RATE // 20  # samples, 50 ms
@@ -197,6 +201,31 @@ def open_fake_voice(name: str) -> Voice:
     return FakeVoice(name)
 
 
+def fake_preview(data: bytes, crop: Crop | None) -> PortraitPreview:
+    """Every picture that is not black has a face, which fills the middle of the picture."""
+    width, height = upright_size(data)
+    image = load_image(data) if crop is None else load_part(data, crop)
+    place = crop or Crop(0, 0, width, height)
+    side = min(place.width, place.height)
+    middle = np.array([place.left + place.width / 2, place.top + place.height / 2])
+    turns = np.linspace(0, 2 * np.pi, 478)
+    oval = np.stack([0.25 * np.cos(turns), 0.35 * np.sin(turns)], axis=1)
+    has_face = bool(image.any())
+    left, top = (middle - side / 2).astype(int).tolist()
+    return PortraitPreview(
+        accepted=has_face,
+        code="ok" if has_face else NoFaceError.code,
+        message="A fake." if has_face else "There is no face in the picture.",
+        width=width,
+        height=height,
+        crop=crop,
+        frame=Frame(left, top, side) if has_face else None,
+        landmarks=np.asarray(middle + side * oval, np.float32) if has_face else None,
+        faces_found=int(has_face),
+        warnings=("A fake.",) if has_face else (),
+    )
+
+
 def fake_parts(settings: Settings) -> Parts:
     """Every picture has a face unless its name says otherwise."""
     motion = FakeMotion(chunk=settings.chunk_frames, lookahead=settings.lookahead_frames)
@@ -211,6 +240,7 @@ def fake_parts(settings: Settings) -> Parts:
         voice_entries=(FakeEntry("hum"), FakeEntry("buzz")),
         default_voice="hum",
         open_voice=open_fake_voice,
+        preview=fake_preview,
     )
 
 

@@ -13,7 +13,7 @@ import streaming_model
 from streaming_model.errors import NoFaceError
 from streaming_model.portrait import Portrait, make_portrait
 from streaming_model.portrait.fit import CONTOURS, fit_rig
-from streaming_model.portrait.portrait import frame_face
+from streaming_model.portrait.framing import frame_face
 from streaming_model.rig import load_rig
 
 MONA_LISA = Path(streaming_model.__file__).parent / "assets" / "mona_lisa.jpg"

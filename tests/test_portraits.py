@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from server import portraits as module
 from server.inference import AvatarPort, Inference
-from server.portraits import PortraitEntry, Portraits
+from server.portraits import PortraitEntry, Portraits, forget_nothing
 from server.protocol import ProtocolError
 from streaming_model.backdrop import KEEP, Backdrop
-from streaming_model.errors import ImageUnreadableError
+from streaming_model.crop import Crop
+from streaming_model.errors import CropError, ImageUnreadableError
 from tests.live_fakes import FakeAvatar
 from tests.virtual_time import InlineExecutor
 
@@ -25,7 +29,10 @@ BUILTIN = PortraitEntry("mona", "Mona", True, Path("mona.jpg"))
 
 
 def catalogue(
-    folder: Path, fit: Callable[[Path], tuple[AvatarPort, tuple[str, ...]]] | None = None
+    folder: Path,
+    fit: Callable[[Path], tuple[AvatarPort, tuple[str, ...]]] | None = None,
+    *,
+    forget: Callable[[Path], None] = forget_nothing,
 ) -> Portraits:
     worker = InlineExecutor()
     return Portraits(
@@ -36,6 +43,7 @@ def catalogue(
         make_avatar=fit or (lambda _: (FakeAvatar(size=64), ())),
         inference=Inference(worker),
         worker=worker,
+        forget=forget,
     )
 
 
@@ -103,6 +111,79 @@ async def test_the_oldest_upload_is_forgotten(
     assert not files_in(tmp_path, added[1].id)
     with pytest.raises(ProtocolError, match="There is no portrait"):
         await portraits.avatar(added[0].id)
+
+
+async def test_a_name_is_kept_as_it_was_given(tmp_path: Path) -> None:
+    portraits = catalogue(tmp_path)
+    added = await portraits.add(b"picture", "IMG 1.png", name=" Tante Mary & Söhne, Dr. h. c. ")
+    assert added.name == "Tante Mary & Söhne, Dr. h. c."
+    assert catalogue(tmp_path).check(added.id).name == added.name
+    renamed = await portraits.rename(added.id, "Mary")
+    assert (renamed.id, renamed.name) == (added.id, "Mary")
+    assert catalogue(tmp_path).check(added.id).name == "Mary"
+    assert (await portraits.add(b"picture", "IMG 2.png")).name == "Mary"
+    assert (await portraits.add(b"picture", "IMG 2.png", name="Anna")).name == "Anna"
+    assert len(portraits.list()) == 2
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 61, "two\nlines", "\x00", "\ud800"])
+async def test_an_impossible_name_is_refused_and_changes_nothing(tmp_path: Path, name: str) -> None:
+    portraits = catalogue(tmp_path)
+    added = await portraits.add(b"picture", "aunt.png")
+    with pytest.raises(ProtocolError, match=r"^A portrait's name .*\.$") as caught:
+        await portraits.rename(added.id, name)
+    assert caught.value.code == "bad_request"
+    with pytest.raises(ProtocolError):
+        await portraits.add(b"another", "aunt.png", name=name)
+    assert [entry.name for entry in portraits.list()] == ["Mona", "aunt"]
+    assert len(files_in(tmp_path)) == 1
+
+
+async def test_a_deleted_portrait_leaves_nothing(tmp_path: Path) -> None:
+    forgotten: list[bytes] = []
+    portraits = catalogue(tmp_path, forget=lambda path: forgotten.append(path.read_bytes()))
+    kept = await portraits.add(b"kept", "uncle.png", name="Uncle")
+    added = await portraits.add(b"picture", "aunt.png", name="Aunt")
+    await portraits.image(added.id)
+    await portraits.remove(added.id)
+    assert forgotten == [b"picture"]
+    assert not files_in(tmp_path, added.id)
+    assert [entry.id for entry in catalogue(tmp_path).list()] == ["mona", kept.id]
+    for lost in (portraits.avatar, portraits.image, portraits.remove):
+        with pytest.raises(ProtocolError, match="There is no portrait"):
+            await lost(added.id)
+    assert portraits.name(added.id) == "Aunt"
+    assert (await portraits.add(b"picture", "aunt.png")).name == "aunt", "and may come again"
+    assert portraits.name(added.id) == "aunt"
+
+
+async def test_one_that_comes_with_the_server_is_neither_renamed_nor_deleted(
+    tmp_path: Path,
+) -> None:
+    portraits = catalogue(tmp_path)
+    for deed, refused in {
+        "renamed": portraits.rename("mona", "Lisa"),
+        "deleted": portraits.remove("mona"),
+    }.items():
+        sentence = f"'Mona' comes with the server and cannot be {deed}."
+        with pytest.raises(ProtocolError, match=sentence) as caught:
+            await refused
+        assert caught.value.code == "forbidden"
+    assert [entry.name for entry in portraits.list()] == ["Mona"]
+
+
+async def test_of_a_cropped_picture_only_the_crop_is_kept(tmp_path: Path) -> None:
+    shades = np.arange(64 * 48, dtype=np.uint16).reshape(48, 64) % 251
+    data = io.BytesIO()
+    Image.fromarray(shades.astype(np.uint8)).save(data, "PNG")
+    portraits = catalogue(tmp_path)
+    await portraits.add(data.getvalue(), "crowd.jpg", crop=Crop(10, 20, 30, 16))
+    (file,) = files_in(tmp_path)
+    assert file.suffix == ".png"
+    np.testing.assert_array_equal(np.asarray(Image.open(file))[..., 0], shades[20:36, 10:40])
+    with pytest.raises(CropError, match=r"30 x 29 at 10, 20 .* 64 x 48 pixels"):
+        await portraits.add(data.getvalue(), "crowd.jpg", crop=Crop(10, 20, 30, 29))
+    assert len(files_in(tmp_path)) == 1
 
 
 async def test_no_name_escapes_the_folder(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -204,9 +205,9 @@ def kept(cache: Path) -> set[str]:
     return {path.name for path in cache.glob("backgrounds/*")}
 
 
-def png(colour: tuple[int, int, int]) -> bytes:
+def png(colour: tuple[int, int, int] | str, size: tuple[int, int] = (40, 30)) -> bytes:
     buffer = io.BytesIO()
-    Image.new("RGB", (40, 30), colour).save(buffer, "PNG")
+    Image.new("RGB", size, colour).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -370,6 +371,97 @@ async def test_an_upload_without_a_face_is_refused_and_not_kept(
     assert (answer.status_code, refusal(answer)) == (422, "no_face")
     assert list((tmp_path / "uploads").iterdir()) == []
     assert len((await client.get("/v1/portraits")).json()) == 1
+
+
+async def test_a_picture_is_looked_at_before_it_is_kept(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    files = {"image": ("face.png", png("red", (400, 300)))}
+    whole = await client.post("/v1/portraits/preview", files=files)
+    seen = whole.json()
+    assert (whole.status_code, seen["accepted"], seen["code"]) == (200, True, "ok")
+    assert (seen["width"], seen["height"], seen["crop"]) == (400, 300, None)
+    assert seen["frame"] == [50, 0, 300, 300]
+    assert len(seen["landmarks"]) == 478
+    part = await client.post("/v1/portraits/preview", files=files, data={"crop": "20,10,100,120"})
+    assert part.json()["crop"] == [20, 10, 100, 120]
+    assert part.json()["frame"] == [20, 20, 100, 100]
+    black = {"image": ("night.png", png("black", (400, 300)))}
+    refused = (await client.post("/v1/portraits/preview", files=black)).json()
+    assert (refused["accepted"], refused["code"]) == (False, "no_face")
+    assert (refused["frame"], refused["landmarks"]) == (None, [])
+    assert not (tmp_path / "uploads").exists()
+    kept = await client.post(
+        "/v1/portraits", files=files, data={"crop": "20,10,100,120", "name": "Ann"}
+    )
+    assert (kept.status_code, kept.json()["name"]) == (201, "Ann")
+
+
+@pytest.mark.parametrize(
+    ("crop", "status", "code"),
+    [
+        ("1,2,3", 400, "bad_request"),
+        ("a,b,c,d", 400, "bad_request"),
+        ("0,0,1.5,2", 400, "bad_request"),
+        ("0,0,0,10", 422, "crop_outside"),
+        ("-1,0,10,10", 422, "crop_outside"),
+        ("0,0,401,10", 422, "crop_outside"),
+        ("0,0,99999999999999999999,10", 422, "crop_outside"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/portraits/preview", "/v1/portraits"])
+async def test_an_impossible_crop_is_refused(
+    client: httpx.AsyncClient, path: str, crop: str, status: int, code: str
+) -> None:
+    files = {"image": ("face.png", png("red", (400, 300)))}
+    answer = await client.post(path, files=files, data={"crop": crop})
+    assert (answer.status_code, refusal(answer)) == (status, code)
+
+
+async def test_a_portrait_is_renamed_and_deleted_by_calls(client: httpx.AsyncClient) -> None:
+    files = {"image": ("face.png", b"a picture")}
+    added = (await client.post("/v1/portraits", files=files)).json()
+    path = f"/v1/portraits/{added['id']}"
+    renamed = await client.patch(path, json={"name": "Ann"})
+    assert (renamed.status_code, renamed.json()) == (200, {**added, "name": "Ann"})
+    assert (await client.get("/v1/portraits")).json()[1]["name"] == "Ann"
+    assert refusal(await client.patch(path, json={"name": ""})) == "bad_request"
+    assert refusal(await client.patch(path, json={})) == "bad_request"
+    assert (await client.delete(path)).status_code == 204
+    for answer in (await client.delete(path), await client.patch(path, json={"name": "x"})):
+        assert (answer.status_code, refusal(answer)) == (404, "not_found")
+    mona = "/v1/portraits/mona_lisa"
+    for answer in (await client.delete(mona), await client.patch(mona, json={"name": "Lisa"})):
+        assert (answer.status_code, refusal(answer)) == (403, "forbidden")
+
+
+async def test_a_session_goes_on_with_a_portrait_that_was_deleted(
+    client: httpx.AsyncClient,
+) -> None:
+    added = await client.post("/v1/portraits", files={"image": ("ann.png", b"a picture")})
+    portrait = added.json()["id"]
+    session = f"/v1/sessions/{await open_session(client, portrait=portrait, mode='converse')}"
+    assert (await client.delete(f"/v1/portraits/{portrait}")).status_code == 204
+    changed = await client.patch(session, json={"background": "green", "voice": "buzz"})
+    assert (changed.status_code, changed.json()["portrait"]) == (200, portrait)
+    assert changed.json()["background"] == "green"
+    said = await client.post(f"{session}/say", json={"text": "Who are you?"})
+    assert said.status_code == 202
+    server: Server = client.server  # type: ignore[attr-defined]
+    assert server.house.sessions.find(session.split("/")[-1]).portrait_name == "ann"
+    answer = await client.patch(session, json={"portrait": portrait})
+    assert (answer.status_code, refusal(answer)) == (404, "not_found")
+    assert (await client.patch(session, json={"portrait": "mona_lisa"})).status_code == 200
+
+
+async def test_the_page_of_the_protocol_lists_every_call(client: httpx.AsyncClient) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([A-Z]+ [^`?]+)", page, re.MULTILINE)
+    listed = {re.sub(r"\{\w+\}", "{}", row) for row in rows}
+    for path, calls in (await client.get("/openapi.json")).json()["paths"].items():
+        for method in calls:
+            shown = re.sub(r"\{\w+\}", "{}", path)
+            assert f"{method.upper()} {shown}" in listed
 
 
 async def test_an_upload_that_is_too_large_is_refused(client: httpx.AsyncClient) -> None:

@@ -1,5 +1,5 @@
 """The intake of a picture: from an image file to everything the renderer needs of a face."""
 
-from streaming_model.portrait.portrait import Portrait, make_portrait
+from streaming_model.portrait.portrait import Portrait, forget_portrait, make_portrait
 
-__all__ = ["Portrait", "make_portrait"]
+__all__ = ["Portrait", "forget_portrait", "make_portrait"]

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from streaming_model.crop import Crop
 from streaming_model.errors import ImageTooLargeError, ImageUnreadableError
 
 MAX_PIXELS: Final = 64_000_000
@@ -74,6 +75,40 @@ def load_image(source: Path | bytes | NDArray[np.generic]) -> NDArray[np.uint8]:
         raise ImageUnreadableError(f"{path.name} may not be read by this user.") from error
 
 
+def load_part(data: bytes, crop: Crop) -> NDArray[np.uint8]:
+    """Returns a part of a picture file's content as `load_image` does.
+
+    Raises:
+        CropError: the part does not lie in the picture.
+        ImageTooLargeError: the picture has more than 64 megapixels; it was not decoded.
+        ImageUnreadableError: it is damaged, or not a picture of a known format.
+    """
+    return _load_stream(io.BytesIO(data), name="The picture", crop=crop)
+
+
+def crop_image(data: bytes, crop: Crop) -> bytes:
+    """Returns a part of a picture file's content as PNG; see `load_part`."""
+    part = io.BytesIO()
+    Image.fromarray(load_part(data, crop)).save(part, "PNG")
+    return part.getvalue()
+
+
+def upright_size(data: bytes) -> tuple[int, int]:
+    """Returns width and height in pixels of a picture file's content, turned upright.
+
+    Raises:
+        ImageTooLargeError: it has more than 64 megapixels.
+        ImageUnreadableError: it is damaged, or not a picture of a known format.
+    """
+    try:
+        image = _read_header(io.BytesIO(data), name="The picture")
+    except _DECODER_ERRORS as error:
+        raise ImageUnreadableError("The picture is damaged and cannot be read.") from error
+    # Pillow's TIFF reader turns by itself and tells the turned size at once.
+    is_lying = _orientation(image) >= 5 and image.format != "TIFF"
+    return (image.height, image.width) if is_lying else (image.width, image.height)
+
+
 def _load_array(array: NDArray[np.generic]) -> NDArray[np.uint8]:
     is_picture = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
     if not is_picture or array.size == 0 or array.dtype.kind not in "uf":
@@ -90,7 +125,14 @@ def _load_array(array: NDArray[np.generic]) -> NDArray[np.uint8]:
     return _finish(Image.fromarray(np.ascontiguousarray(plane)))
 
 
-def _load_stream(stream: IO[bytes], *, name: str) -> NDArray[np.uint8]:
+def _load_stream(stream: IO[bytes], *, name: str, crop: Crop | None = None) -> NDArray[np.uint8]:
+    try:
+        return _finish(_decode(_read_header(stream, name=name), crop))
+    except _DECODER_ERRORS as error:
+        raise ImageUnreadableError(f"{name} is damaged and cannot be read.") from error
+
+
+def _read_header(stream: IO[bytes], *, name: str) -> Image.Image:
     head = stream.read(64)
     stream.seek(0)
     if not head:
@@ -99,14 +141,11 @@ def _load_stream(stream: IO[bytes], *, name: str) -> NDArray[np.uint8]:
         raise ImageUnreadableError(
             f"{name} is a HEIC picture, which is not supported; save it as JPEG or PNG."
         )
-    try:
-        image = _open(stream, head=head)
-        if image is None:
-            raise ImageUnreadableError(f"{name} is not a picture of a known format.")
-        _check_size(image.width, image.height, name=name)
-        return _finish(_decode(image))
-    except _DECODER_ERRORS as error:
-        raise ImageUnreadableError(f"{name} is damaged and cannot be read.") from error
+    image = _open(stream, head=head)
+    if image is None:
+        raise ImageUnreadableError(f"{name} is not a picture of a known format.")
+    _check_size(image.width, image.height, name=name)
+    return image
 
 
 def _open(stream: IO[bytes], *, head: bytes) -> Image.Image | None:
@@ -139,17 +178,22 @@ def _check_size(width: int, height: int, *, name: str) -> None:
         )
 
 
-def _decode(image: Image.Image) -> Image.Image:
-    """Returns the first frame, decoded, as 8 bits a channel with the camera's turn undone."""
-    scale = MAX_SIDE / max(image.size)
-    # A JPEG is decoded at half, a quarter or an eighth where that is large enough.
-    size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
-    image.draft(None, size)  # None keeps the mode
+def _decode(image: Image.Image, crop: Crop | None = None) -> Image.Image:
+    """Returns the first frame, or a part, as 8 bits a channel with the camera's turn undone."""
+    if crop is None:
+        scale = MAX_SIDE / max(image.size)
+        # A JPEG is decoded at half, a quarter or an eighth where that is large enough.
+        size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
+        image.draft(None, size)  # None keeps the mode
     orientation = _orientation(image)
     image.load()
     profile = image.info.get("icc_profile")
     if orientation in _TURNS and _orientation(image) == orientation:  # TIFF turns by itself
         image = image.transpose(_TURNS[orientation])
+    if crop is not None:
+        crop.check(image.width, image.height)
+        right, bottom = crop.left + crop.width, crop.top + crop.height
+        image = image.crop((crop.left, crop.top, right, bottom))
     image = _reduced(_eight_bits(image))
     if profile:
         image.info["icc_profile"] = profile

@@ -14,7 +14,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
@@ -22,16 +21,13 @@ from safetensors.numpy import save_file
 
 from streaming_model.portrait.eye_contours import mend_eyes
 from streaming_model.portrait.fit import Fit, fit_rig
+from streaming_model.portrait.framing import frame_face
 from streaming_model.portrait.image import load_image
 from streaming_model.portrait.matte import complete_background, head_matte
 from streaming_model.portrait.observation import FaceObservation, observe_face
 from streaming_model.rig import load_rig
 
 FORMAT: Final = "vivant-portrait-6"  # raised when the arrays or what they mean change
-FACE_SHARE: Final = 0.40  # wanted width of the face over the picture's side
-MOST_FACE_SHARE: Final = 0.70  # nearer than this only where the picture ends
-FACE_HEIGHT_IN_FRAME: Final = 0.47  # where the face's middle sits, from the top
-MOST_SIDE: Final = 1024  # pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +78,12 @@ def make_portrait(
     return portrait
 
 
+def forget_portrait(source: Path | bytes, *, cache_dir: Path) -> None:
+    """Deletes from `cache_dir` what was made of a picture, by this version or another."""
+    for path in cache_dir.glob(f"{_digest(source)}.*"):
+        path.unlink(missing_ok=True)
+
+
 def _digest(source: Path | bytes | NDArray[np.uint8]) -> str:
     digest = hashlib.sha256()
     if isinstance(source, np.ndarray):
@@ -108,47 +110,6 @@ def _make(observation: FaceObservation, digest: str) -> Portrait:
         warnings=(*observation.warnings, *warnings),
         content_hash=digest,
     )
-
-
-def frame_face(
-    image: NDArray[np.uint8], landmarks: NDArray[np.float32]
-) -> tuple[NDArray[np.uint8], NDArray[np.float32], tuple[str, ...]]:
-    """Cuts a square of head and shoulders out of `image`.
-
-    Returns the picture, the landmarks in it, and warnings. The square stays inside the image
-    if it can; where the image is too small its border is mirrored.
-    """
-    height, width = image.shape[:2]
-    low, high = landmarks[:468, :2].min(axis=0), landmarks[:468, :2].max(axis=0)
-    middle, extent = (low + high) / 2, high - low
-    face = max(float(extent[0]), 0.8 * float(extent[1]))
-    side = face / FACE_SHARE
-    side = round(min(side, max(float(min(height, width)), face / MOST_FACE_SHARE)))
-    left = _inside(middle[0] - side / 2, side, width)
-    top = _inside(middle[1] - side * FACE_HEIGHT_IN_FRAME, side, height)
-    before = (max(0, -top), max(0, -left))
-    after = (max(0, top + side - height), max(0, left + side - width))
-    inner = image[max(top, 0) : top + side, max(left, 0) : left + side]
-    picture = cv2.copyMakeBorder(
-        inner, before[0], after[0], before[1], after[1], cv2.BORDER_REFLECT_101
-    )
-    moved = np.asarray(landmarks - np.array([left, top, 0]), np.float32)
-    warnings: tuple[str, ...] = ()
-    if any(before + after):
-        warnings = ("The picture ends close to the face; its border was mirrored.",)
-    if side > MOST_SIDE:
-        ratio = MOST_SIDE / side
-        picture = cv2.resize(picture, (MOST_SIDE, MOST_SIDE), interpolation=cv2.INTER_AREA)
-        shift = np.array([ratio - 1, ratio - 1, 0]) / 2
-        moved = np.asarray(moved * ratio + shift, np.float32)
-    return np.ascontiguousarray(picture, np.uint8), moved, warnings
-
-
-def _inside(start: float, side: int, limit: int) -> int:
-    """Moves an interval of length `side` into 0..limit, or centres what cannot fit."""
-    if side >= limit:
-        return round((limit - side) / 2)
-    return round(min(max(start, 0), limit - side))
 
 
 def _save(portrait: Portrait, path: Path) -> None:

@@ -1,0 +1,83 @@
+"""The folder of uploaded pictures: each with its name, and what is drawn of it once.
+
+Blocks, so it is called on a worker. It knows files and nothing of faces.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.voice.cache import write_atomically
+
+_PICTURE = "upload-"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One picture in the folder.
+
+    Attributes:
+        id: made of its content.
+        name: a few words for people.
+        path: the picture.
+    """
+
+    id: str
+    name: str
+    path: Path
+
+
+class UploadFolder:
+    """Pictures under their ids; it may not exist yet."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def list(self) -> list[Upload]:
+        """Returns what is there, the oldest first."""
+        paths = [path for path in self._folder.glob(f"{_PICTURE}*") if path.is_file()]
+        paths.sort(key=lambda path: path.stat().st_mtime)
+        return [Upload(_id_of(path), self._name(path), path) for path in paths]
+
+    def path_for(self, upload_id: str, filename: str) -> Path:
+        """Returns where a new picture belongs."""
+        return self._folder / f"{upload_id}.{_safe(filename)}"
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Writes a new picture; one that breaks off leaves nothing."""
+        write_atomically(path, [data])
+
+    def rename(self, upload_id: str, name: str) -> None:
+        """Keeps another name for a picture."""
+        write_atomically(self._name_file(upload_id), [name.encode()])
+
+    def drawing(self, upload_id: str, size: int) -> Path:
+        """Returns where the picture drawn at rest is kept, once it was drawn."""
+        return self._folder / f"rest-{upload_id}-{size}.jpg"
+
+    def delete(self, upload_id: str) -> None:
+        """Deletes a picture and all that belongs to it."""
+        for pattern in (f"{upload_id}.*", f"rest-{upload_id}-*", self._name_file(upload_id).name):
+            for path in self._folder.glob(pattern):
+                path.unlink(missing_ok=True)
+
+    def _name(self, path: Path) -> str:
+        named = self._name_file(_id_of(path))
+        return named.read_text(encoding="utf-8") if named.is_file() else _title(path)
+
+    def _name_file(self, upload_id: str) -> Path:
+        return self._folder / f"name-{upload_id}.txt"
+
+
+def _id_of(path: Path) -> str:
+    return path.name.split(".")[0]
+
+
+def _title(path: Path) -> str:
+    return path.name.split(".", 1)[1].rsplit(".", 1)[0] if "." in path.name else path.name
+
+
+def _safe(filename: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", Path(filename).name)[-60:] or "portrait"
