@@ -4,21 +4,13 @@
  * element.
  */
 
-import {
-  ApiError,
-  createSession,
-  deleteSession,
-  request,
-  resumeSession,
-  sendOffer,
-  updateSession,
-} from "./api.js";
 import { Events } from "./events.js";
 import { Peer } from "./peer.js";
 import { retryDelay, wait } from "./retry.js";
+import { ApiError, Server } from "./server.js";
 import { explain } from "./words.js";
 
-/** @import { Method } from "./api.js" */
+/** @import { Method } from "./server.js" */
 /** @import { Choice, ClientMessage, CloseReason, MicrophoneUse, ServerMessage, Session } from "./protocol.js" */
 
 /**
@@ -35,6 +27,15 @@ import { explain } from "./words.js";
  * @property {(phase: Phase) => void} onPhase
  * @property {(message: ServerMessage) => void} onMessage
  */
+
+/**
+ * @typedef {object} Wishes
+ * @property {boolean} [channel] whether `sendLossy` is to be used
+ * @property {Server} [server] where sessions are; that of the page if not given
+ * @property {string} [join] a session that somebody else opened: it is entered as a guest and never ended
+ */
+
+/** What there is to know of a session; of one that was joined, little. @typedef {Pick<Session, "session_id" | "ice_servers"> & Partial<Session>} Entry */
 
 /** How long media may take to flow after the session was given, in milliseconds. */
 const OPENING = 15_000;
@@ -53,9 +54,9 @@ export class Connection {
   #listener;
   /** @type {string | null} */
   #sessionId = null;
-  /** The latest session that was given. @type {Session | null} */
+  /** The latest session that was given. @type {Entry | null} */
   #given = null;
-  /** The session that a lost connection may come back to. @type {Session | null} */
+  /** The session that a lost connection may come back to. @type {Entry | null} */
   #lost = null;
   /** @type {Events | null} */
   #events = null;
@@ -70,14 +71,16 @@ export class Connection {
   #wake = () => {};
 
   #wishes;
+  #server;
 
   /**
    * @param {Listener} listener
-   * @param {{channel?: boolean}} [wishes] whether `sendLossy` is to be used
+   * @param {Wishes} [wishes]
    */
   constructor(listener, wishes = {}) {
     this.#listener = listener;
     this.#wishes = wishes;
+    this.#server = wishes.server ?? new Server(document.baseURI);
   }
 
   /** Milliseconds of the latest round trip, null when not connected. */
@@ -85,7 +88,7 @@ export class Connection {
     return this.#events?.roundTrip ?? null;
   }
 
-  /** The session that is open: its id, and the token that speaks for it. @returns {Session | null} */
+  /** The session that is open: its id, and the token that speaks for it. @returns {Entry | null} */
   get session() {
     return this.#sessionId === null ? null : this.#given;
   }
@@ -143,7 +146,7 @@ export class Connection {
    * @param {Choice} choice
    */
   async update(choice) {
-    if (this.#sessionId !== null) await updateSession(this.#sessionId, choice);
+    if (this.#sessionId !== null) await this.#server.updateSession(this.#sessionId, choice);
   }
 
   /**
@@ -160,7 +163,7 @@ export class Connection {
       throw new ApiError({ status: 0, code: "not_connected", message, retryAfter: null });
     }
     const whole = body === undefined || body instanceof FormData ? body : JSON.stringify(body);
-    return request(method, `v1/sessions/${this.#sessionId}/${path}`, whole);
+    return this.#server.request(method, `v1/sessions/${this.#sessionId}/${path}`, whole);
   }
 
   /**
@@ -217,7 +220,7 @@ export class Connection {
     let enter = () => {};
     /** @type {Promise<void>} */
     const entered = new Promise((resolve) => (enter = resolve));
-    const events = new Events(session.session_id, (message) => {
+    const events = new Events(this.#server.address(`v1/sessions/${session.session_id}/events`), (message) => {
       if (message.type === "session.ready") enter();
       if (message.type === "session.queued") this.#wait(message.position, message.wait_s);
       // by a voice, or by somebody else: what is stored here was said before
@@ -247,26 +250,31 @@ export class Connection {
   /**
    * Comes back to the session that was lost, or opens one.
    * @param {Choice} choice
-   * @returns {Promise<Session>}
+   * @returns {Promise<Entry>}
    */
   async #enter(choice) {
+    const { join } = this.#wishes;
+    if (join !== undefined) {
+      const { ice_servers } = await this.#server.getInfo();
+      return { session_id: join, ice_servers };
+    }
     const lost = this.#lost;
-    if (lost !== null) {
+    if (lost?.token !== undefined) {
       try {
-        return await resumeSession(lost.session_id, lost.token);
+        return await this.#server.resumeSession(lost.session_id, lost.token);
       } catch (error) {
         // while the server cannot be reached, the session may still be there
         if (!(error instanceof ApiError)) throw error;
         this.#lost = null;
       }
     }
-    return createSession(choice);
+    return this.#server.createSession(choice);
   }
 
   /**
    * Notes that a session is left, and how: what the server has ended needs no giving back, and
    * what was lost may be found again.
-   * @param {Session} session
+   * @param {Entry} session
    * @param {CloseReason | null} reason
    * @returns {Pause}
    */
@@ -287,10 +295,10 @@ export class Connection {
   /**
    * @param {Events} events
    * @param {Peer} peer
-   * @param {Session} session
+   * @param {Entry} session
    */
   async #open(events, peer, session) {
-    await Promise.all([events.opened, peer.open((sdp) => sendOffer(session, sdp))]);
+    await Promise.all([events.opened, peer.open((sdp) => this.#server.sendOffer(session, sdp))]);
     if (this.#microphone !== null) await this.setMicrophone(this.#microphone);
   }
 
@@ -321,7 +329,8 @@ export class Connection {
     this.#peer?.close();
     this.#events = this.#peer = this.#sessionId = null;
     // the server ends forgotten sessions by itself, so an unreachable one is no loss
-    if (sessionId !== null) await deleteSession(sessionId).catch(() => undefined);
+    if (sessionId === this.#wishes.join) return;
+    if (sessionId !== null) await this.#server.deleteSession(sessionId).catch(() => undefined);
   }
 }
 

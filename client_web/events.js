@@ -3,7 +3,6 @@
  * Knows no session life cycle and no element.
  */
 
-import { address } from "./api.js";
 import { readMessage } from "./protocol.js";
 
 /** @import { ClientMessage, CloseReason, ServerMessage } from "./protocol.js" */
@@ -30,11 +29,11 @@ export class Events {
   #heard = performance.now();
 
   /**
-   * @param {string} sessionId
+   * @param {URL} address of the session's events, over HTTP
    * @param {(message: ServerMessage) => void} hear
    */
-  constructor(sessionId, hear) {
-    const url = address(`v1/sessions/${sessionId}/events`);
+  constructor(address, hear) {
+    const url = new URL(address);
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url);
     this.#socket = socket;

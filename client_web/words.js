@@ -2,7 +2,7 @@
  * What went wrong, in words a person understands. The server's own sentences pass through.
  */
 
-import { ApiError, NetworkError } from "./api.js";
+import { ApiError, NetworkError } from "./server.js";
 
 /** @import { CloseReason } from "./protocol.js" */
 
