@@ -16,6 +16,7 @@ import { Captions } from "./captions.js";
 import { Connection } from "./connection.js";
 import { byId } from "./dom.js";
 import { Expression } from "./expression.js";
+import { FilmsDrawer } from "./films_drawer.js";
 import { Microphone } from "./microphone.js";
 import { Modes } from "./modes.js";
 import { announce, notify } from "./notices.js";
@@ -42,6 +43,7 @@ const microphone = new Microphone();
 const picture = new Picture();
 const connection = new Connection({ prepare, onPhase, onMessage }, { channel: true });
 const status = new Status(connection);
+const films = new FilmsDrawer(connection);
 /** What the server said of itself. @type {Info | null} */
 let info = null;
 const modes = new Modes({
@@ -158,6 +160,7 @@ function onPhase(phase) {
 /** @param {ServerMessage} message */
 function onMessage(message) {
   modes.onMessage(message);
+  films.onMessage(message);
   switch (message.type) {
     case "session.ready":
       fullRate = message.fps;

@@ -48,7 +48,7 @@ export class Speech {
     this.#interrupt.addEventListener("click", () => this.onInterrupt());
     document.addEventListener("keydown", (event) => {
       // Escape closes what lies on top first
-      const isTaken = event.defaultPrevented || document.querySelector("dialog[open], details[open]");
+      const isTaken = event.defaultPrevented || document.querySelector("dialog[open], .figures[open], .films[open]");
       if (event.key === "Escape" && !isTaken && !this.#interrupt.disabled) this.onInterrupt();
     });
     byId("chips", HTMLElement).append(...LINES.map((line) => this.#chip(...line)));
