@@ -40,6 +40,7 @@ from server.stages import LENGTH
 from server.voices import Voices
 from server.waiting import Waiting
 from server.webrtc import IceServer
+from server.whip.routes import ROUTES as WHIP_ROUTES
 from streaming_model.motion.gestures import GESTURES
 from streaming_model.motion.style import EMOTION_CHOICES
 
@@ -150,6 +151,7 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
     app.include_router(PORTRAIT_ROUTES)
     app.include_router(OUTPUT_ROUTES)
     app.include_router(SCRIPT_ROUTES)
+    app.include_router(WHIP_ROUTES)
     if page is not None:
         app.add_api_route("/view/{session_id}", _shown(page / "view.html"), include_in_schema=False)
         app.mount("/", StaticFiles(directory=page, html=True), name="page")

@@ -27,6 +27,7 @@ _STATUS = {
     "text_too_long": 413,
     "image_too_large": 413,
     "image_unreadable": 415,
+    "wrong_type": 415,
     "capacity": 503,
     "recording_refused": 507,
 }
@@ -100,4 +101,5 @@ async def _refuse_http(_: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     code = "not_found" if status == 404 else "bad_request"
     detail = str(error.detail) if isinstance(error, HTTPException) else "The request failed."
-    return JSONResponse(error_body(code, f"{detail}."), status)
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return JSONResponse(error_body(code, f"{detail}."), status, headers=headers)

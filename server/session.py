@@ -505,7 +505,8 @@ class Session:
             ProtocolError: `invalid_sdp`; `not_found`, the session ends just now.
         """
         self.touch()
-        return await self.viewers.add(offer, is_owner=is_owner)
+        viewer = await self.viewers.add(offer, is_owner=is_owner)
+        return viewer.answer
 
     async def _measure(self) -> None:
         """Publishes figures once a second."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from server import protocol
@@ -10,6 +12,7 @@ from server.audience import Audience
 from server.clock import Clock
 from server.desk import Desk
 from server.hearing import Hearing
+from server.ice import IceDescription
 from server.line import LiveLine
 from server.microphone_track import microphone_frames
 from server.protocol import ProtocolError
@@ -23,6 +26,23 @@ _CONNECT_SECONDS: Final = 20  # for ICE and DTLS
 _GOODBYE_TIME: Final = 50_000_000  # ns
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Viewer:
+    """One connection.
+
+    Attributes:
+        id: what it is found by.
+        peer: the connection itself.
+        answer: the SDP that it began with.
+        watches: whether it is sent sound and pictures; one that brings a voice need not be.
+    """
+
+    id: str
+    peer: Peer
+    answer: str
+    watches: bool
+
+
 class Viewers:
     """The WebRTC connections of one session.
 
@@ -30,9 +50,6 @@ class Viewers:
         session: what they watch.
         group: ends with the session, and their tasks with it.
         closing: set when the session ends.
-
-    Attributes:
-        peers: who is connected, or about to be.
     """
 
     def __init__(
@@ -57,11 +74,37 @@ class Viewers:
         self._clock = clock
         self._group = group
         self._closing = closing
-        self.peers: set[Peer] = set()
-        self._owners: set[Peer] = set()  # of them, those of the client that opened the session
+        self._all: dict[str, Viewer] = {}
+        self._owners: set[Peer] = set()  # those of the client that opened the session
 
-    async def add(self, offer: str, *, is_owner: bool) -> str:
-        """Connects a viewer; returns the SDP answer.
+    @property
+    def peers(self) -> list[Peer]:
+        """Who is connected, or about to be."""
+        return [viewer.peer for viewer in self._all.values()]
+
+    def find(self, viewer_id: str) -> Viewer:
+        """Returns a viewer.
+
+        Raises:
+            ProtocolError: `not_found`, it is not there or has gone.
+        """
+        viewer = self._all.get(viewer_id)
+        if viewer is None or viewer.peer.closed.is_set():
+            raise ProtocolError("not_found", f"There is no connection '{viewer_id}'.")
+        return viewer
+
+    async def restart_ice(self, viewer: Viewer, theirs: IceDescription) -> IceDescription:
+        """Lets a viewer find another way here, as after a change of network; returns ours.
+
+        Raises:
+            ProtocolError: `bad_request`, the connection is not one bundle.
+        """
+        ours = await viewer.peer.restart_ice(theirs)
+        self._group.create_task(viewer.peer.reconnect(), name="ice restart")
+        return ours
+
+    async def add(self, offer: str, *, is_owner: bool = False, watches: bool = True) -> Viewer:
+        """Connects a viewer.
 
         The client that opened the session has one connection: a new one takes the place of one
         that was lost, which the server may not have noticed yet.
@@ -81,16 +124,18 @@ class Viewers:
         if self._closing.is_set():
             await peer.close()
             raise ProtocolError("not_found", "The session has ended.")
-        self.peers.add(peer)
+        viewer = Viewer(secrets.token_urlsafe(9), peer, answer, watches)
+        self._all[viewer.id] = viewer
         if is_owner:
             for lost in self._owners:
                 lost.closed.set()
             self._owners = {peer}
-        self._group.create_task(self._serve(peer), name="viewer")
-        return answer
+        self._group.create_task(self._serve(viewer), name="viewer")
+        return viewer
 
-    async def _serve(self, peer: Peer) -> None:
+    async def _serve(self, viewer: Viewer) -> None:
         """Looks after one viewer until it goes or the session ends."""
+        peer = viewer.peer
         try:
             async with asyncio.TaskGroup() as group:
                 ends = [
@@ -98,7 +143,7 @@ class Viewers:
                     group.create_task(self._closing.wait()),
                 ]
                 tasks = [
-                    group.create_task(self._admit(peer)),
+                    group.create_task(self._admit(viewer)),
                     group.create_task(self._forward_events(peer)),
                     group.create_task(self._obey(peer)),
                     group.create_task(self._hear(peer)),
@@ -110,11 +155,12 @@ class Viewers:
                 await self._say_goodbye(peer)
         finally:
             self._audience.remove(peer)
-            self.peers.discard(peer)
+            del self._all[viewer.id]
             self._owners.discard(peer)
             await peer.close()
 
-    async def _admit(self, peer: Peer) -> None:
+    async def _admit(self, viewer: Viewer) -> None:
+        peer = viewer.peer
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 await peer.connected.wait()
@@ -122,7 +168,8 @@ class Viewers:
             peer.closed.set()
             return
         self._line.begin()
-        self._audience.add(peer)
+        if viewer.watches:
+            self._audience.add(peer)
 
     async def _forward_events(self, peer: Peer) -> None:
         with self._session.events.listen() as events:

@@ -11,13 +11,14 @@ import contextlib
 import functools
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
+    RTCIceCandidate,
     RTCIceServer,
     RTCPeerConnection,
     RTCRtpSender,
@@ -34,6 +35,7 @@ from server.codec_contexts import VIDEO_CLOCK
 from server.congestion import Congestion, Outcome
 from server.encoder import VideoCodec
 from server.feedback import listen_to_receiver
+from server.ice import IceDescription, IcePath, hasten_gathering
 from server.ingest import SOUND_RATE
 from server.microphone_track import take_packets_at_once
 from server.protocol import MediaOrigin, ProtocolError
@@ -47,7 +49,7 @@ from server.transport_wide import PacketLog, listen_to_transport, number_packets
 _LOG = logging.getLogger(__name__)
 EVENTS_LABEL = "events"
 MAX_SDP = 128 * 1024  # characters
-_GATHER_SECONDS = 0.8  # a TURN server far away takes two round trips, and two more for TLS
+_KINDS = ("audio", "video")
 _MAX_UNSENT = 256 * 1024  # bytes on the data channel before events are dropped
 # What parsing and applying a malformed description has been seen to raise.
 _BAD_SDP = (
@@ -101,14 +103,15 @@ class Peer:
         `bitrate` is the most its video may use, in bits a second; `on_send` is told the 90 kHz time
         stamp of a picture whose first packet is about to be sent, and again when all have been.
         """
-        servers = [
+        self._servers = [
             RTCIceServer(urls=server.urls, username=server.username, credential=server.credential)
             for server in ice_servers
         ]
+        self._paths: list[IcePath] = []
         # An empty list, unlike None, asks no public STUN server and so never waits for one. The
         # bundle policy stays aiortc's own: with MAX_BUNDLE an offer whose first section is not
         # ours makes it stop the one transport that all share.
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=self._servers))
         self._preferred = list(codecs)
         self._want_keyframe = want_keyframe
         self._events: RTCDataChannel | None = None
@@ -167,7 +170,7 @@ class Peer:
     def tell_origin(self) -> None:
         """Lets the viewer know, once it is known, how its RTP time stamps tell media time."""
         self._may_tell_origin = True
-        if len(self._origins) == 2:
+        if len(self._origins) == len(_KINDS):
             origin = MediaOrigin(self._origins[VIDEO_CLOCK], self._origins[SOUND_RATE])
             self.send_event(origin.to_json())
 
@@ -179,6 +182,8 @@ class Peer:
         self.sound.stop()
         self.picture.stop()
         self.messages.close()
+        for path in self._paths:
+            await path.close()
         # A description that was half applied can leave a transceiver without a transport.
         with contextlib.suppress(AttributeError):
             await self._connection.close()
@@ -188,7 +193,7 @@ class Peer:
         self, offer: str, *, instant_of: Callable[[int], int], ntp: NtpClock
     ) -> str:
         connection = self._connection
-        senders = self._add_tracks()
+        senders = self._add_tracks(kinds={kind for kind in _KINDS if f"\nm={kind}" in offer})
         ours = connection.getTransceivers()
         for transceiver in ours:
             # Preferences count only when they are set before the offer is applied.
@@ -201,13 +206,14 @@ class Peer:
             RTCSessionDescription(sdp=without_other_profiles(_open_ended(offer)), type="offer")
         )
         self.codec = _agreed_codec(connection.getTransceivers(), self.codec)
-        give_packer(senders[VIDEO_CLOCK], self.codec)
+        if VIDEO_CLOCK in senders:
+            give_packer(senders[VIDEO_CLOCK], self.codec)
         for transceiver in connection.getTransceivers():
             if transceiver not in ours:
                 # What nobody reads would be decoded and pile up.
                 transceiver.direction = "inactive"
         answer = await connection.createAnswer()
-        _hasten_gathering(connection)
+        self._prepare_ice()
         await connection.setLocalDescription(answer)
         self._tie(senders, instant_of=instant_of, ntp=ntp)
         return connection.localDescription.sdp
@@ -216,12 +222,12 @@ class Peer:
         """Returns an offer to another server of what a viewer gets; `take_answer` follows."""
         connection = self._connection
         self._listen()
-        self._offered = self._add_tracks()
+        self._offered = self._add_tracks(kinds=_KINDS)
         for transceiver in connection.getTransceivers():
             _prefer(transceiver, self._preferred)
             transceiver.direction = "sendonly"
         offer = await connection.createOffer()
-        _hasten_gathering(connection)
+        self._prepare_ice()
         await connection.setLocalDescription(offer)
         return connection.localDescription.sdp
 
@@ -245,13 +251,51 @@ class Peer:
             ) from error
         self._tie(self._offered, instant_of=instant_of, ntp=ntp)
 
-    def _add_tracks(self) -> dict[int, RTCRtpSender]:
-        """Adds sound and picture; returns their senders by clock rate."""
-        connection = self._connection
-        senders = {
-            SOUND_RATE: connection.addTrack(self.sound),
-            VIDEO_CLOCK: connection.addTrack(self.picture),
-        }
+    @property
+    def ice_username(self) -> str:
+        """Our ICE username fragment, which names the generation of ICE (RFC 9725's ICE session)."""
+        return self._paths[0].username
+
+    async def add_candidates(self, candidates: Sequence[RTCIceCandidate]) -> None:
+        """Takes more of the viewer's ICE candidates, of its newest generation."""
+        for path in self._paths:
+            await path.add_candidates(candidates)
+
+    async def restart_ice(self, theirs: IceDescription) -> IceDescription:
+        """Begins ICE anew, media going on meanwhile; returns our side of it, complete.
+
+        `reconnect` is to follow.
+
+        Raises:
+            ProtocolError: `bad_request`, the connection is not one bundle.
+        """
+        if len(self._paths) != 1:
+            raise ProtocolError("bad_request", "Only a bundled connection can restart ICE.")
+        return await self._paths[0].restart(theirs, servers=self._servers)
+
+    async def reconnect(self) -> None:
+        """Takes the path of the last `restart_ice` once it is found."""
+        for path in self._paths:
+            await path.reconnect()
+
+    def _prepare_ice(self) -> None:
+        """Readies each transport before it gathers and starts."""
+        hooked: Any = self._connection
+        for transport in hooked._RTCPeerConnection__iceTransports:
+            hasten_gathering(transport.iceGatherer)
+            self._paths.append(IcePath(transport))
+
+    def _add_tracks(self, *, kinds: Collection[str]) -> dict[int, RTCRtpSender]:
+        """Adds sound, picture or both; returns their senders by clock rate.
+
+        aiortc cannot answer an offer that lacks what was added.
+        """
+        senders: dict[int, RTCRtpSender] = {}
+        for track, rate in ((self.sound, SOUND_RATE), (self.picture, VIDEO_CLOCK)):
+            if track.kind in kinds:
+                senders[rate] = self._connection.addTrack(track)
+            else:
+                track.stop()
         number_packets(list(senders.values()), self._log)
         return senders
 
@@ -267,6 +311,8 @@ class Peer:
             tie_to_media_clock(sender, instant_of=_in_rate(instant_of, rate), ntp=ntp)
             watch_origin(sender, functools.partial(self._note_origin, rate))
         listen_to_transport(list(senders.values()), self._log, on_outcomes=self._note_outcomes)
+        if VIDEO_CLOCK not in senders:
+            return
         listen_to_receiver(
             senders[VIDEO_CLOCK],
             on_picture_lost=self._ask_for_keyframe,
@@ -337,16 +383,6 @@ def _open_ended(offer: str) -> str:
     that hides its addresses behind mDNS names; the browser's own checks would still reach us.
     """
     return re.sub(r"(?m)^a=end-of-candidates\r?\n?", "", offer)
-
-
-def _hasten_gathering(connection: RTCPeerConnection) -> None:
-    """Waits less long for STUN and TURN servers: aioice would wait 5 s for one that is dead."""
-    hooked: Any = connection
-    for transport in hooked._RTCPeerConnection__iceTransports:
-        ice = transport.iceGatherer._connection
-        ice.get_component_candidates = functools.partial(
-            ice.get_component_candidates, timeout=_GATHER_SECONDS
-        )
 
 
 def _in_rate(instant_of: Callable[[int], int], rate: int) -> Callable[[int], int]:
