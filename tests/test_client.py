@@ -17,6 +17,7 @@ import vivant_client
 from examples import push_audio, say
 from server.config import Settings
 from server.protocol import Failed
+from tests.chat_stub import calls, chat_stub, writes
 from tests.test_server_live import LiveServer, bar, serving
 from vivant_client import (
     NoRoomError,
@@ -151,6 +152,58 @@ async def test_changes_gestures_and_motion_reach_the_session(address: str) -> No
         await session.motion({"jawOpen": 0.5})
         await session.motion({"jaw": 0.5})
         assert "'jaw'" in (await failed).message
+
+
+async def test_a_conversation_is_held_and_what_was_heard_of_it_is_told(address: str) -> None:
+    async with connect(address, mode="converse", media=False) as session:
+        assert await session.talk.say("Who are you?") == 1
+        await session.wait_for(SpeakEnded)
+        user, answer = await session.talk.history()
+        assert user == {"role": "user", "turn": 1, "text": "Who are you?", "source": "text"}
+        assert answer["text"] and not answer["interrupted"]
+        manner = await session.talk.brain("off", prompt="Be brief.")
+        assert (manner["brain"], manner["prompt"]) == ("off", "Be brief.")
+        with pytest.raises(RefusedError, match="does not converse"):
+            await session.talk.say("Are you there?")
+        with pytest.raises(RefusedError, match="no brain 'chat' here"):
+            await session.talk.brain("chat")
+
+
+async def test_a_program_answers_for_itself_in_pieces(address: str) -> None:
+    async with connect(address, media=False) as session, asyncio.TaskGroup() as group:
+        await session.talk.brain("external")
+        asked = group.create_task(session.wait_for(vivant_client.UserTranscript))
+        await asyncio.sleep(0)
+        await session.talk.say("Who are you?")
+        assert (await asked).text == "Who are you?"
+        ended = group.create_task(session.wait_for(SpeakEnded))
+        async with session.talk.reply() as text:
+            await text.write("<happy>I am an ag")
+            await text.write("ent.")
+        assert (await ended).spoken_characters == len("I am an agent")  # without the full stop
+        answer = (await session.talk.history())[-1]
+        assert answer["text"] == "I am an agent." and not answer["pending"]
+
+
+async def test_a_tool_that_the_brain_calls_is_answered(tmp_path: Path) -> None:
+    async with chat_stub(calls("look_up", '{"year": 1503}'), writes("It was Leonardo.")) as stub:
+        settings = house(tmp_path, brain_url=stub.url)
+        tool = {"type": "function", "function": {"name": "look_up", "parameters": {}}}
+        async with (
+            serving(settings) as live,
+            connect(url(live), mode="converse", media=False) as session,
+            asyncio.TaskGroup() as group,
+        ):
+            await session.talk.brain(tools=[tool])
+            called = group.create_task(session.wait_for(vivant_client.BrainToolCall))
+            await asyncio.sleep(0)
+            await session.talk.say("Who painted you?")
+            call = await called
+            assert (call.name, call.arguments) == ("look_up", '{"year": 1503}')
+            ended = group.create_task(session.wait_for(SpeakEnded))
+            await session.talk.give_result(call.call_id, "Leonardo da Vinci")
+            await ended
+    assert stub.requests[1]["messages"][-1]["content"] == "Leonardo da Vinci"
 
 
 async def test_a_transparent_picture_is_told_with_its_matte(address: str) -> None:

@@ -6,167 +6,200 @@ import asyncio
 import dataclasses
 import random
 import re
-import time
-from collections.abc import Awaitable, Callable
-from itertools import takewhile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import av
 import numpy as np
 import pytest
-from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from numpy.typing import NDArray
 
-from benchmarks.viewer import Viewer, VoiceTrack
-from server.app import real_parts
+from server.app import Parts, real_parts
 from server.config import Settings
 from server.voice.base import Voice
 from tests.chat_stub import chat_stub, writes
 from tests.live_fakes import FakeEntry, fake_parts
-from tests.test_conversation import VOCABULARY, sentence
-from tests.test_server_live import LiveServer, after, on_loopback, serving
+from tests.test_conversation import VOCABULARY
+from tests.test_server_live import on_loopback, serving
 from tests.test_vad import vowel
 from tests.words_voice import WordVoice
+from vivant_client import (
+    ReplyDelta,
+    ServerEvent,
+    Session,
+    SpeakEnded,
+    SpeakStarted,
+    UserSpeechStarted,
+    UserTranscript,
+    connect,
+)
 
 __all__ = ["on_loopback"]  # a fixture for every test here
 _PATIENCE = 60  # seconds; a busy machine is late, not wrong
+_SECOND = 16_000  # media time
+_PIECE = 320  # 20 ms of media time
+_LETTER = 50  # ms
+EventT = TypeVar("EventT", bound=ServerEvent)
 
 
-class SoundViewer(Viewer):
-    """Keeps what it hears, [n] float32 at 48 kHz."""
+class Witness:
+    """Keeps all that a client hears, by its media time, and all that it is told."""
 
-    def __init__(self, live: LiveServer, session_id: str, microphone: VoiceTrack) -> None:
-        super().__init__(live.client, session_id, microphone=microphone, keeps_pictures=False)
-        self.heard: list[NDArray[np.float32]] = []
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.events: list[ServerEvent] = []
+        self._sounds: dict[int, NDArray[np.float32]] = {}
+        self._news = asyncio.Condition()
 
-    async def _watch(self, track: MediaStreamTrack) -> None:
-        if track.kind != "audio":
-            await super()._watch(track)
+    async def listen(self) -> None:
+        async for sound in self.session.sounds():
+            self._sounds[sound.media_time // _PIECE] = sound.samples
+            await self._tell()
+
+    async def follow(self) -> None:
+        async for event in self.session.events():
+            self.events.append(event)
+            await self._tell()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Returns once the condition holds."""
+        async with asyncio.timeout(_PATIENCE), self._news:
+            await self._news.wait_for(lambda: bool(condition()))
+
+    async def hears(self, media_time: int) -> None:
+        """Returns once it has heard what belongs to a media time."""
+        await self.until(lambda: max(self._sounds, default=0) * _PIECE >= media_time)
+
+    def between(self, start: int, end: int) -> NDArray[np.float32]:
+        """Returns what was heard from one media time to another, [n] at 48 kHz."""
+        silence = np.zeros(3 * _PIECE, np.float32)
+        places = range(start // _PIECE, end // _PIECE)
+        return np.concatenate([self._sounds.get(place, silence) for place in places])
+
+    def of(self, kind: type[EventT]) -> list[EventT]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    async def nth(self, kind: type[EventT], index: int) -> EventT:
+        """Returns an event of a kind, counted from 0, once it has come."""
+        await self.until(lambda: len(self.of(kind)) > index)
+        return self.of(kind)[index]
+
+    async def _tell(self) -> None:
+        async with self._news:
+            self._news.notify_all()
+
+
+@asynccontextmanager
+async def witnessed(session: Session) -> AsyncIterator[Witness]:
+    """Yields the witness of a session that it enters."""
+    async with session, asyncio.TaskGroup() as group:
+        witness = Witness(session)
+        tasks = [group.create_task(witness.listen()), group.create_task(witness.follow())]
+        await witness.hears(1)
+        yield witness
+        for task in tasks:
+            task.cancel()
+
+
+def words_of(text: str) -> list[str]:
+    return re.findall("[a-z]+", text.lower())
+
+
+def reply_of(chance: random.Random, sentences: int) -> str:
+    """Returns sentences of four words, no word twice, so that what is heard tells its place."""
+    words = chance.sample(VOCABULARY[:-1], 4 * sentences)
+    return " ".join(
+        " ".join(words[start : start + 4]).capitalize() + "." for start in range(0, len(words), 4)
+    )
+
+
+def heard_in(sound: NDArray[np.float32], voice: WordVoice) -> list[tuple[str, int]]:
+    """Returns (word, ms) as heard; a pause of a busy server within a word splits none."""
+    heard: list[tuple[str, int]] = []
+    for word, ms in voice.measured(sound):
+        if heard and heard[-1][0] == word:
+            heard[-1] = word, heard[-1][1] + ms
+        elif ms > 20:
+            heard.append((word, ms))
+    return heard
+
+
+def assert_agrees(entry: dict[str, Any], heard: list[tuple[str, int]], *, is_cut: bool) -> None:
+    """The words of the history are those heard; a last one cut in its last 60 ms may be either."""
+    said, words = words_of(entry["text"]), [word for word, _ in heard]
+    assert entry["interrupted"] == is_cut, (entry, heard)
+    if is_cut and words:
+        missing = _LETTER * len(words[-1]) - heard[-1][1]
+        if said == words[:-1]:
+            assert missing > 0, (entry, heard)
             return
-        while True:
-            try:
-                frame = await track.recv()
-            except MediaStreamError:
-                return
-            assert isinstance(frame, av.AudioFrame)
-            sound = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
-            self.heard.append((sound / 32768).astype(np.float32))
-            self.received.sounds.append((time.monotonic(), frame.pts or 0, 0.0))
-
-    async def take(self) -> NDArray[np.float32]:
-        """Returns what was heard since the last call, and in the half second from now."""
-        count = len(self.received.sounds)
-        await self.until(lambda got: len(got.sounds) > count + 25, seconds=_PATIENCE)
-        sound = np.concatenate(self.heard)
-        self.heard.clear()
-        return sound
-
-    async def counts(self, kind: str, least: int) -> None:
-        """Returns once so many events of that type have come."""
-        await self.until(lambda _: self.count(kind) >= least, seconds=_PATIENCE)
-
-    def count(self, kind: str) -> int:
-        return len(self.received.of_type(kind))
+        assert missing <= 60, (entry, heard)
+    assert said == words, (entry, heard)
 
 
-async def connected(live: LiveServer, microphone: VoiceTrack) -> tuple[SoundViewer, str]:
-    session_id = await live.session(mode="converse")
-    viewer = SoundViewer(live, session_id, microphone)
-    live.viewers.append(viewer)
-    await viewer.connect()
-    await viewer.until(lambda got: got.sounds and got.pictures and got.events, seconds=_PATIENCE)
-    return viewer, f"/v1/sessions/{session_id}"
-
-
-async def history(live: LiveServer, path: str) -> list[dict[str, Any]]:
-    answer = await live.client.get(f"{path}/history")
-    entries: list[dict[str, Any]] = answer.raise_for_status().json()
-    return entries
-
-
-def agree(said: list[str], heard: list[tuple[str, int]], *, is_cut: bool) -> bool:
-    """Whether the words are those heard; a last one cut in its last 60 ms counts as either."""
-    words = [word for word, ms in heard if ms > 20]
-    if not is_cut or not words:
-        return words == said
-    last, ms = [item for item in heard if item[1] > 20][-1]
-    missing = 50 * len(last) - ms
-    return (missing <= 60 and said == words) or (missing > 0 and said == words[:-1])
-
-
-async def agrees(
-    live: LiveServer, viewer: SoundViewer, path: str, voice: WordVoice, reply: str, *, is_cut: bool
-) -> bool:
-    """Whether the history has of the latest reply the words that the viewer heard."""
-    entries = await history(live, path)
-    entry = [item for item in entries if item["role"] == "assistant" and not item["pending"]][-1]
-    assert entry["interrupted"] == is_cut
-    assert reply.startswith(entry["text"])
-    said = re.findall("[a-z]+", entry["text"].lower())
-    heard = voice.measured(await viewer.take())
-    if is_cut:  # the next answer may be on its way already, and begins with another word
-        written = re.findall("[a-z]+", reply.lower())
-        pairs = zip(heard, written, strict=False)
-        heard = [item for item, _ in takewhile(lambda pair: pair[0][0] == pair[1], pairs)]
-    return agree(said, heard, is_cut=is_cut)
-
-
-@pytest.mark.soak  # the peer's sound is told apart word by word, which a busy machine blurs
-async def test_ten_turns_with_three_interruptions_record_what_a_peer_heard(tmp_path: Path) -> None:
-    chance = random.Random(5)
-    replies = [" ".join(sentence(chance, 4) for _ in range(2)) for _ in range(11)]
-    voice = WordVoice("words", VOCABULARY)
-
+def word_parts(settings: Settings, voice: WordVoice) -> Parts:
     def open_voice(_: str) -> Voice:
         return voice
 
+    return dataclasses.replace(
+        fake_parts(settings),
+        voice_entries=(FakeEntry("words"),),
+        default_voice="words",
+        open_voice=open_voice,
+    )
+
+
+async def speak_up(session: Session) -> None:
+    speech = np.concatenate([vowel(0.6), np.zeros(_SECOND, np.float32)])
+    await session.push_voice(np.clip(3 * speech, -1, 1).astype(np.float32), rate=_SECOND)
+
+
+async def test_ten_turns_with_three_interruptions_record_what_a_peer_heard(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    cut_short = (2, 5, 7)
+    # What is interrupted goes on for eight seconds more: a busy machine is late with the cut.
+    replies = [reply_of(chance, 6 if turn in cut_short else 1) for turn in range(11)]
+    voice = WordVoice("words", VOCABULARY)
     async with chat_stub(*(writes("<happy>" + reply, every=0.01) for reply in replies)) as stub:
         settings = Settings(
             size=256, cache_dir=tmp_path, port=0, brain_url=stub.url, transcriber="off"
         )
-        parts = dataclasses.replace(
-            fake_parts(settings),
-            voice_entries=(FakeEntry("words"),),
-            default_voice="words",
-            open_voice=open_voice,
-        )
-        async with serving(settings, parts) as live:
-            microphone = VoiceTrack(after(0.0, vowel(0.6)))
-            viewer, path = await connected(live, microphone)
-
-            async def speak_up() -> None:
-                microphone.begin()
-
-            async def ask_again() -> None:
-                viewer.send(type="user.text", text="Wait, what?")
-
-            async def press_stop() -> None:
-                await live.client.post(f"{path}/interrupt")
-
-            cuts: dict[int, Callable[[], Awaitable[None]]] = {
-                2: speak_up, 5: ask_again, 7: press_stop,
-            }  # fmt: skip
-            agreed = []
-            for turn in range(10):
+        async with (
+            serving(settings, word_parts(settings, voice)) as live,
+            witnessed(connect(f"http://{live.address}", mode="converse")) as witness,
+        ):
+            session = witness.session
+            cuts: dict[int, Callable[[], Awaitable[object]]] = {
+                2: lambda: speak_up(session),
+                5: lambda: session.talk.say("Wait, what?"),
+                7: session.interrupt,
+            }
+            for turn in range(11):
                 if turn != 6:  # what cut off turn 5 is its question
-                    viewer.send(type="user.text", text=f"Question {turn}?")
-                await viewer.counts("agent.speak_started", turn + 1)
+                    await session.talk.say(f"Question {turn}?")
+                begun = await witness.nth(SpeakStarted, turn)
                 if turn in cuts:
-                    await asyncio.sleep(chance.uniform(0.5, 1.2))
+                    await witness.hears(begun.media_time + int(_SECOND * chance.uniform(0.5, 1.2)))
                     await cuts[turn]()
-                await viewer.counts("agent.speak_ended", turn + 1)
-                agreed.append(
-                    await agrees(live, viewer, path, voice, replies[turn], is_cut=turn in cuts)
-                )
-            assert agreed == [True] * 10
-            viewer.send(type="user.text", text="And now?")
-            await viewer.counts("agent.speak_started", 11)
+                if turn < 10:
+                    await witness.nth(SpeakEnded, turn)
+            history = await session.talk.history()
             told = stub.requests[-1]["messages"]
+            await witness.hears(witness.of(SpeakStarted)[-1].media_time)
+    answers = [entry for entry in history if entry["role"] == "assistant"]
+    starts = [event.media_time for event in witness.of(SpeakStarted)]
+    for turn, entry in enumerate(answers[:10]):
+        assert replies[turn].startswith(entry["text"])
+        heard = heard_in(witness.between(starts[turn], starts[turn + 1]), voice)
+        assert_agrees(entry, heard, is_cut=turn in cut_short)
+    assert [entry["text"] for entry in answers[:10]].count("") == 0
     assert [message["role"] for message in told] == ["system", *["user", "assistant"] * 10, "user"]
-    assert told[6]["content"].endswith(" [interrupted]")
-    assert all("agent.speak" not in str(message) for message in told)
-    assert viewer.count("user.speech_started") == 1
+    assert [index for index in range(10) if "[interrupted]" in told[2 + 2 * index]["content"]] == [
+        *cut_short
+    ]
+    assert [event.source for event in witness.of(UserTranscript)] == ["text"] * 11
+    assert len(witness.of(UserSpeechStarted)) == 1
 
 
 @pytest.mark.model
@@ -182,23 +215,25 @@ async def test_the_shipped_voice_is_cut_at_a_word_and_heard_as_long_as_recorded(
         settings = Settings(
             size=256, cache_dir=tmp_path, port=0, brain_url=stub.url, voice="joe", transcriber="off"
         )
-        async with serving(settings, real_parts(settings)) as live:
-            viewer, path = await connected(live, VoiceTrack(np.zeros(0, np.float32)))
-            await live.client.post(f"{path}/say", json={"text": "How are you?"})
-            await viewer.counts("agent.speak_started", 1)
-            await asyncio.sleep(3.0)
-            await live.client.post(f"{path}/say", json={"text": "Really?"})
-            await viewer.counts("agent.speak_ended", 2)
-            entries = await history(live, path)
-            ended = viewer.received.of_type("agent.speak_ended")
+        async with (
+            serving(settings, real_parts(settings)) as live,
+            witnessed(connect(f"http://{live.address}", mode="converse")) as witness,
+        ):
+            await witness.session.talk.say("How are you?")
+            begun = await witness.nth(SpeakStarted, 0)
+            await witness.hears(begun.media_time + 3 * _SECOND)
+            await witness.session.talk.say("Really?")
+            await witness.nth(SpeakEnded, 1)
+            entries = await witness.session.talk.history()
     assert [entry["role"] for entry in entries] == ["user", "assistant"] * 2
-    spoken = "".join(e["text"] for e in viewer.received.of_type("agent.reply.delta")
-                     if e["utterance"] == ended[0]["utterance"])  # fmt: skip
+    ended = witness.of(SpeakEnded)
+    deltas = witness.of(ReplyDelta)
+    spoken = "".join(e.text for e in deltas if e.utterance == ended[0].utterance)
     heard = entries[1]["text"]
     assert entries[1]["interrupted"]
     assert spoken.startswith(heard)
     assert spoken[len(heard)] in " ,."  # a whole word
     # English takes 12 to 20 characters a second; a count that ran ahead or behind would show.
-    assert 9 <= len(heard) / (ended[0]["spoken_ms"] / 1000) <= 22
+    assert 9 <= len(heard) / (ended[0].spoken_ms / 1000) <= 22
     assert entries[3]["text"] == "Yes, I am."
     assert stub.requests[1]["messages"][2]["content"].endswith(" [interrupted]")

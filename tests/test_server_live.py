@@ -113,7 +113,7 @@ async def serving(settings: Settings, parts: Parts | None = None) -> AsyncIterat
     http = uvicorn.Server(config)
     http.capture_signals = contextless  # type: ignore[assignment,method-assign]
     async with asyncio.TaskGroup() as group:
-        group.create_task(http.serve())
+        serving = group.create_task(http.serve())
         while not http.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
         live = LiveServer(server, http.servers[0].sockets[0].getsockname()[1])
@@ -123,6 +123,8 @@ async def serving(settings: Settings, parts: Parts | None = None) -> AsyncIterat
             await live.aclose()
             server.end()
             http.should_exit = True
+            # A test that fails must not cancel uvicorn: its lifespan would outlive it, and hang.
+            await serving
 
 
 class contextless:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from server.voice.base import SpeechClause
+from server.voice.base import Phone, SpeechClause
 from tests.live_fakes import FakeVoice
 
 RATE = 24_000  # Hz
@@ -20,7 +20,10 @@ _LOWEST, _STEP = 400, 100  # Hz
 
 
 class WordVoice(FakeVoice):
-    """Knows a vocabulary; a clause for every sentence, silence for what is no letter."""
+    """Knows a vocabulary; a clause for every sentence, silence for what is no letter.
+
+    A sentence has been said when its last letter has; the pause after it is none of it.
+    """
 
     def __init__(self, name: str, vocabulary: Sequence[str]) -> None:
         super().__init__(name)
@@ -31,8 +34,9 @@ class WordVoice(FakeVoice):
     ) -> Iterator[SpeechClause]:
         del speed, in_pieces
         for found in re.finditer(r"\S[^.!?]*[.!?]*", text):
+            said = Phone("a", 0, len(found[0].rstrip(".!?")) * LETTER)
             yield SpeechClause(
-                found[0], found.start(), found.end(), RATE, self._sound(found[0]), (), ()
+                found[0], found.start(), found.end(), RATE, self._sound(found[0]), (said,), ()
             )
 
     def _sound(self, text: str) -> NDArray[np.float32]:

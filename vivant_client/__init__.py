@@ -9,10 +9,13 @@ docs/client.md shows the rest. It knows the server's protocol and nothing else o
 """
 
 from server.protocol import (
+    BrainFailed,
+    BrainToolCall,
     MediaOrigin,
     Metrics,
     Queued,
     RateUpdated,
+    ReplyDelta,
     ScriptPosition,
     ScriptUpdated,
     ServerEvent,
@@ -24,6 +27,7 @@ from server.protocol import (
     SubtitleDelta,
     UserSpeechStarted,
     UserSpeechStopped,
+    UserTranscript,
     Warned,
 )
 from vivant_client.errors import (
@@ -39,6 +43,8 @@ from vivant_client.opening import connect, join, resume
 from vivant_client.session import Session
 
 __all__ = [
+    "BrainFailed",
+    "BrainToolCall",
     "ClientError",
     "Frame",
     "MediaOrigin",
@@ -47,6 +53,7 @@ __all__ = [
     "Queued",
     "RateUpdated",
     "RefusedError",
+    "ReplyDelta",
     "ScriptPosition",
     "ScriptUpdated",
     "ServerEvent",
@@ -63,6 +70,7 @@ __all__ = [
     "UnreachableError",
     "UserSpeechStarted",
     "UserSpeechStopped",
+    "UserTranscript",
     "Warned",
     "connect",
     "join",

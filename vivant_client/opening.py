@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 from server.protocol import Queued
 from vivant_client.rest import Rest
@@ -17,6 +18,7 @@ def connect(
     background: str | None = None,
     style: Mapping[str, object] | None = None,
     seed: int | None = None,
+    mode: Literal["present", "converse"] | None = None,
     media: bool = True,
     keep: bool = False,
     on_queued: Callable[[Queued], None] | None = None,
@@ -30,6 +32,7 @@ def connect(
         background: see docs/protocol.md.
         style: see docs/protocol.md.
         seed: decides head and blinks.
+        mode: `converse` for one that answers what its user says.
         media: whether pictures and sound are wanted; without, the session speaks to others.
         keep: leaves the session open at the end, for `resume` or other viewers.
         on_queued: is told the place in line whenever it changes.
@@ -45,6 +48,7 @@ def connect(
         "background": background,
         "style": style,
         "seed": seed,
+        "mode": mode,
     }
     given = {name: value for name, value in wanted.items() if value is not None}
     return Session(

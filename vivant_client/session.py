@@ -23,6 +23,7 @@ from vivant_client.outputs import OutputControl
 from vivant_client.rest import Opened, Rest
 from vivant_client.script import ScriptControl
 from vivant_client.sound import Samples, to_pcm16
+from vivant_client.talk import TalkControl
 
 _MOST_ENDED = 1000  # utterances whose end is remembered
 EventT = TypeVar("EventT", bound=ServerEvent)
@@ -52,6 +53,7 @@ class Session:
         token: proves that it is ours; with `id` it is what `resume` asks for. Empty if it is not.
         script: what it reads aloud.
         outputs: films of it, and where it is pushed.
+        talk: its conversation.
         ready: what the session is: portrait, voice, size, pictures a second, style.
     """
 
@@ -76,6 +78,7 @@ class Session:
         self._ended_utterances: dict[int, SpeakEnded] = {}
         self.script = ScriptControl(self._call, self._upload)
         self.outputs = OutputControl(self._call, rest)
+        self.talk = TalkControl(self._call, self.send)
         self.id = self.token = ""
         self.ready: SessionReady
 
