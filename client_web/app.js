@@ -8,19 +8,13 @@ import {
   getPortraits,
   getVoices,
   portraitImage,
-  uploadBackground,
   uploadPortrait,
 } from "./api.js";
-import { Backgrounds } from "./backgrounds.js";
 import { Captions } from "./captions.js";
 import { Connection } from "./connection.js";
 import { byId } from "./dom.js";
-import { Expression } from "./expression.js";
-import { FilmsDrawer } from "./films_drawer.js";
-import { Microphone } from "./microphone.js";
 import { Modes } from "./modes.js";
 import { announce, notify } from "./notices.js";
-import { Picture } from "./picture.js";
 import { Portraits } from "./portraits.js";
 import { forget, recall, remember } from "./preferences.js";
 import { Speech } from "./speech.js";
@@ -30,25 +24,26 @@ import { Voices } from "./voices.js";
 import { explain, explainEnd, explainWait } from "./words.js";
 
 /** @import { Phase } from "./connection.js" */
-/** @import { Choice, Info, MicrophoneUse, Portrait, ServerMessage, Style } from "./protocol.js" */
+/** @import { Furnishing } from "./furnishing.js" */
+/** @import { Choice, Info, Portrait, ServerMessage, SessionReady } from "./protocol.js" */
 
 const stage = new Stage();
 const captions = new Captions();
 const speech = new Speech();
 const voices = new Voices();
 const portraits = new Portraits();
-const backgrounds = new Backgrounds();
-const expression = new Expression();
-const microphone = new Microphone();
-const picture = new Picture();
 const connection = new Connection({ prepare, onPhase, onMessage }, { channel: true });
 const status = new Status(connection);
-const films = new FilmsDrawer(connection);
 /** What the server said of itself. @type {Info | null} */
 let info = null;
-const modes = new Modes({
-  ...{ connection, speech, voices, microphone, captions, notify, announce, recall, remember },
-  info: () => info,
+/** What it says of this session. @type {SessionReady | null} */
+let ready = null;
+/** What comes after the first picture, once it is there. @type {Furnishing | null} */
+let furnishing = null;
+const modes = new Modes(async () => {
+  const { microphone } = furnishing ?? (await furnish());
+  const shared = { connection, speech, voices, microphone, captions, notify, announce, recall, remember };
+  return { ...shared, info: () => info };
 });
 
 /** Whether portraits and voices must be asked for again before the next session. */
@@ -62,17 +57,8 @@ let isExpiring = false;
 
 stage.onRetry = () => connection.retry();
 stage.onUnable = () => notify("This browser has no WebGL, so the background cannot be transparent.");
-microphone.onTrack = useMicrophone;
-microphone.onUse = chooseUse;
-picture.onPicture = addPicture;
 portraits.onChoose = choosePortrait;
 voices.onChoose = chooseVoice;
-backgrounds.onChoose = chooseBackground;
-backgrounds.onPicture = keepBackground;
-backgrounds.mark(recall("background"));
-expression.onStyle = chooseStyle;
-expression.onGesture = gesture;
-expression.restore(recall("style"));
 speech.onSpeak = speak;
 speech.onInterrupt = () => connection.interrupt();
 
@@ -96,6 +82,18 @@ connection.start();
 modes.start();
 
 /**
+ * Fetches what the first picture did not need.
+ * @returns {Promise<Furnishing>}
+ */
+async function furnish() {
+  const { Furnishing } = await import("./furnishing.js");
+  furnishing = await Furnishing.load(connection, addPicture);
+  if (info !== null) furnishing.list(info);
+  if (ready !== null) furnishing.onMessage(ready);
+  return furnishing;
+}
+
+/**
  * Asks for portraits and voices where needed, and says which to open.
  * @returns {Promise<Choice>}
  */
@@ -103,21 +101,21 @@ async function prepare() {
   if (isStale) {
     const [told, everyPortrait, everyVoice] = await Promise.all([getInfo(), getPortraits(), getVoices()]);
     info = told;
+    furnishing?.list(told);
     portraits.list(everyPortrait, [portraits.chosen?.id ?? null, recall("portrait"), info.default_portrait]);
     voices.list(everyVoice, [voices.chosen, recall("voice"), info.default_voice]);
-    expression.list(info.gestures);
     status.setVersion(`Vivant ${info.version}`);
     isStale = false;
   }
   const portrait = portraits.chosen;
   const voice = voices.chosen;
-  const background = backgrounds.chosen;
+  const background = recall("background");
   if (portrait) showPortrait(portrait);
   return {
     ...(portrait && { portrait: portrait.id }),
     ...(voice && { voice }),
     ...(background && { background }),
-    style: expression.chosen,
+    style: JSON.parse(recall("style") ?? "{}"),
   };
 }
 
@@ -160,14 +158,14 @@ function onPhase(phase) {
 /** @param {ServerMessage} message */
 function onMessage(message) {
   modes.onMessage(message);
-  films.onMessage(message);
+  furnishing?.onMessage(message);
   switch (message.type) {
     case "session.ready":
+      ready = message;
       fullRate = message.fps;
+      void stage.expect(message.layout);
       portraits.mark(message.portrait);
       voices.mark(message.voice);
-      backgrounds.mark(message.background);
-      expression.mark(message.style);
       break;
     case "session.state_updated":
       speech.setState(message.state);
@@ -238,16 +236,6 @@ async function choosePortrait(portrait) {
   showPortrait(portrait);
 }
 
-/** @param {MediaStreamTrack | null} track */
-async function useMicrophone(track) {
-  await connection.setMicrophone(track);
-}
-
-/** @param {MicrophoneUse} use */
-function chooseUse(use) {
-  connection.useMicrophone(use);
-}
-
 /** @param {string} name */
 async function chooseVoice(name) {
   remember("voice", name);
@@ -258,52 +246,16 @@ async function chooseVoice(name) {
   }
 }
 
-/**
- * @param {Blob} image
- * @returns {Promise<string>}
- */
-async function keepBackground(image) {
-  const { id } = await uploadBackground(image);
-  return id;
-}
-
-/** @param {string} name */
-async function chooseBackground(name) {
-  try {
-    await connection.update({ background: name });
-  } catch (error) {
-    notify(explain(error), { isFault: true });
-    throw error;
-  }
-  remember("background", name);
-}
-
-/** @param {Style} change */
-async function chooseStyle(change) {
-  try {
-    await connection.update({ style: change });
-  } catch (error) {
-    notify(explain(error), { isFault: true });
-    throw error;
-  }
-  remember("style", JSON.stringify(expression.chosen));
-}
-
-/** @param {string} name */
-function gesture(name) {
-  if (!connection.send({ type: "gesture", name })) notify("Not connected yet.", { isFault: true });
-}
-
 /** A style that the server refuses must not stand in the way of the next session. */
 function forgetStyle() {
   forget("style");
-  expression.reset();
+  furnishing?.forgetStyle();
 }
 
 /** A picture that the server no longer keeps must not stand in the way of the next session. */
 function forgetBackground() {
   forget("background");
-  backgrounds.mark(null);
+  furnishing?.forgetBackground();
 }
 
 /** @param {Portrait} portrait */

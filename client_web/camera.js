@@ -2,8 +2,8 @@
  * A snapshot from the visitor's camera: preview, take, take another, use.
  */
 
+import { explainDevice } from "./device_words.js";
 import { byId } from "./dom.js";
-import { explainDevice } from "./words.js";
 
 export class Camera {
   /** @type {(image: Blob) => void} */

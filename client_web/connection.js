@@ -5,11 +5,11 @@
  */
 
 import { Events } from "./events.js";
-import { Peer } from "./peer.js";
 import { retryDelay, wait } from "./retry.js";
 import { ApiError, Server } from "./server.js";
 import { explain } from "./words.js";
 
+/** @import { Peer } from "./peer.js" */
 /** @import { Method } from "./server.js" */
 /** @import { Choice, ClientMessage, CloseReason, MicrophoneUse, ServerMessage, Session } from "./protocol.js" */
 
@@ -211,7 +211,7 @@ export class Connection {
    * @returns {Promise<Pause>}
    */
   async #session(isLive) {
-    const choice = await this.#listener.prepare();
+    const [choice, { Peer }] = await Promise.all([this.#listener.prepare(), import("./peer.js")]);
     const session = await this.#enter(choice);
     this.#sessionId = session.session_id;
     this.#given = session;

@@ -3,8 +3,6 @@
  * Knows no session life cycle and no element.
  */
 
-import { readMessage } from "./protocol.js";
-
 /** @import { ClientMessage, CloseReason, ServerMessage } from "./protocol.js" */
 
 const HEARTBEAT = 2_000;
@@ -86,4 +84,23 @@ export class Events {
     if (message.type === "pong") this.roundTrip = performance.now() - message.t;
     else hear(message);
   }
+}
+
+/**
+ * Reads one text frame. A frame that is no JSON object with a `type` gives null: a newer server
+ * may say things that this page does not know.
+ * @param {unknown} data
+ * @returns {ServerMessage | null}
+ */
+export function readMessage(data) {
+  if (typeof data !== "string") return null;
+  /** @type {unknown} */
+  let value;
+  try {
+    value = JSON.parse(data);
+  } catch {
+    return null;
+  }
+  const isMessage = typeof value === "object" && value !== null && "type" in value;
+  return isMessage ? /** @type {ServerMessage} */ (value) : null;
 }

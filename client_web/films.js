@@ -6,7 +6,7 @@
 import { ApiError, request } from "./api.js";
 import { byId, setText } from "./dom.js";
 import { duration, filmRow } from "./film_row.js";
-import { addStyle, fetchMarkup } from "./modes.js";
+import { fetchPart } from "./lazy.js";
 import { announce, notify } from "./notices.js";
 import { forget, recall, remember } from "./preferences.js";
 import { replaceRows } from "./rows.js";
@@ -50,8 +50,7 @@ export class Films {
    * @returns {Promise<Films>}
    */
   static async fill(place, connection) {
-    const [markup] = await Promise.all([fetchMarkup("films.html"), addStyle("films.css")]);
-    place.append(...markup);
+    place.append(...(await fetchPart("films")));
     const films = new Films(connection);
     await films.refresh();
     return films;

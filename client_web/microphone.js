@@ -4,10 +4,10 @@
  * microphone_panel.js, which comes when it is asked for. Knows no connection.
  */
 
+import { explainDevice } from "./device_words.js";
 import { byId, setText } from "./dom.js";
 import { notify } from "./notices.js";
 import { recall } from "./preferences.js";
-import { explainDevice } from "./words.js";
 
 /** @import { Meter } from "./level.js" */
 /** @import { MicrophoneUse } from "./protocol.js" */

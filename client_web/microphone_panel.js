@@ -4,12 +4,12 @@
  */
 
 import { DeviceSelect } from "./device_select.js";
+import { explainDevice } from "./device_words.js";
 import { byId, setText } from "./dom.js";
-import { addStyle, fetchMarkup } from "./modes.js";
+import { fetchPart } from "./lazy.js";
 import { forget, recall, remember } from "./preferences.js";
 import { CAN_CHOOSE, useSpeaker } from "./speaker.js";
 import { Verdict, WORDS } from "./verdict.js";
-import { explainDevice } from "./words.js";
 
 /** @import { Microphone } from "./microphone.js" */
 
@@ -35,8 +35,7 @@ export class MicrophonePanel {
    * @param {Microphone} microphone
    */
   static async fill(place, microphone) {
-    const [markup] = await Promise.all([fetchMarkup("microphone_panel.html"), addStyle("microphone_panel.css")]);
-    place.append(...markup);
+    place.append(...(await fetchPart("microphone_panel")));
     await new MicrophonePanel(microphone).#refresh();
   }
 

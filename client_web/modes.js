@@ -4,12 +4,13 @@
  */
 
 import { byId, create } from "./dom.js";
+import { fetchPart, LoadError } from "./lazy.js";
 import { announce } from "./notices.js";
 import { recall, remember } from "./preferences.js";
 
 /** @import { Phase } from "./connection.js" */
 /** @import { Mode, ModeName, Page } from "./modes/mode.js" */
-/** @import { ServerMessage } from "./protocol.js" */
+/** @import { ServerMessage, SessionReady } from "./protocol.js" */
 
 /** @type {Record<ModeName, () => Promise<new (page: Page) => Mode>>} */
 const CLASSES = {
@@ -34,10 +35,10 @@ export class Modes {
   #entered = null;
   /** @type {Phase} */
   #phase = { name: "connecting" };
-  /** @type {ServerMessage | null} */
+  /** @type {SessionReady | null} */
   #ready = null;
 
-  /** @param {SharedPage} page */
+  /** @param {() => Promise<SharedPage>} page fetches what all modes are given; may throw a LoadError */
   constructor(page) {
     this.#page = page;
     for (const name of NAMES) tab(name).addEventListener("click", () => void this.choose(name));
@@ -99,13 +100,9 @@ export class Modes {
     place.querySelector(".mode-fault")?.remove();
     place.setAttribute("aria-busy", "true");
     try {
-      const [Class, markup] = await Promise.all([
-        CLASSES[name](),
-        fetchMarkup(`modes/${name}.html`),
-        addStyle(`modes/${name}.css`),
-      ]);
+      const [page, Class, markup] = await Promise.all([this.#page(), CLASSES[name](), fetchPart(`modes/${name}`)]);
       place.append(...markup);
-      const mode = new Class({ ...this.#page, panel: place });
+      const mode = new Class({ ...page, panel: place });
       this.#loaded.set(name, mode);
       mode.onPhase(this.#phase);
       if (this.#ready !== null) mode.onMessage(this.#ready);
@@ -113,6 +110,7 @@ export class Modes {
       return mode;
     } catch (error) {
       if (!(error instanceof LoadError || error instanceof TypeError)) throw error;
+      // a module that does not come is a TypeError
       this.#showFault(name);
       return null;
     } finally {
@@ -149,9 +147,6 @@ export class Modes {
   }
 }
 
-/** A file of the page did not come. */
-class LoadError extends Error {}
-
 /** @param {ModeName} name */
 const tab = (name) => byId(`mode-${name}`, HTMLButtonElement);
 
@@ -160,42 +155,3 @@ const panel = (name) => byId(`panel-${name}`, HTMLElement);
 
 /** @returns {ModeName | null} */
 const fromAddress = () => NAMES.find((name) => `#${name}` === location.hash) ?? null;
-
-/**
- * Fetches a file of markup. The page's policy allows no text to become markup; here the browser
- * itself reads a file of ours, and runs nothing in it.
- * @param {string} path
- * @returns {Promise<Element[]>}
- */
-export function fetchMarkup(path) {
-  const request = new XMLHttpRequest();
-  request.open("GET", new URL(path, document.baseURI));
-  request.responseType = "document";
-  return new Promise((resolve, reject) => {
-    request.addEventListener("error", () => reject(new LoadError(path)));
-    request.addEventListener("load", () => {
-      if (request.status !== 200 || request.responseXML === null) reject(new LoadError(path));
-      else resolve([...request.responseXML.body.children].map((element) => document.adoptNode(element)));
-    });
-    request.send();
-  });
-}
-
-/**
- * Adds a style sheet, once, and waits until it holds.
- * @param {string} path
- * @returns {Promise<void>}
- */
-export function addStyle(path) {
-  const href = new URL(path, document.baseURI).href;
-  if ([...document.styleSheets].some((sheet) => sheet.href === href)) return Promise.resolve();
-  const link = create("link", { rel: "stylesheet", href });
-  return new Promise((resolve, reject) => {
-    link.addEventListener("load", () => resolve());
-    link.addEventListener("error", () => {
-      link.remove();
-      reject(new LoadError(path));
-    });
-    document.head.append(link);
-  });
-}

@@ -1,17 +1,20 @@
 /**
- * What the visitor chose last time. A browser that forbids storage simply forgets.
+ * What the visitor chose last time. A browser that forbids storage forgets when the page goes.
  */
 
 const PREFIX = "vivant.";
 
 /** @typedef {"portrait" | "voice" | "background" | "style" | "sound" | "captions" | "mode" | "microphone" | "speaker" | "camera" | "processing" | "puppet" | "films"} Preference */
 
+/** What was chosen on this visit. @type {Map<Preference, string>} */
+const memory = new Map();
+
 /**
  * @param {Preference} name
  * @returns {string | null}
  */
 export function recall(name) {
-  return storage()?.getItem(PREFIX + name) ?? null;
+  return memory.get(name) ?? storage()?.getItem(PREFIX + name) ?? null;
 }
 
 /**
@@ -19,11 +22,13 @@ export function recall(name) {
  * @param {string} value
  */
 export function remember(name, value) {
+  memory.set(name, value);
   storage()?.setItem(PREFIX + name, value);
 }
 
 /** @param {Preference} name */
 export function forget(name) {
+  memory.delete(name);
   storage()?.removeItem(PREFIX + name);
 }
 

@@ -1,6 +1,6 @@
 /**
- * The words spoken between page and server, as types, and the one function that reads them.
- * Stands beside docs/protocol.md. Knows no socket and no element.
+ * The words spoken between page and server, as types. Stands beside docs/protocol.md. Only the type
+ * check reads it: no module may import it but in a comment.
  */
 
 /**
@@ -89,9 +89,11 @@
  * @property {number | null} [bitrate_kbps]
  */
 
+/** @typedef {{type: "session.ready", session_id: string, fps: number, size: number, portrait: string, voice: string, background: string, layout: Layout, style: Style}} SessionReady */
+
 /**
  * @typedef {{type: "session.queued", position: number, wait_s: number | null}
- *   | {type: "session.ready", session_id: string, fps: number, size: number, portrait: string, voice: string, background: string, layout: Layout, style: Style}
+ *   | SessionReady
  *   | {type: "media.origin", picture: number, sound: number}
  *   | {type: "session.state_updated", state: SpeechState, media_time: number}
  *   | {type: "agent.speak_started", utterance: number, media_time: number}
@@ -129,24 +131,4 @@
  *   | {type: "ping", t: number}} ClientMessage
  */
 
-/** The longest text that the server accepts at once, in characters. */
-export const LONGEST_TEXT = 10_000;
-
-/**
- * Reads one text frame. A frame that is no JSON object with a `type` gives null: a newer server
- * may say things that this page does not know.
- * @param {unknown} data
- * @returns {ServerMessage | null}
- */
-export function readMessage(data) {
-  if (typeof data !== "string") return null;
-  /** @type {unknown} */
-  let value;
-  try {
-    value = JSON.parse(data);
-  } catch {
-    return null;
-  }
-  const isMessage = typeof value === "object" && value !== null && "type" in value;
-  return isMessage ? /** @type {ServerMessage} */ (value) : null;
-}
+export {};

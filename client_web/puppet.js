@@ -5,9 +5,9 @@
 
 import { address } from "./api.js";
 import { Connection } from "./connection.js";
+import { explainDevice } from "./device_words.js";
 import { byId, setText } from "./dom.js";
 import { FaceTracker, MissingTrackerError } from "./face_tracker.js";
-import { explainDevice } from "./words.js";
 
 /** @import { Phase } from "./connection.js" */
 

@@ -3,7 +3,6 @@
  */
 
 import { byId, create, setText } from "./dom.js";
-import { LONGEST_TEXT } from "./protocol.js";
 
 /** @import { SpeechState } from "./protocol.js" */
 
@@ -13,6 +12,9 @@ const LINES = [
   ["Shall I compare thee", " to a summer's day? Thou art more lovely and more temperate."],
   ["All the world's a stage", ", and all the men and women merely players."],
 ];
+
+/** The longest text that the server accepts at once, in characters. */
+const LONGEST_TEXT = 10_000;
 
 /** From here on the number of characters is shown. */
 const NEARLY_TOO_LONG = LONGEST_TEXT - 1_000;

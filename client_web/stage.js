@@ -3,9 +3,10 @@
  * no picture. Knows no connection.
  */
 
-import { Compositor } from "./compositor.js";
 import { byId, setText } from "./dom.js";
 import { recall, remember } from "./preferences.js";
+
+/** @import { Layout } from "./protocol.js" */
 
 export class Stage {
   /** Called by the button that is shown when there is no picture. */
@@ -23,14 +24,9 @@ export class Stage {
   #veil = byId("veil", HTMLElement);
   #wantsSound = recall("sound") !== "off";
   #countdown = 0;
+  #composites = false;
 
   constructor() {
-    const compositor = new Compositor(this.#video, byId("composite", HTMLCanvasElement));
-    compositor.onLayout = (layout) => (document.body.dataset["layout"] = layout);
-    compositor.onUnable = () => {
-      document.body.dataset["webgl"] = "none";
-      this.onUnable();
-    };
     this.#still.addEventListener("load", () => (this.#still.hidden = false));
     this.#unlock.addEventListener("click", () => this.#play());
     this.#sound.addEventListener("click", () => this.#toggleSound());
@@ -57,6 +53,22 @@ export class Stage {
     if (this.#still.src !== url) this.#still.src = url;
     setText(byId("portrait-name", HTMLElement), name);
     this.#video.setAttribute("aria-label", `${name}, live`);
+  }
+
+  /**
+   * Readies the page for pictures of a layout, which come some tenths of a second later.
+   * @param {Layout} layout
+   */
+  async expect(layout) {
+    if (layout !== "packed" || this.#composites) return;
+    this.#composites = true;
+    const { Compositor } = await import("./compositor.js");
+    const compositor = new Compositor(this.#video, byId("composite", HTMLCanvasElement));
+    compositor.onLayout = (shown) => (document.body.dataset["layout"] = shown);
+    compositor.onUnable = () => {
+      document.body.dataset["webgl"] = "none";
+      this.onUnable();
+    };
   }
 
   /**

@@ -3,9 +3,7 @@
  */
 
 import { byId, create, setText } from "./dom.js";
-import { figures } from "./stats.js";
 
-/** @import { Figures } from "./stats.js" */
 /** @import { Metrics } from "./protocol.js" */
 
 /** @typedef {"connecting" | "queued" | "live" | "waiting" | "closed"} PhaseName */
@@ -78,49 +76,15 @@ export class Status {
     if (this.#phase !== "live") return;
     const report = await source.stats();
     if (report === null) return;
-    const seen = figures(report, this.#before);
+    // the figures are looked at long after the first picture
+    const { tell } = await import("./figures.js");
+    const { roundTrip } = source;
+    const { brief, table } = tell({ report, before: this.#before, metrics: this.#metrics, roundTrip });
+    if (this.#phase !== "live") return;
     this.#before = report;
-    const delay = this.#delay(seen, source.roundTrip);
-    const brief = [unit(seen.fps, "fps"), unit(delay, "ms")].filter((part) => part !== "–");
-    setText(byId("brief", HTMLElement), brief.join(" · "));
+    setText(byId("brief", HTMLElement), brief);
     this.#label();
-    if (this.#panel.open) this.#list.replaceChildren(...rows(this.#table(seen, delay, source.roundTrip)));
-  }
-
-  /**
-   * Sound made to picture seen, estimated: the server's part, the way, and the browser's buffer.
-   * @param {Figures} seen
-   * @param {number | null} roundTrip
-   * @returns {number | null}
-   */
-  #delay(seen, roundTrip) {
-    const server = this.#metrics?.latency_ms ?? null;
-    if (server === null || seen.buffered === null) return null;
-    return server + (roundTrip ?? 0) / 2 + seen.buffered;
-  }
-
-  /**
-   * @param {Figures} seen
-   * @param {number | null} delay
-   * @param {number | null} roundTrip
-   * @returns {[string, string][]}
-   */
-  #table(seen, delay, roundTrip) {
-    const server = this.#metrics;
-    return [
-      ["Pictures shown", unit(seen.fps, "per second")],
-      ["Delay, speech to picture", unit(delay, "ms")],
-      ["Sound against picture", against(seen.offset)],
-      ["Round trip", unit(roundTrip, "ms")],
-      ["Jitter", unit(seen.jitter, "ms", 1)],
-      ["Buffer", unit(seen.buffered, "ms")],
-      ["Bit rate", unit(seen.kilobits, "kbit/s")],
-      ["Packets lost", unit(seen.lost, "")],
-      ["Frames dropped here", unit(seen.dropped, "")],
-      ["Frames late at the server", unit(server?.late_frames ?? null, "")],
-      ["Drawing one frame", unit(server?.render_ms ?? null, "ms", 1)],
-      ["Picture", [seen.size, seen.codec].filter(Boolean).join(", ") || "–"],
-    ];
+    if (this.#panel.open) this.#list.replaceChildren(...rows(table));
   }
 
   #label() {
@@ -129,29 +93,6 @@ export class Status {
     const words = [state, brief].filter(Boolean).join(", ");
     byId("figures-summary", HTMLElement).setAttribute("aria-label", `Connection: ${words}`);
   }
-}
-
-/**
- * @param {number | null} value
- * @param {string} name
- * @param {number} [digits]
- * @returns {string}
- */
-function unit(value, name, digits = 0) {
-  if (value === null) return "–";
-  const text = value.toFixed(digits);
-  return name === "" ? text : `${text} ${name}`;
-}
-
-/**
- * @param {number | null} offset milliseconds by which the sound is ahead
- * @returns {string}
- */
-function against(offset) {
-  if (offset === null) return "–";
-  const milliseconds = Math.round(offset);
-  if (milliseconds === 0) return "together";
-  return milliseconds > 0 ? `${milliseconds} ms ahead` : `${-milliseconds} ms behind`;
 }
 
 /**
