@@ -11,7 +11,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI, File, Query, Request, Response, UploadFile, WebSocket
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse
@@ -24,6 +23,7 @@ from server.direction import with_changes
 from server.event_socket import serve_events
 from server.face_tracker import tracker_file
 from server.metrics import CONTENT_TYPE, Figures
+from server.origins import Origins
 from server.outputs.library import Library
 from server.outputs.routes import ROUTES as OUTPUT_ROUTES
 from server.portrait_routes import ROUTES as PORTRAIT_ROUTES
@@ -62,6 +62,7 @@ class House:
     voices: Voices
     library: Library
     talk: Talk
+    origins: Origins
     options: SessionOptions
     make_session: Callable[..., Session]
     is_ready: Callable[[], bool]
@@ -147,6 +148,7 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
     )
     app.state.house = house
     refuse_properly(app)
+    house.origins.guard(app)
     app.include_router(_ROUTES)
     app.include_router(PORTRAIT_ROUTES)
     app.include_router(OUTPUT_ROUTES)
@@ -408,7 +410,7 @@ async def face_tracker(name: str) -> FileResponse:
 async def events(websocket: WebSocket, session_id: str) -> None:
     """Messages both ways, and PCM in."""
     house: House = websocket.app.state.house
-    if not _same_origin(websocket):
+    if not house.origins.may_use(websocket.headers):
         await websocket.close(code=1008, reason="cross-origin")
         return
     await websocket.accept()
@@ -441,9 +443,3 @@ def _ice(house: House) -> list[dict[str, Any]]:
 
 def _without_none(server: IceServer) -> dict[str, Any]:
     return {name: value for name, value in asdict(server).items() if value is not None}
-
-
-def _same_origin(websocket: WebSocket) -> bool:
-    """Whether no foreign web page speaks; programs send no Origin at all."""
-    origin = websocket.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == websocket.headers.get("host")

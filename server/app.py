@@ -39,6 +39,7 @@ from server.inference import AvatarPort, Inference
 from server.lifetime import LifeLimits
 from server.line import Engines
 from server.metrics import Figures
+from server.origins import Origins
 from server.outputs.library import Library
 from server.portraits import (
     MakeAvatar,
@@ -179,6 +180,7 @@ class Server:
             library=_library(settings, self._clock),
             options=_options(settings),
             talk=make_talk(settings),
+            origins=Origins(settings.allow_origin),
             make_session=self._make_session,
             is_ready=lambda: self._is_warm,
         )

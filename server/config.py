@@ -166,6 +166,20 @@ def _hosts(value: Any) -> tuple[str, ...]:  # noqa: ANN401
     return () if hosts == ("none",) else hosts
 
 
+def _origins(value: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """origins such as https://example.org, without a path, or * for any"""
+    parts = ",".join(value) if isinstance(value, list) else value
+    origins = tuple(part.strip().lower() for part in parts.split(",") if part.strip())
+    for origin in origins:
+        url = urlsplit(origin)
+        is_whole = url.scheme in ("http", "https") and origin == f"{url.scheme}://{url.netloc}"
+        if origin != "*" and not (is_whole and url.hostname and "@" not in url.netloc):
+            raise ValueError
+    if not origins:
+        raise ValueError
+    return origins
+
+
 def _steps(value: Any) -> int | None:  # noqa: ANN401
     """1, 2 or 4"""
     number = int(str(value))
@@ -178,8 +192,11 @@ def _setting(
     default: Any,  # noqa: ANN401
     convert: Callable[[Any], Any],
     description: str,
+    *,
+    is_repeatable: bool = False,
 ) -> Any:  # noqa: ANN401 - as dataclasses.field
-    return field(default=default, metadata={"convert": convert, "help": description})
+    metadata = {"convert": convert, "help": description, "is_repeatable": is_repeatable}
+    return field(default=default, metadata=metadata)
 
 
 def _secret(description: str) -> Any:  # noqa: ANN401 - as dataclasses.field
@@ -227,6 +244,13 @@ class Settings:
     )
     max_time: float = _setting(
         0.0, _seconds_or_never, "seconds that a session may last; 0 for no limit"
+    )
+    allow_origin: tuple[str, ...] = _setting(
+        (),
+        _origins,
+        "another web site whose pages may use this server, as https://example.org, or * for any; "
+        "may be given several times",
+        is_repeatable=True,
     )
     ice_servers: tuple[str, ...] = _setting((), _texts, "STUN and TURN servers")
     ice_username: str | None = _setting(None, _text, "user name for the TURN servers")
@@ -358,6 +382,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--" + item.name.replace("_", "-"),
             metavar=item.name.split("_")[-1].upper(),
+            action="append" if item.metadata.get("is_repeatable") else "store",
             help=f"{item.metadata['help']}{_default_note(item.default)}".replace("%", "%%"),
         )
 

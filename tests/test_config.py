@@ -55,6 +55,17 @@ def test_lists_are_separated_by_commas_on_the_command_line() -> None:
     assert settings.ice_servers == ("stun:a:1", "turn:b:2")
 
 
+def test_origins_are_given_one_by_one_or_by_commas(tmp_path: Path) -> None:
+    assert load().allow_origin == ()
+    both = ("https://example.org", "http://127.0.0.1:8000")
+    assert load("--allow-origin", both[0], "--allow-origin", both[1]).allow_origin == both
+    assert load(environment={"VIVANT_ALLOW_ORIGIN": ", ".join(both)}).allow_origin == both
+    (tmp_path / "vivant.toml").write_text('allow_origin = ["https://Example.org"]\n')
+    config = str(tmp_path / "vivant.toml")
+    assert load("--config", config).allow_origin == ("https://example.org",)
+    assert load("--config", config, "--allow-origin", "*").allow_origin == ("*",)
+
+
 def test_video_codecs_are_in_the_order_of_preference(tmp_path: Path) -> None:
     assert load().video_codecs == ("vp8", "h264")
     assert load("--video-codecs", "vp9, vp8").video_codecs == ("vp9", "vp8")
@@ -76,6 +87,12 @@ def test_every_codec_of_the_settings_has_an_encoder() -> None:
         ("--fps", "9"),
         ("--fps", "25.5"),
         ("--steps", "3"),
+        ("--allow-origin", "example.org"),
+        ("--allow-origin", "https://example.org/"),
+        ("--allow-origin", "https://user@example.org"),
+        ("--allow-origin", "https://"),
+        ("--allow-origin", "file://"),
+        ("--allow-origin", ""),
         ("--video-codecs", "vp8,theora"),
         ("--video-codecs", "vp8,vp8"),
         ("--video-codecs", ","),
