@@ -41,7 +41,7 @@
  * @property {string | [number, number]} [gaze]
  */
 
-/** @typedef {{portrait?: string, voice?: string, background?: string, style?: Style}} Choice */
+/** @typedef {{portrait?: string, voice?: string, background?: string, style?: Style, mode?: "present" | "converse"}} Choice */
 
 /** @typedef {"idle" | "listening" | "thinking" | "speaking"} SpeechState */
 
@@ -120,12 +120,15 @@
 
 /**
  * @typedef {{type: "speak", text: string, voice?: string}
+ *   | {type: "speak.start", voice?: string, style?: Style}
+ *   | {type: "speak.delta", text: string}
+ *   | {type: "speak.end"}
  *   | {type: "interrupt"}
  *   | {type: "microphone", mode: MicrophoneUse | "off", barge_in?: "on" | "off" | number}
  *   | {type: "user.text", text: string, source?: "text" | "voice"}
  *   | {type: "session.keep_alive"}
  *   | {type: "gesture", name: string}
- *   | {type: "motion", coefficients: Record<string, number>, mode?: "add" | "replace", t?: number}
+ *   | {type: "motion", coefficients: Record<string, number>, mode?: "add" | "replace", weight?: number, t?: number}
  *   | {type: "motion.configure", parts?: Record<string, "add" | "replace" | "off">, smoothing?: number}
  *   | {type: "motion.calibrate", reset?: boolean}
  *   | {type: "ping", t: number}} ClientMessage

@@ -17,6 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from server.protocol import error_body
 
 _CHANGELESS = ("GET", "HEAD", "OPTIONS")
+_ASKED = ("Content-Type", "Range", "Authorization", "If-Match")
+_ANSWERED = ("Retry-After", "Content-Range", "Location", "ETag", "Link")  # the last of WHEP
 _CACHED = 600  # seconds that a browser need not ask again
 
 
@@ -42,8 +44,8 @@ class Origins:
                 CORSMiddleware,
                 allow_origins=self._allowed,
                 allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-                allow_headers=["Content-Type", "Range"],
-                expose_headers=["Retry-After", "Content-Range"],
+                allow_headers=_ASKED,
+                expose_headers=_ANSWERED,
                 max_age=_CACHED,
             )
 

@@ -62,7 +62,7 @@ async def test_a_page_of_a_named_site_may_use_the_server(tmp_path: Path) -> None
         asked = {
             "Origin": SITE,
             "Access-Control-Request-Method": "PATCH",
-            "Access-Control-Request-Headers": "content-type",
+            "Access-Control-Request-Headers": "content-type, if-match",
         }
         preflight = await server.options("/v1/sessions/any", headers=asked)
         assert preflight.status_code == 200
@@ -70,7 +70,8 @@ async def test_a_page_of_a_named_site_may_use_the_server(tmp_path: Path) -> None
         opened = await server.post("/v1/sessions", headers={"Origin": SITE})
         assert opened.status_code == 201
         assert opened.headers["access-control-allow-origin"] == SITE
-        assert "Retry-After" in opened.headers["access-control-expose-headers"]
+        exposed = opened.headers["access-control-expose-headers"]
+        assert {"Retry-After", "Location", "ETag"} <= set(exposed.split(", "))
         refused = await server.get("/v1/sessions/any", headers={"Origin": SITE})
         assert refused.status_code == 404
         assert refused.headers["access-control-allow-origin"] == SITE, "it may read why"

