@@ -57,9 +57,11 @@ class Animator:
         frame_rate: FrameRate,
         is_watched: Callable[[], bool],
         on_picture: Callable[[int], None],
+        on_motion: Callable[[Sequence[MotionChunk]], None] = lambda _: None,
     ) -> None:
         """Takes what it needs.
 
+        `on_motion` is told all motion, in order but for what a rewind makes anew.
         `on_picture` is told the start of every picture when it is there, in time or not; those
         that were drawn anew after a rewind tell nothing of how long pictures take.
         """
@@ -74,7 +76,7 @@ class Animator:
         self._stages = stages
         self._frame_rate = frame_rate
         self._is_watched = is_watched
-        self._on_picture = on_picture
+        self._on_picture, self._on_motion = on_picture, on_motion
         self._state = avatar.start(seed=seed)
         self._blocks: Channel[Block] = Channel(_MOST_WAITING + 2 * _KEPT, Overflow.REFUSE)
         self._current: Block | None = None  # being heard
@@ -154,6 +156,7 @@ class Animator:
                 continue  # a portrait with another generator took over meanwhile
             self._heard.append((block, before))
             self._state = dataclasses.replace(self._state, motion=state)
+            self._on_motion(motion)
             for frame in _frame_by_frame(motion):
                 if take == self._take:
                     await self._draw(frame, take, span)

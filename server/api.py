@@ -23,6 +23,7 @@ from server.direction import with_changes
 from server.event_socket import serve_events
 from server.face_tracker import tracker_file
 from server.metrics import CONTENT_TYPE, Figures
+from server.motion_routes import ROUTES as MOTION_ROUTES
 from server.origins import Origins
 from server.outputs.library import Library
 from server.outputs.routes import ROUTES as OUTPUT_ROUTES
@@ -154,6 +155,7 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
     app.include_router(OUTPUT_ROUTES)
     app.include_router(SCRIPT_ROUTES)
     app.include_router(WHIP_ROUTES)
+    app.include_router(MOTION_ROUTES)
     if page is not None:
         app.add_api_route("/view/{session_id}", _shown(page / "view.html"), include_in_schema=False)
         app.mount("/", StaticFiles(directory=page, html=True), name="page")

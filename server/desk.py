@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from server import protocol
+from server.motion_output import MotionFeed
 from server.protocol import Failed, ProtocolError, ServerEvent
 from streaming_model.errors import VivantError
 
@@ -56,10 +57,15 @@ class WaitingDesk:
 
 
 class Desk:
-    """One connection's side of a session; only a WebSocket carries PCM."""
+    """One connection's side of a session; only a WebSocket carries PCM.
+
+    Attributes:
+        motion: the motion that it asked for.
+    """
 
     def __init__(self, session: Session, *, takes_pcm: bool) -> None:
         self._session = session
+        self.motion = MotionFeed(session.line.motion)
         self._takes_pcm = takes_pcm
         self._audio: PushedAudio | None = None
         self._text: LiveText | None = None
@@ -115,6 +121,7 @@ class Desk:
                 | protocol.Motion()
                 | protocol.MotionConfigure()
                 | protocol.MotionCalibrate()
+                | protocol.MotionSubscribe()
             ):
                 self._move(message)
             case (
@@ -148,7 +155,8 @@ class Desk:
         message: protocol.Gesture
         | protocol.Motion
         | protocol.MotionConfigure
-        | protocol.MotionCalibrate,
+        | protocol.MotionCalibrate
+        | protocol.MotionSubscribe,
     ) -> None:
         live = self._session.direction.live
         match message:
@@ -160,6 +168,10 @@ class Desk:
                 live.configure(message)
             case protocol.MotionCalibrate(reset=reset):
                 live.calibrate(reset=reset)
+            case protocol.MotionSubscribe(active=active):
+                self._session.touch()
+                self._session.line.begin()
+                self.motion.switch(is_wanted=active)
 
     def _converse(self, message: _Talking) -> None:
         conversation = self._session.converse.conversation

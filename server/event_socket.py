@@ -7,6 +7,7 @@ messages only as text and bytes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect
@@ -28,9 +29,10 @@ async def serve_events(websocket: WebSocket, sessions: Sessions, session_id: str
         return
     client = _Client(websocket, sessions, session_id, desk)
     async with asyncio.TaskGroup() as group:
-        sending = group.create_task(client.send(waiting))
+        sending = [group.create_task(client.send(waiting)), group.create_task(client.feed())]
         await client.receive()
-        sending.cancel()
+        for task in sending:
+            task.cancel()
 
 
 class _Client:
@@ -41,6 +43,7 @@ class _Client:
         self._sessions = sessions
         self._session_id = session_id
         self._desk = desk
+        self._has_begun = asyncio.Event()
 
     async def send(self, waiting: Waiting | None) -> None:
         """Sends events until the session, or the waiting for it, has ended."""
@@ -52,6 +55,13 @@ class _Client:
             await self._websocket.close(code=1000, reason="session closed")
         except WebSocketDisconnect:
             return
+
+    async def feed(self) -> None:
+        """Sends the motion that the client asks for, once the session is there."""
+        await self._has_begun.wait()
+        assert isinstance(self._desk, Desk)
+        with contextlib.suppress(WebSocketDisconnect):
+            await self._desk.motion.run(self._websocket.send_text)
 
     async def receive(self) -> None:
         """Takes messages until the client goes."""
@@ -85,6 +95,7 @@ class _Client:
             return  # it has ended between its beginning and now
         if isinstance(self._desk, WaitingDesk):
             self._desk = Desk(session, takes_pcm=True)
+        self._has_begun.set()
         with session.events.listen() as channel:
             for greeting in session.greeting():
                 await self._websocket.send_text(greeting.to_json())

@@ -22,6 +22,7 @@ from server.echo import PlayedSound
 from server.frame_rate import FrameRate
 from server.inference import AvatarPort, Inference
 from server.media_clock import MediaClock
+from server.motion_output import MotionOutput
 from server.pacing import MILLISECOND, TICK, Pace, pace, to_samples
 from server.picture import Drawn, Origin
 from server.sources import Sources
@@ -58,6 +59,7 @@ class LiveLine:
         timeline: what was made and has not left.
         frame_rate: how many pictures are made.
         stages: when each stage of each picture was.
+        motion: what pictures are drawn from, for those who draw their own.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class LiveLine:
         self.stages = Stages(engines.clock, engines.totals)
         self.timeline: Timeline[Drawn] = Timeline(self.stages.displace)
         self.frame_rate = FrameRate(avatar.fps)
+        self.motion = MotionOutput()
         self.animator = Animator(
             avatar=avatar,
             seed=seed,
@@ -92,6 +95,7 @@ class LiveLine:
             frame_rate=self.frame_rate,
             is_watched=lambda: len(audience) > 0,
             on_picture=self._media_clock.note_picture,
+            on_motion=self.motion.add,
         )
         self._direction = direction
         self._composed = 0  # media time up to which audio was composed
@@ -164,6 +168,7 @@ class LiveLine:
             # The parts of a line know each other, so that it is gone only when garbage is
             # collected; what is large goes now.
             self.timeline.clear()
+            self.motion.close()
             self._pictures.drain()
             self.animator.forget()
             self.stages.clear()
@@ -248,6 +253,7 @@ class LiveLine:
             if departure is None:
                 await self._clock.sleep_until(self._clock.now() + _RETRY)
                 continue
+            self.motion.leave(self.timeline.position)
             dropped = self._pictures.dropped
             for _, drawn in departure.frames:
                 self.stages.release(drawn.picture, due=self.instant(position))

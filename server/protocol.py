@@ -7,6 +7,7 @@ Pure: no I/O and no session state. A message that cannot be understood raises a
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -189,6 +190,13 @@ class MotionCalibrate(_Message):
     reset: bool = False
 
 
+class MotionSubscribe(_Message):
+    """Send this connection the motion that the pictures are drawn from, or no more."""
+
+    type: Literal["motion.subscribe"] = "motion.subscribe"
+    active: bool = True
+
+
 ScriptFormat = Literal["text", "markdown", "srt"]
 
 
@@ -251,6 +259,7 @@ ClientMessage = (
     | Motion
     | MotionConfigure
     | MotionCalibrate
+    | MotionSubscribe
     | ScriptUpdate
     | ScriptPlay
     | ScriptPause
@@ -506,6 +515,16 @@ class Metrics(ServerEvent):
     latency_ms: float = 0.0
     late_frames: int = 0
     bitrate_kbps: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class MotionFrame(ServerEvent):
+    """Forty milliseconds of motion, which leave with their sound; zeros are left out."""
+
+    type: ClassVar[str] = "motion.frame"
+    media_time: int
+    utterance: int
+    coefficients: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,6 +185,7 @@ class Session:
             spawn=self._group.create_task,
             instant_of=self.line.report_instant,
             ntp=self._ntp,
+            motion=self.line.motion,
         )
         self._closing = asyncio.Event()
         self.reason: CloseReason = "client"
@@ -263,7 +264,10 @@ class Session:
         """Warns, and ends the session, when it has lived long enough; called every second."""
         events, reason = self._lifetime.look(
             self._clock.now(),
-            is_connected=bool(self.viewers.peers) or len(self.events) > 0 or len(self.outputs) > 0,
+            is_connected=bool(self.viewers.peers)
+            or len(self.events) > 0
+            or len(self.outputs) > 0
+            or len(self.line.motion) > 0,
             is_busy=not self.line.queue.is_empty
             or self.line.timeline.holds_speech
             or self.line.microphone.is_speech,

@@ -135,7 +135,7 @@ class Viewers:
 
     async def _serve(self, viewer: Viewer) -> None:
         """Looks after one viewer until it goes or the session ends."""
-        peer = viewer.peer
+        peer, desk = viewer.peer, Desk(self._session, takes_pcm=False)
         try:
             async with asyncio.TaskGroup() as group:
                 ends = [
@@ -145,7 +145,8 @@ class Viewers:
                 tasks = [
                     group.create_task(self._admit(viewer)),
                     group.create_task(self._forward_events(peer)),
-                    group.create_task(self._obey(peer)),
+                    group.create_task(_forward_motion(peer, desk)),
+                    group.create_task(_obey(peer, desk)),
                     group.create_task(self._hear(peer)),
                 ]
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -180,12 +181,6 @@ class Viewers:
             async for event in events:
                 peer.send_event(event.to_json())
 
-    async def _obey(self, peer: Peer) -> None:
-        desk = Desk(self._session, takes_pcm=False)
-        async for text in peer.messages:
-            for event in await desk.take_text(text):
-                peer.send_event(event.to_json())
-
     async def _hear(self, peer: Peer) -> None:
         if peer.microphone is None:
             return
@@ -196,3 +191,16 @@ class Viewers:
         peer.send_event(protocol.SessionClosed(self._session.reason).to_json())
         # The data channel is reliable only while the connection lives: let it flush.
         await self._clock.sleep_until(self._clock.now() + _GOODBYE_TIME)
+
+
+async def _forward_motion(peer: Peer, desk: Desk) -> None:
+    async def send(text: str) -> None:
+        peer.send_event(text)
+
+    await desk.motion.run(send)
+
+
+async def _obey(peer: Peer, desk: Desk) -> None:
+    async for text in peer.messages:
+        for event in await desk.take_text(text):
+            peer.send_event(event.to_json())

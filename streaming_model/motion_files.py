@@ -34,15 +34,23 @@ def write_live_link_csv(file: TextIO, motion: Iterable[NDArray[np.float32]]) -> 
     Angles are radians. The format has no head translation: use `write_npz` to keep it.
     """
     writer = csv.writer(file)
-    names = [name[0].upper() + name[1:] for name in ARKIT_NAMES]
-    writer.writerow(["Timecode", "BlendShapeCount", *names, *HEAD_COLUMNS, *EYE_COLUMNS])
+    writer.writerow(live_link_header())
     count = 0
     for count, row in enumerate(motion, start=1):
-        numbers = [*row[: len(ARKIT_NAMES)], *_head_angles(row), *_eye_angles(row)]
-        writer.writerow(
-            [_timecode(count - 1), len(numbers), *(f"{number:.6f}" for number in numbers)]
-        )
+        writer.writerow(live_link_row(count - 1, row))
     return count
+
+
+def live_link_header() -> list[str]:
+    """Returns the names of the columns of a Live Link Face CSV."""
+    names = [name[0].upper() + name[1:] for name in ARKIT_NAMES]
+    return ["Timecode", "BlendShapeCount", *names, *HEAD_COLUMNS, *EYE_COLUMNS]
+
+
+def live_link_row(index: int, motion: NDArray[np.float32]) -> list[str]:
+    """Returns the cells of frame `index`, from [58] motion."""
+    numbers = [*motion[: len(ARKIT_NAMES)], *_head_angles(motion), *_eye_angles(motion)]
+    return [_timecode(index), str(len(numbers)), *(f"{number:.6f}" for number in numbers)]
 
 
 def write_npz(path: Path, motion: NDArray[np.float32]) -> None:

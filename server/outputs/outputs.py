@@ -13,8 +13,10 @@ from typing import Any, Literal, Protocol
 from server.audience import Audience
 from server.clock import Clock
 from server.encoder import SoundCodec, VideoCodec
+from server.motion_output import MotionOutput
 from server.outputs.film import Film, MatteFilm, Mp4Film, WebmFilm
 from server.outputs.library import Library
+from server.outputs.live_link import LiveLinkOut
 from server.outputs.options import OutputOptions
 from server.outputs.output import Output
 from server.outputs.push import Push
@@ -73,6 +75,7 @@ class Outputs:
         spawn: Spawn,
         instant_of: Callable[[int], int],
         ntp: NtpClock,
+        motion: MotionOutput,
     ) -> None:
         """Takes what it needs.
 
@@ -89,6 +92,7 @@ class Outputs:
         self._spawn = spawn
         self._instant_of = instant_of
         self._ntp = ntp
+        self._motion = motion
         self._recordings: dict[str, Recording] = {}
         self._outputs: dict[str, Output] = {}
 
@@ -136,10 +140,17 @@ class Outputs:
         """
         target = read_target(url, bearer=bearer, hosts=self._options.hosts)
         self._check_room()
-        output = self._whip(target, bitrate) if target.is_whip else self._pushed(target, bitrate)
+        output = self._make(target, bitrate)
         self._outputs[output.id] = output
         self._spawn(self._run_output(output))
         return output
+
+    def _make(self, target: Target, bitrate: int | None) -> Output:
+        if target.is_motion:
+            return LiveLinkOut(
+                target, motion=self._motion, clock=self._clock, publish=self._publish
+            )
+        return self._whip(target, bitrate) if target.is_whip else self._pushed(target, bitrate)
 
     def _pushed(self, target: Target, bitrate: int | None) -> Output:
         return Push(

@@ -15,7 +15,7 @@ from server.protocol import ProtocolError
 
 _PORTS = {
     "rtmp": 1935, "rtmps": 443, "srt": None, "rtsp": 554, "rtsps": 322,
-    "whip+https": 443, "whip+http": 80,
+    "whip+https": 443, "whip+http": 80, "livelink": 11111,
 }  # fmt: skip
 _SRT_PARAMETERS = ("streamid", "latency", "mode", "passphrase", "pbkeylen", "transtype")
 _MOST = 2048  # characters
@@ -26,7 +26,7 @@ class Target:
     """Where a stream goes.
 
     Attributes:
-        scheme: rtmp, rtmps, srt, rtsp, rtsps, whip+https or whip+http.
+        scheme: rtmp, rtmps, srt, rtsp, rtsps, whip+https, whip+http or livelink.
         url: the whole address, secrets and all.
         host: its host.
         port: its port.
@@ -43,6 +43,11 @@ class Target:
     def is_whip(self) -> bool:
         """Whether it is spoken to by WebRTC."""
         return self.scheme.startswith("whip")
+
+    @property
+    def is_motion(self) -> bool:
+        """Whether it is sent motion instead of sound and pictures."""
+        return self.scheme == "livelink"
 
     @property
     def shown(self) -> str:
