@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from server.backgrounds import Backgrounds
 from server.converse.talk import BrainRequest, Talk
 from server.direction import with_changes
+from server.event_routes import ROUTES as EVENT_ROUTES
 from server.event_socket import serve_events
 from server.face_tracker import tracker_file
 from server.metrics import CONTENT_TYPE, Figures
@@ -156,6 +157,7 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
     app.include_router(SCRIPT_ROUTES)
     app.include_router(WHIP_ROUTES)
     app.include_router(MOTION_ROUTES)
+    app.include_router(EVENT_ROUTES)
     if page is not None:
         app.add_api_route("/view/{session_id}", _shown(page / "view.html"), include_in_schema=False)
         app.mount("/", StaticFiles(directory=page, html=True), name="page")

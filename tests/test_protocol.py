@@ -17,49 +17,49 @@ from server.protocol import ProtocolError, parse_message
 PAGE = Path(__file__).parent.parent / "docs" / "protocol.md"
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ('{"type":"speak","text":"Hi"}', protocol.Speak(text="Hi")),
-        ('{"type":"speak","text":"Hi","voice":"joe"}', protocol.Speak(text="Hi", voice="joe")),
-        ('{"type":"speak.start","voice":"joe"}', protocol.SpeakStart(voice="joe")),
-        ('{"type":"speak.delta","text":" and"}', protocol.SpeakDelta(text=" and")),
-        ('{"type":"speak.end"}', protocol.SpeakEnd()),
-        ('{"type":"user.text","text":"Hi"}', protocol.UserText(text="Hi")),
-        (
-            '{"type":"brain.tool_result","call_id":"a","content":"b"}',
-            protocol.ToolResult(call_id="a", content="b"),
-        ),
-        ('{"type":"interrupt"}', protocol.Interrupt()),
-        ('{"type":"microphone","mode":"puppet"}', protocol.Microphone(mode="puppet")),
-        (
-            '{"type":"audio.start","sample_rate":16000}',
-            protocol.AudioStart(sample_rate=16_000, channels=1),
-        ),
-        ('{"type":"audio.end"}', protocol.AudioEnd()),
-        ('{"type":"session.update","voice":"joe"}', protocol.SessionUpdate(voice="joe")),
-        (
-            '{"type":"session.update","background":"green"}',
-            protocol.SessionUpdate(background="green"),
-        ),
-        ('{"type":"session.keep_alive"}', protocol.KeepAlive()),
-        ('{"type":"ping","t":1.5}', protocol.Ping(t=1.5)),
-        (
-            '{"type":"speak","text":"Hi","style":{"emotion":"sad"}}',
-            protocol.Speak(text="Hi", style=protocol.Style(emotion="sad")),
-        ),
-        (
-            '{"type":"session.update","style":{"gaze":[5,0]}}',
-            protocol.SessionUpdate(style=protocol.Style(gaze=(5, 0))),
-        ),
-        ('{"type":"gesture","name":"nod"}', protocol.Gesture(name="nod")),
-        (
-            '{"type":"motion","coefficients":{"jawOpen":0.5},"mode":"replace"}',
-            protocol.Motion(coefficients={"jawOpen": 0.5}, mode="replace"),
-        ),
-        ('{"type":"interrupt","future":"field"}', protocol.Interrupt()),
-    ],
-)
+UNDERSTOOD: list[tuple[str, protocol.ClientMessage]] = [
+    ('{"type":"speak","text":"Hi"}', protocol.Speak(text="Hi")),
+    ('{"type":"speak","text":"Hi","voice":"joe"}', protocol.Speak(text="Hi", voice="joe")),
+    ('{"type":"speak.start","voice":"joe"}', protocol.SpeakStart(voice="joe")),
+    ('{"type":"speak.delta","text":" and"}', protocol.SpeakDelta(text=" and")),
+    ('{"type":"speak.end"}', protocol.SpeakEnd()),
+    ('{"type":"user.text","text":"Hi"}', protocol.UserText(text="Hi")),
+    (
+        '{"type":"brain.tool_result","call_id":"a","content":"b"}',
+        protocol.ToolResult(call_id="a", content="b"),
+    ),
+    ('{"type":"interrupt"}', protocol.Interrupt()),
+    ('{"type":"microphone","mode":"puppet"}', protocol.Microphone(mode="puppet")),
+    (
+        '{"type":"audio.start","sample_rate":16000}',
+        protocol.AudioStart(sample_rate=16_000, channels=1),
+    ),
+    ('{"type":"audio.end"}', protocol.AudioEnd()),
+    ('{"type":"session.update","voice":"joe"}', protocol.SessionUpdate(voice="joe")),
+    (
+        '{"type":"session.update","background":"green"}',
+        protocol.SessionUpdate(background="green"),
+    ),
+    ('{"type":"session.keep_alive"}', protocol.KeepAlive()),
+    ('{"type":"ping","t":1.5}', protocol.Ping(t=1.5)),
+    (
+        '{"type":"speak","text":"Hi","style":{"emotion":"sad"}}',
+        protocol.Speak(text="Hi", style=protocol.Style(emotion="sad")),
+    ),
+    (
+        '{"type":"session.update","style":{"gaze":[5,0]}}',
+        protocol.SessionUpdate(style=protocol.Style(gaze=(5, 0))),
+    ),
+    ('{"type":"gesture","name":"nod"}', protocol.Gesture(name="nod")),
+    (
+        '{"type":"motion","coefficients":{"jawOpen":0.5},"mode":"replace"}',
+        protocol.Motion(coefficients={"jawOpen": 0.5}, mode="replace"),
+    ),
+    ('{"type":"interrupt","future":"field"}', protocol.Interrupt()),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), UNDERSTOOD)
 def test_messages_are_understood(text: str, expected: protocol.ClientMessage) -> None:
     assert parse_message(text) == expected
 
