@@ -155,15 +155,16 @@ export class Connection {
    * @param {Method} method
    * @param {string} path below the session's own
    * @param {object} [body] FormData goes as it is, anything else as JSON
+   * @param {number} [patience] milliseconds, where it takes longer than is usual
    * @returns {Promise<any>} null where the answer has no content
    */
-  async request(method, path, body) {
+  async request(method, path, body, patience) {
     if (this.#sessionId === null) {
       const message = "There is no connection to the portrait just now.";
       throw new ApiError({ status: 0, code: "not_connected", message, retryAfter: null });
     }
     const whole = body === undefined || body instanceof FormData ? body : JSON.stringify(body);
-    return this.#server.request(method, `v1/sessions/${this.#sessionId}/${path}`, whole);
+    return this.#server.request(method, `v1/sessions/${this.#sessionId}/${path}`, whole, patience);
   }
 
   /**

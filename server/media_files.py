@@ -65,6 +65,10 @@ def codecs_for(path: Path, *, is_transparent: bool) -> Codecs:
 class AudioFile:
     """The first audio stream of a file, as mono at its own rate.
 
+    Args:
+        path: of the file.
+        name: what errors call it, if not by the path's own name.
+
     Attributes:
         sample_rate: Hz, as stored.
         seconds: length by the file's own account, None when it does not say.
@@ -73,8 +77,8 @@ class AudioFile:
         AudioError: the file is missing, is no media, or has no audio stream.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, name: str | None = None) -> None:
+        self._name = path.name if name is None else name
         if path.is_dir():
             raise AudioError(f"'{path}' is a folder, not an audio file.")
         try:
@@ -82,10 +86,10 @@ class AudioFile:
         except FileNotFoundError as error:
             raise AudioError(f"There is no audio file '{path}'.") from error
         except (av.error.FFmpegError, OSError) as error:
-            raise AudioError(f"'{path.name}' is not an audio or video file.") from error
+            raise AudioError(f"'{self._name}' is not an audio or video file.") from error
         if not self._container.streams.audio:
             self._container.close()
-            raise AudioError(f"'{path.name}' has no sound in it.")
+            raise AudioError(f"'{self._name}' has no sound in it.")
         self._stream = self._container.streams.audio[0]
         self.sample_rate = int(self._stream.codec_context.sample_rate)
         self.seconds = self._length()
@@ -119,7 +123,7 @@ class AudioFile:
         for piece in resampler.resample(None) if count else ():
             yield piece.to_ndarray().mean(axis=0, dtype=np.float32)
         if not count:
-            raise AudioError(f"'{self._path.name}' holds no audio that can be decoded.")
+            raise AudioError(f"'{self._name}' holds no audio that can be decoded.")
 
     def _frames(self) -> Iterator[Any]:
         """Yields decoded frames; a damaged packet in the middle loses that packet alone."""

@@ -175,6 +175,7 @@ async def test_what_is_no_recording_is_refused(live: LiveServer, tmp_path: Path)
     answer = await live.client.put(f"{url}/audio", files={"audio": ("a.mp3", b"nonsense")})
     assert answer.status_code == 422
     assert answer.json()["error"]["code"] == "audio_unusable"
+    assert answer.json()["error"]["message"] == "'a.mp3' is not an audio or video file."
     talk = write(tmp_path / "a.wav", (1.0, 0.3), rate=16_000, codec="pcm_s16le")
     answer = await live.client.put(f"{url}/audio", files={"audio": ("a.wav", talk.read_bytes())})
     assert answer.json()["format"] == "audio"

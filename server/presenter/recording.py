@@ -83,7 +83,7 @@ def read_recording(path: Path, name: str) -> Recording:
     """
     parts: list[NDArray[np.int16]] = []
     samples = 0
-    with AudioFile(path) as file:
+    with AudioFile(path, name) as file:
         ingest = Ingest(sample_rate=file.sample_rate)
         for block in file.blocks():
             samples += _keep(parts, ingest.push(block))
