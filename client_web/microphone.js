@@ -32,8 +32,8 @@ export class Microphone {
   /** Called with the latest samples while it is open. @type {(samples: Float32Array) => void} */
   onSamples = () => {};
 
-  /** Called when it was opened, closed, or changed. @type {() => void} */
-  onChange = () => {};
+  /** Who is told when it was opened, closed, or changed. @type {Set<() => void>} */
+  #watchers = new Set();
 
   #button = byId("microphone", HTMLButtonElement);
   #fault = byId("microphone-fault", HTMLElement);
@@ -45,13 +45,23 @@ export class Microphone {
   #isBusy = false;
 
   constructor() {
-    this.#button.addEventListener("click", () => void this.#become(this.#state === "on" ? "off" : "on"));
+    this.#button.addEventListener("click", () => void this.become(this.#state === "on" ? "off" : "on"));
     const panel = byId("microphone-panel", HTMLDetailsElement);
     panel.addEventListener("toggle", () => void this.#fill(panel), { once: true });
   }
 
   get state() {
     return this.#state;
+  }
+
+  /** Why it did not open, in a sentence; empty when nothing is wrong. */
+  get fault() {
+    return this.#fault.textContent ?? "";
+  }
+
+  /** @param {() => void} watcher told when it was opened, closed, or changed */
+  watch(watcher) {
+    this.#watchers.add(watcher);
   }
 
   /**
@@ -65,16 +75,20 @@ export class Microphone {
 
   /** Opens it to be looked at, or closes it again; one that is heard stays so. */
   async test() {
-    if (this.#state !== "on") await this.#become(this.#state === "off" ? "test" : "off");
+    if (this.#state !== "on") await this.become(this.#state === "off" ? "test" : "off");
   }
 
   /** Opens it again, as what was chosen has changed. */
   async reopen() {
-    if (this.#state !== "off") await this.#become(this.#state);
+    if (this.#state !== "off") await this.become(this.#state);
   }
 
-  /** @param {MicrophoneState} state */
-  async #become(state) {
+  /**
+   * Opens or closes it, unless that is under way already; where it is refused, it is closed and
+   * `fault` tells why.
+   * @param {MicrophoneState} state
+   */
+  async become(state) {
     if (this.#isBusy) return;
     this.#isBusy = true;
     setText(this.#fault, "");
@@ -125,7 +139,7 @@ export class Microphone {
   /** @param {MediaStreamTrack} track */
   async #onUnplugged(track) {
     if (this.#source?.track !== track) return;
-    await this.#become(this.#state);
+    await this.become(this.#state);
     if (this.#source === null) return setText(this.#fault, `“${track.label}” went away. ${this.#fault.textContent}`);
     return notify(`“${track.label}” went away: “${this.#source.track.label}” is used instead.`, { isFault: true });
   }
@@ -141,7 +155,7 @@ export class Microphone {
     this.#button.setAttribute("aria-pressed", String(isOn));
     document.body.dataset["microphone"] = this.#state;
     setText(byId("microphone-text", HTMLElement), isOn ? "Stop the microphone" : "Use the microphone");
-    this.onChange();
+    for (const watcher of this.#watchers) watcher();
   }
 }
 

@@ -42,7 +42,7 @@ export class MicrophonePanel {
   /** @param {Microphone} microphone */
   constructor(microphone) {
     this.#microphone = microphone;
-    microphone.onChange = () => this.#onChange();
+    microphone.watch(() => this.#onChange());
     microphone.onSamples = (samples) => this.#hear(samples);
     this.#microphones.onChoose = () => void microphone.reopen();
     this.#test.addEventListener("click", () => void microphone.test());

@@ -4,7 +4,7 @@
 
 const PREFIX = "vivant.";
 
-/** @typedef {"portrait" | "voice" | "background" | "style" | "sound" | "captions" | "mode" | "microphone" | "speaker" | "camera" | "processing" | "puppet" | "films" | "script" | "script-format"} Preference */
+/** @typedef {"portrait" | "voice" | "background" | "style" | "sound" | "captions" | "mode" | "microphone" | "speaker" | "camera" | "processing" | "puppet" | "films" | "script" | "script-format" | "talk"} Preference */
 
 /** What was chosen on this visit. @type {Map<Preference, string>} */
 const memory = new Map();

@@ -47,6 +47,18 @@
 
 /** What a visitor's voice is for. @typedef {"puppet" | "listen"} MicrophoneUse */
 
+/** How a visitor said something. @typedef {"text" | "voice"} Source */
+
+/** Who answers in a conversation, and how. @typedef {{brain: "demo" | "chat" | "external" | "off", model: string | null, prompt: string, fallback: string}} Brain */
+
+/** @typedef {{call_id: string, name: string, arguments: string, result: string | null}} ToolCall */
+
+/**
+ * One side's part of a turn; of the portrait's words those that were heard.
+ * @typedef {{role: "user", turn: number, text: string, source: Source}
+ *   | {role: "assistant", turn: number, text: string, content: string, utterance: number | null, interrupted: boolean, pending: boolean, fallback: boolean, tool_calls: ToolCall[]}} HistoryEntry
+ */
+
 /** @typedef {"empty" | "ready" | "playing" | "pausing" | "paused" | "ended"} ScriptState */
 
 /** @typedef {"text" | "markdown" | "srt" | "audio"} ScriptFormat */
@@ -99,7 +111,7 @@
  *   | {type: "agent.speak_started", utterance: number, media_time: number}
  *   | {type: "agent.speak_ended", utterance: number, media_time: number, spoken_ms: number, spoken_characters: number | null, interrupted: boolean}
  *   | {type: "agent.reply.delta", utterance: number, text: string}
- *   | {type: "user.transcript", turn: number, text: string, source: "text" | "voice"}
+ *   | {type: "user.transcript", turn: number, text: string, source: Source}
  *   | {type: "brain.tool_call", call_id: string, name: string, arguments: string}
  *   | {type: "brain.failed", code: string, message: string, retry_after_s: number | null}
  *   | {type: "script.updated", state: ScriptState, revision: number, sentence: number | null, sentences: number, warnings: number, media_time: number}
@@ -125,7 +137,7 @@
  *   | {type: "speak.end"}
  *   | {type: "interrupt"}
  *   | {type: "microphone", mode: MicrophoneUse | "off", barge_in?: "on" | "off" | number}
- *   | {type: "user.text", text: string, source?: "text" | "voice"}
+ *   | {type: "user.text", text: string, source?: Source}
  *   | {type: "session.keep_alive"}
  *   | {type: "gesture", name: string}
  *   | {type: "motion", coefficients: Record<string, number>, mode?: "add" | "replace", weight?: number, t?: number}

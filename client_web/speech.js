@@ -14,7 +14,7 @@ const LINES = [
 ];
 
 /** The longest text that the server accepts at once, in characters. */
-const LONGEST_TEXT = 10_000;
+export const LONGEST_TEXT = 10_000;
 
 /** From here on the number of characters is shown. */
 const NEARLY_TOO_LONG = LONGEST_TEXT - 1_000;
