@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from server.motion_output import Frame, MotionOutput
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME
 from streaming_model.motion_files import live_link_header, live_link_row
+from streaming_model.rig import load_rig
+from streaming_model.rig.gltf import MEDIA_TYPE as HEAD_TYPE
+from streaming_model.rig.gltf import head_glb
 
 if TYPE_CHECKING:
     from server.api import House
@@ -37,6 +42,22 @@ async def motion(
     return StreamingResponse(
         _lines(session.line.motion, head=head, written=written), media_type=_TYPES[format]
     )
+
+
+@ROUTES.get("/v1/head.glb", response_class=Response)
+async def head() -> Response:
+    """A head of our own to show motion with: glTF, with ARKit's shapes as morph targets."""
+    loop = asyncio.get_running_loop()
+    return Response(
+        await loop.run_in_executor(None, _head),
+        media_type=HEAD_TYPE,
+        headers={"Cache-Control": "max-age=86400"},
+    )
+
+
+@cache
+def _head() -> bytes:
+    return head_glb(load_rig())
 
 
 async def _lines(
