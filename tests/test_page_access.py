@@ -1,0 +1,142 @@
+"""The page for everybody: axe-core finds no serious fault in any mode, by day and by night."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from benchmarks.chromium import SOUND_ALLOWED
+from tests.conftest import ROOT, ServerProcess
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+LIVE = "body[data-phase=live][data-picture=live]"
+# what tells that a mode's own files have come
+MODES = {"present": "#script", "converse": "#panel-converse *", "puppet": "#panel-puppet *"}
+SCRIPT = "[nod] Words that are understood. [nood] Words that are not. More of them."
+SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
+SERIOUS = ("serious", "critical")
+RUN = """async (wall) => {
+  document.body.style.background = `var(${wall})`;
+  return axe.run(document, { resultTypes: ["violations"] });
+}"""
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Returns the source of axe-core: as `npm ci` left it, or fetched."""
+    installed = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+    if installed.is_file():
+        return installed.read_text(encoding="utf-8")
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("axe-core is not there (npm ci), and there is no npm")
+    version = json.loads((ROOT / "package.json").read_text())["devDependencies"]["axe-core"]
+    folder = tmp_path_factory.mktemp("axe")
+    install = [npm, "install", "--silent", "--no-save", "--prefix", str(folder)]
+    done = subprocess.run([*install, f"axe-core@{version}"], check=False, capture_output=True)
+    if done.returncode:
+        pytest.skip("axe-core cannot be fetched")
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def browser(launch: Callable[..., Browser]) -> Browser:
+    return launch(SOUND_ALLOWED)
+
+
+@pytest.fixture
+def faults(axe: str) -> Iterator[Callable[[Page, str], None]]:
+    """Returns a function that notes what axe finds on a page by day and by night."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def note(page: Page, state: str) -> None:
+        if not page.evaluate("'axe' in window"):
+            page.evaluate(axe)
+        # axe cannot judge a contrast before a gradient: it gets the two colours at its ends
+        for scheme, wall in itertools.product(SCHEMES, ("--wall-lit", "--wall-deep")):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            result = page.evaluate(RUN, wall)
+            for violation in result["violations"]:
+                if violation["impact"] in SERIOUS:
+                    found[f"{state}, {scheme}, {wall}: {violation['id']}"] = {
+                        "why": violation["nodes"][0]["failureSummary"],
+                        "places": [node["html"][:160] for node in violation["nodes"]],
+                    }
+
+    yield note
+    assert not found, json.dumps(found, indent=1)
+
+
+def test_no_mode_has_a_serious_fault(
+    browser: Browser,
+    visit: Callable[..., Page],
+    fake_server: ServerProcess,
+    faults: Callable[[Page, str], None],
+) -> None:
+    page = visit(browser, fake_server.address)
+    page.wait_for_selector(LIVE)
+    page.wait_for_selector("#microphone:enabled")
+    page.fill("#script", SCRIPT)
+    page.wait_for_selector("#script-faults button")
+    for mode, sign in MODES.items():
+        page.click(f"#mode-{mode}")
+        page.wait_for_selector(f"{sign} >> nth=0", state="attached")
+        page.wait_for_selector(f"#panel-{mode}:not([aria-busy=true])")
+        page.evaluate(
+            "for (const it of document.querySelectorAll('#panel details')) it.open = true"
+        )
+        page.wait_for_selector("#microphone-panel > :nth-child(2)")
+        faults(page, mode)
+
+
+def test_nothing_that_opens_has_a_serious_fault(
+    browser: Browser,
+    visit: Callable[..., Page],
+    fake_server: ServerProcess,
+    faults: Callable[[Page, str], None],
+) -> None:
+    page = visit(browser, fake_server.address)
+    page.wait_for_selector(LIVE)
+    page.wait_for_selector("#microphone:enabled")
+    page.fill("#script", SCRIPT)
+    page.wait_for_selector("#script-faults button")
+    page.click("#script-play")
+    page.wait_for_selector("#script-sentences [aria-current=true]")
+    faults(page, "reading")
+    page.click("#figures-summary")
+    faults(page, "figures")
+    page.keyboard.press("Escape")
+    page.click("#films-summary")
+    page.wait_for_selector("#films[open] > :nth-child(2)")
+    faults(page, "films")
+    page.keyboard.press("Escape")
+    page.click("#add")
+    page.wait_for_selector("#dialog[open]")
+    faults(page, "dialog")
+
+
+def test_no_veil_has_a_serious_fault(
+    browser: Browser,
+    visit: Callable[..., Page],
+    fake_server: ServerProcess,
+    faults: Callable[[Page, str], None],
+) -> None:
+    page = visit(browser, "about:blank", expected=("503",))
+    refusal = {"error": {"code": "capacity", "message": "There is no place."}}
+    page.route(
+        "**/v1/sessions",
+        lambda route: route.fulfill(status=503, json=refusal, headers={"Retry-After": "60"}),
+    )
+    page.goto(fake_server.address)
+    page.wait_for_selector("#veil:visible")
+    faults(page, "full")
