@@ -23,12 +23,6 @@ export const getPortraits = () => here.getPortraits();
 /** @param {string} id */
 export const portraitImage = (id) => here.portraitImage(id);
 
-/**
- * @param {Blob} image
- * @param {string} name
- */
-export const uploadPortrait = (image, name) => here.uploadPortrait(image, name);
-
 /** @param {Blob} image */
 export const uploadBackground = (image) => here.uploadBackground(image);
 

@@ -3,13 +3,7 @@
  * goes to the parts that show it.
  */
 
-import {
-  getInfo,
-  getPortraits,
-  getVoices,
-  portraitImage,
-  uploadPortrait,
-} from "./api.js";
+import { getInfo, getPortraits, getVoices, portraitImage } from "./api.js";
 import { Captions } from "./captions.js";
 import { Connection } from "./connection.js";
 import { byId } from "./dom.js";
@@ -58,6 +52,7 @@ let isExpiring = false;
 stage.onRetry = () => connection.retry();
 stage.onUnable = () => notify("This browser has no WebGL, so the background cannot be transparent.");
 portraits.onChoose = choosePortrait;
+portraits.onRename = showPortrait;
 voices.onChoose = chooseVoice;
 speech.onSpeak = speak;
 speech.onInterrupt = () => connection.interrupt();
@@ -87,7 +82,7 @@ modes.start();
  */
 async function furnish() {
   const { Furnishing } = await import("./furnishing.js");
-  furnishing = await Furnishing.load(connection, addPicture);
+  furnishing = await Furnishing.load(connection, portraits);
   if (info !== null) furnishing.list(info);
   if (ready !== null) furnishing.onMessage(ready);
   return furnishing;
@@ -210,18 +205,6 @@ function speak(text) {
   if (!isSent) notify("Not connected yet: the text is kept.", { isFault: true });
   else if (document.body.dataset["speech"] !== "speaking") speech.setState("preparing");
   return isSent;
-}
-
-/**
- * @param {Blob} image
- * @param {string} name
- */
-async function addPicture(image, name) {
-  const portrait = await uploadPortrait(image, name);
-  portraits.add(portrait);
-  await portraits.choose(portrait);
-  for (const warning of portrait.warnings) notify(warning);
-  announce(`${portrait.name} was added.`);
 }
 
 /** @param {Portrait} portrait */

@@ -9,13 +9,14 @@ import { byId } from "./dom.js";
 import { Expression } from "./expression.js";
 import { FilmsDrawer } from "./films_drawer.js";
 import { addStyle, fetchPart } from "./lazy.js";
+import { Library } from "./library.js";
 import { Microphone } from "./microphone.js";
 import { notify } from "./notices.js";
-import { Picture } from "./picture.js";
 import { recall, remember } from "./preferences.js";
 import { explain } from "./words.js";
 
 /** @import { Connection } from "./connection.js" */
+/** @import { Portraits } from "./portraits.js" */
 /** @import { Choice, Info, MicrophoneUse, ServerMessage, Style } from "./protocol.js" */
 
 export class Furnishing {
@@ -28,10 +29,10 @@ export class Furnishing {
   /**
    * Fetches what there is no markup for yet, and furnishes the page. Throws a LoadError.
    * @param {Connection} connection
-   * @param {(image: Blob, name: string) => Promise<void>} addPicture
+   * @param {Portraits} portraits
    * @returns {Promise<Furnishing>}
    */
-  static async load(connection, addPicture) {
+  static async load(connection, portraits) {
     const [expression, backgrounds, dialog] = await Promise.all([
       fetchPart("expression"),
       fetchPart("backgrounds"),
@@ -41,19 +42,19 @@ export class Furnishing {
     byId("expression", HTMLElement).append(...expression);
     byId("backgrounds", HTMLElement).append(...backgrounds);
     document.body.append(...dialog);
-    return new Furnishing(connection, addPicture);
+    return new Furnishing(connection, portraits);
   }
 
   /**
    * @param {Connection} connection
-   * @param {(image: Blob, name: string) => Promise<void>} addPicture
+   * @param {Portraits} portraits
    */
-  constructor(connection, addPicture) {
+  constructor(connection, portraits) {
     this.#connection = connection;
     this.#films = new FilmsDrawer(connection);
     this.microphone.onTrack = (track) => connection.setMicrophone(track);
     this.microphone.onUse = (/** @type {MicrophoneUse} */ use) => connection.useMicrophone(use);
-    new Picture().onPicture = addPicture;
+    new Library(portraits);
     this.#backgrounds.onChoose = (name) => this.#choose({ background: name }, "background", () => name);
     this.#backgrounds.onPicture = async (image) => (await uploadBackground(image)).id;
     this.#backgrounds.mark(recall("background"));

@@ -1,17 +1,23 @@
 /**
- * Bringing a new picture: by file, by drag and drop, by paste or by camera. Hands over one
- * image at a time and shows what became of it.
+ * Bringing a new picture: by file, by drag and drop, by paste or by camera. One at a time is looked
+ * at, shown, and handed over when somebody wants to keep it.
  */
 
 import { Camera } from "./camera.js";
 import { byId, setText } from "./dom.js";
+import { Proof } from "./proof.js";
 import { explain } from "./words.js";
+
+/** @import { Finding, Part } from "./library_api.js" */
 
 /** Larger files are refused before they travel, in bytes. */
 const LARGEST = 20 * 2 ** 20;
 
+/** The longest name that the server accepts, in characters. */
+const LONGEST_NAME = 60;
+
 export class Picture {
-  /** @type {(image: Blob, name: string) => Promise<void>} rejects when it cannot be used */
+  /** @type {(image: Blob, name: string, part: Part | null) => Promise<void>} rejects when it cannot be kept */
   onPicture = async () => {};
 
   #dialog = byId("dialog", HTMLDialogElement);
@@ -19,12 +25,20 @@ export class Picture {
   #fault = byId("dialog-fault", HTMLElement);
   #busyImage = byId("busy-image", HTMLImageElement);
   #camera = new Camera();
+  #proof = new Proof();
   #isBusy = false;
+  /** The picture that is being looked at. */
+  #url = "";
 
-  constructor() {
+  /** @param {(image: Blob, part: Part | null) => Promise<Finding>} look */
+  constructor(look) {
+    this.#proof.onLook = look;
+    this.#proof.onKeep = (image, name, part) => void this.#keep(image, name, part);
+    this.#proof.onFault = (sentence) => setText(this.#fault, sentence);
+    byId("proof-another", HTMLButtonElement).addEventListener("click", () => this.#openDialog());
     byId("add", HTMLButtonElement).addEventListener("click", () => this.#openDialog());
     byId("dialog-close", HTMLButtonElement).addEventListener("click", () => this.#dialog.close());
-    this.#dialog.addEventListener("close", () => this.#camera.stop());
+    this.#dialog.addEventListener("close", () => this.#showStep("choose"));
     this.#dialog.addEventListener("click", (event) => {
       if (event.target === this.#dialog) this.#dialog.close();
     });
@@ -50,10 +64,14 @@ export class Picture {
     else setText(this.#fault, fault);
   }
 
-  /** @param {"choose" | "camera" | "busy"} step */
+  /** @param {"choose" | "camera" | "busy" | "proof"} step */
   #showStep(step) {
     if (step !== "camera") this.#camera.stop();
-    for (const name of ["choose", "camera", "busy"]) {
+    if (step === "choose" || step === "camera") {
+      this.#proof.leave();
+      URL.revokeObjectURL(this.#url);
+    }
+    for (const name of ["choose", "camera", "busy", "proof"]) {
       byId(`dialog-${name}`, HTMLElement).hidden = name !== step;
     }
   }
@@ -78,20 +96,47 @@ export class Picture {
       setText(this.#fault, fault);
       return;
     }
-    this.#isBusy = true;
-    this.#showStep("busy");
-    const preview = URL.createObjectURL(image);
-    this.#busyImage.src = preview;
-    setText(byId("busy-text", HTMLElement), "Studying the face…");
-    try {
-      await this.onPicture(image, name);
+    this.#url = URL.createObjectURL(image);
+    await this.#work("Looking for the face…", "choose", async () => {
+      await this.#proof.show(image, this.#url, proposeName(name));
+      if (!this.#dialog.open) return; // closed meanwhile
+      this.#showStep("proof");
+      this.#proof.focus();
+    });
+  }
+
+  /**
+   * @param {Blob} image
+   * @param {string} name
+   * @param {Part | null} part
+   */
+  async #keep(image, name, part) {
+    if (this.#isBusy) return;
+    setText(this.#fault, "");
+    await this.#work("Studying the face…", "proof", async () => {
+      await this.onPicture(image, name, part);
       this.#dialog.close();
+    });
+  }
+
+  /**
+   * Shows that something takes its time; says what went wrong.
+   * @param {string} words
+   * @param {"choose" | "proof"} otherwise where to go then
+   * @param {() => Promise<void>} deed
+   */
+  async #work(words, otherwise, deed) {
+    this.#isBusy = true;
+    this.#busyImage.src = this.#url;
+    setText(byId("busy-text", HTMLElement), words);
+    this.#showStep("busy");
+    try {
+      await deed();
     } catch (error) {
-      this.#showStep("choose");
+      this.#showStep(otherwise);
       setText(this.#fault, explain(error));
     } finally {
       this.#isBusy = false;
-      URL.revokeObjectURL(preview);
     }
   }
 
@@ -126,6 +171,16 @@ export class Picture {
     event.preventDefault();
     this.#takeFirst(files);
   }
+}
+
+/**
+ * A name for a picture, from that of its file.
+ * @param {string} file
+ * @returns {string}
+ */
+export function proposeName(file) {
+  const words = file.replace(/\.[a-z0-9]{2,5}$/i, "").replace(/[_\s]+/g, " ").trim();
+  return words.slice(0, LONGEST_NAME) || "Portrait";
 }
 
 /**

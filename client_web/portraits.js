@@ -11,6 +11,12 @@ export class Portraits {
   /** @type {(portrait: Portrait) => Promise<void>} rejects when the portrait cannot be taken */
   onChoose = async () => {};
 
+  /** Called when the chosen one has another name. @type {(portrait: Portrait) => void} */
+  onRename = () => {};
+
+  /** Called with the tile of every portrait that is listed, once it is in its place. @type {(portrait: Portrait, tile: HTMLElement) => void} */
+  onTile = () => {};
+
   #gallery = byId("gallery", HTMLElement);
   /** @type {Portrait[]} */
   #portraits = [];
@@ -22,6 +28,30 @@ export class Portraits {
     return this.#portraits.find(({ id }) => id === this.#chosen) ?? null;
   }
 
+  /** Every portrait, the server's default first. */
+  get all() {
+    return this.#portraits;
+  }
+
+  /**
+   * @param {string} id
+   * @returns {Portrait | null}
+   */
+  find(id) {
+    return this.#portraits.find((portrait) => portrait.id === id) ?? null;
+  }
+
+  /**
+   * @param {string} id
+   * @returns {HTMLElement | null}
+   */
+  tile(id) {
+    for (const input of this.#gallery.querySelectorAll("input")) {
+      if (input.value === id) return input.closest(".tile");
+    }
+    return null;
+  }
+
   /**
    * Lists portraits and marks the first of `wishes` that exists.
    * @param {Portrait[]} portraits
@@ -29,21 +59,48 @@ export class Portraits {
    */
   list(portraits, wishes) {
     this.#portraits = portraits;
-    for (const tile of this.#gallery.querySelectorAll(".tile:not(.add)")) tile.remove();
-    this.#gallery.prepend(...portraits.map((portrait) => this.#tile(portrait)));
+    this.refresh();
     const ids = portraits.map(({ id }) => id);
     const found = [...wishes, ids[0] ?? null].find((id) => id !== null && ids.includes(id));
     this.mark(found ?? null);
   }
 
+  /** Makes all tiles anew. */
+  refresh() {
+    for (const tile of [...this.#gallery.children]) if (!tile.matches(".add")) tile.remove();
+    for (const portrait of this.#portraits) this.#append(portrait);
+    this.mark(this.#chosen);
+  }
+
   /**
-   * Adds a new portrait at the end, just before "Add yours".
+   * Adds a portrait at the end, just before "Add yours"; one that is there takes its new name.
    * @param {Portrait} portrait
    */
   add(portrait) {
-    if (this.#portraits.some(({ id }) => id === portrait.id)) return;
+    if (this.find(portrait.id) !== null) return this.replace(portrait);
     this.#portraits = [...this.#portraits, portrait];
-    this.#gallery.querySelector(".add")?.before(this.#tile(portrait));
+    return this.#append(portrait);
+  }
+
+  /**
+   * Lists a portrait under its new name.
+   * @param {Portrait} portrait
+   */
+  replace(portrait) {
+    this.#portraits = this.#portraits.map((former) => (former.id === portrait.id ? portrait : former));
+    const hadFocus = this.#gallery.contains(document.activeElement);
+    this.refresh();
+    if (hadFocus) this.tile(portrait.id)?.querySelector("input")?.focus();
+    if (this.#chosen === portrait.id) this.onRename(portrait);
+  }
+
+  /**
+   * Takes a portrait out.
+   * @param {string} id
+   */
+  remove(id) {
+    this.#portraits = this.#portraits.filter((portrait) => portrait.id !== id);
+    this.refresh();
   }
 
   /**
@@ -72,6 +129,13 @@ export class Portraits {
     } finally {
       tile?.removeAttribute("aria-busy");
     }
+  }
+
+  /** @param {Portrait} portrait */
+  #append(portrait) {
+    const tile = this.#tile(portrait);
+    this.#gallery.querySelector(".add")?.before(tile);
+    this.onTile(portrait, tile);
   }
 
   /**

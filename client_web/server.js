@@ -82,18 +82,6 @@ export class Server {
   }
 
   /**
-   * Sends a picture; the server finds the face in it.
-   * @param {Blob} image
-   * @param {string} name shown as the portrait's name
-   * @returns {Promise<Portrait>}
-   */
-  uploadPortrait(image, name) {
-    const body = new FormData();
-    body.append("image", image, name);
-    return this.request("POST", "v1/portraits", body);
-  }
-
-  /**
    * Sends a picture to stand behind portraits.
    * @param {Blob} image
    * @returns {Promise<{id: string}>}

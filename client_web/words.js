@@ -9,7 +9,7 @@ import { ApiError, NetworkError } from "./server.js";
 /** @type {Record<string, string>} */
 const ADVICE = {
   no_face: "Choose a picture in which the whole face can be seen.",
-  face_too_small: "Choose a picture in which the face is larger, or crop it first.",
+  face_too_small: "Choose a picture in which the face is larger, or move the frame close to it.",
   face_turned: "Choose a picture that looks towards the viewer.",
   mouth_covered: "Choose a picture with nothing in front of the mouth.",
   image_unreadable: "JPEG, PNG and WebP pictures work.",
@@ -22,14 +22,22 @@ const ADVICE = {
  * @returns {string}
  */
 export function explain(error) {
-  if (error instanceof ApiError) {
-    const advice = ADVICE[error.code];
-    return advice === undefined ? error.message : `${error.message} ${advice}`;
-  }
+  if (error instanceof ApiError) return advise(error.code, error.message);
   if (error instanceof NetworkError) {
     return navigator.onLine ? "The server cannot be reached." : "This device is offline.";
   }
   return "Something unexpected went wrong. Reloading the page may help.";
+}
+
+/**
+ * Adds advice to a refusal, where there is some.
+ * @param {string} code
+ * @param {string} message
+ * @returns {string}
+ */
+export function advise(code, message) {
+  const advice = ADVICE[code];
+  return advice === undefined ? message : `${message} ${advice}`;
 }
 
 /**

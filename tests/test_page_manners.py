@@ -281,6 +281,7 @@ def test_the_page_obeys_its_policy_and_asks_no_other_server(
     page.wait_for_selector(LIVE)
     page.click("#add")
     page.set_input_files("#file", png("portrait.png"))
+    page.click("#keep")
     page.wait_for_selector("#dialog", state="hidden")
     assert hosts - {None, ""} == {"127.0.0.1"}
     with pytest.raises(Error, match="TrustedScript"):
@@ -293,6 +294,7 @@ def test_the_page_obeys_its_policy_and_asks_no_other_server(
 def test_names_are_text_and_never_markup(page: Page) -> None:
     page.click("#add")
     page.set_input_files("#file", png("<img src=x onerror=alert(1)>.png"))
+    page.click("#keep")
     page.wait_for_selector("#dialog", state="hidden")
     assert page.inner_text("#portrait-name").startswith("<img src=x")
     assert page.locator("#gallery img[src=x], #portrait-name img").count() == 0
@@ -313,6 +315,7 @@ def test_a_picture_can_be_dropped_or_pasted(page: Page, way: str) -> None:
         }""",
         [way, base64.b64encode(png(way * 9)["buffer"]).decode()],
     )
+    page.click("#keep")
     page.wait_for_function("way => document.body.innerText.includes(`by ${way}`)", arg=way)
     page.wait_for_selector("#dialog", state="hidden")
     assert page.inner_text("#portrait-name") == f"by {way}"
@@ -329,6 +332,7 @@ def test_the_camera_takes_a_portrait(page: Page, photograph: Photograph) -> None
     page.click("#retake")
     page.click("#snap")
     page.click("#use-snapshot")
+    page.click("#keep")
     page.wait_for_selector("#dialog", state="hidden")
     assert page.inner_text("#portrait-name") == "You"
     assert page.evaluate("document.getElementById('camera').srcObject === null"), "it is off"

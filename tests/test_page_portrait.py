@@ -54,6 +54,26 @@ HELD = """async () => {
   return 1000 * (after.jitterBufferDelay - before.jitterBufferDelay)
     / (after.jitterBufferEmittedCount - before.jitterBufferEmittedCount);
 }"""
+EYE_CORNERS = (33, 263)  # outer
+CHIN = (152, 152)
+EILEEN_EYES = (222, 112)  # the middle between them, in the picture of 512 x 512 pixels
+# The middle between two landmarks as they are drawn, in pixels of the picture that is shown.
+ON_THE_PROOF = """pairs => {
+  const drawn = document.querySelector(".proof-points");
+  const points = [...drawn.getAttribute("d").matchAll(/M(\\S+) (\\S+)h0/g)];
+  const image = document.getElementById("proof-image");
+  const shown = image.getBoundingClientRect();
+  const scale = image.naturalWidth / shown.width;
+  const matrix = drawn.getScreenCTM();
+  return pairs.map((pair) => {
+    const places = pair.map((index) => {
+      const [, x, y] = points[index].map(Number);
+      const place = new DOMPoint(x, y).matrixTransform(matrix);
+      return [(place.x - shown.x) * scale, (place.y - shown.y) * scale];
+    });
+    return [0, 1].map((axis) => (places[0][axis] + places[1][axis]) / 2);
+  });
+}"""
 LIPS = (61, 291, 0, 17)  # corners, top and bottom, of the 478 landmarks
 
 
@@ -158,6 +178,13 @@ def test_a_picture_becomes_a_portrait_that_speaks(
 ) -> None:
     page.click("#add")
     page.set_input_files("#file", picture(astronaut(), "Eileen.png"))  # type: ignore[no-untyped-call]
+    page.wait_for_selector("#keep:enabled")
+    assert page.input_value("#proof-name") == "Eileen"
+    eyes, chin = page.evaluate(ON_THE_PROOF, [EYE_CORNERS, CHIN])
+    assert abs(eyes[0] - EILEEN_EYES[0]) < 8 and abs(eyes[1] - EILEEN_EYES[1]) < 8
+    assert chin[1] > eyes[1] + 60
+    photograph(page, "proof-found")
+    page.click("#keep")
     page.wait_for_selector("#dialog", state="hidden")
     assert page.locator("#portrait-name").inner_text() == "Eileen"
     chosen = page.locator("#gallery input:checked").input_value()

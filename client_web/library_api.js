@@ -1,0 +1,80 @@
+/**
+ * The portraits' half of REST: look at a picture, keep it, rename, delete. See docs/protocol.md.
+ */
+
+import { NetworkError, here } from "./api.js";
+
+/** @import { Portrait } from "./protocol.js" */
+
+/** A part of a picture, in its own pixels. @typedef {{left: number, top: number, width: number, height: number}} Part */
+
+/**
+ * What would become of a picture; places are in its own pixels.
+ * @typedef {object} Finding
+ * @property {boolean} accepted
+ * @property {string} code "ok", or why it is refused
+ * @property {string} message
+ * @property {number} width
+ * @property {number} height
+ * @property {[number, number, number, number] | null} frame left, top, width and height of what is shown
+ * @property {[number, number][]} landmarks
+ * @property {string[]} warnings
+ */
+
+/**
+ * Looks at a picture, or at a part of it; nothing is kept.
+ * @param {Blob} image
+ * @param {Part | null} part
+ * @returns {Promise<Finding>}
+ */
+export const previewPortrait = (image, part) =>
+  here.request("POST", "v1/portraits/preview", form(image, "picture", part));
+
+/**
+ * Keeps a picture, or a part of it, as a portrait.
+ * @param {Blob} image
+ * @param {string} name
+ * @param {Part | null} part
+ * @returns {Promise<Portrait>}
+ */
+export function keepPortrait(image, name, part) {
+  const body = form(image, name, part);
+  body.append("name", name);
+  return here.request("POST", "v1/portraits", body);
+}
+
+/**
+ * @param {string} id
+ * @param {string} name
+ * @returns {Promise<Portrait>}
+ */
+export const renamePortrait = (id, name) => here.request("PATCH", path(id), JSON.stringify({ name }));
+
+/**
+ * Deletes a portrait, also while the page is being closed.
+ * @param {string} id
+ * @returns {Promise<void>}
+ */
+export async function deletePortrait(id) {
+  const answer = await fetch(here.address(path(id)), { method: "DELETE", keepalive: true }).catch((error) => {
+    throw new NetworkError(error);
+  });
+  // one that is gone already is no error
+  if (!answer.ok && answer.status !== 404) throw new Error(`DELETE answered ${answer.status}`);
+}
+
+/** @param {string} id */
+const path = (id) => `v1/portraits/${encodeURIComponent(id)}`;
+
+/**
+ * @param {Blob} image
+ * @param {string} name
+ * @param {Part | null} part
+ * @returns {FormData}
+ */
+function form(image, name, part) {
+  const body = new FormData();
+  body.append("image", image, name);
+  if (part !== null) body.append("crop", [part.left, part.top, part.width, part.height].join(","));
+  return body;
+}
