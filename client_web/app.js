@@ -138,7 +138,8 @@ function onPhase(phase) {
     isStale = !isFull;
     if (phase.code === "bad_request") forgetStyle();
     if (phase.code === "not_found" || phase.code === "unknown_background") forgetBackground();
-    const title = isFull ? "Every place is taken" : "No connection";
+    const isRefused = phase.code !== null;
+    const title = isFull ? "Every place is taken" : isRefused ? "Not possible just now" : "No connection";
     const message = isFull ? "Others are with the portrait just now." : phase.message;
     stage.showVeil({ title, message, action: "Try now", seconds: phase.seconds });
     announce(`${title}. ${message}`);

@@ -4,11 +4,11 @@
  * element.
  */
 
-import { Events } from "./events.js";
 import { retryDelay, wait } from "./retry.js";
 import { ApiError, Server } from "./server.js";
 import { explain } from "./words.js";
 
+/** @import { Events } from "./events.js" */
 /** @import { Peer } from "./peer.js" */
 /** @import { Method } from "./server.js" */
 /** @import { Choice, ClientMessage, CloseReason, MicrophoneUse, ServerMessage, Session } from "./protocol.js" */
@@ -212,7 +212,11 @@ export class Connection {
    * @returns {Promise<Pause>}
    */
   async #session(isLive) {
-    const [choice, { Peer }] = await Promise.all([this.#listener.prepare(), import("./peer.js")]);
+    const [choice, { Events }, { Peer }] = await Promise.all([
+      this.#listener.prepare(),
+      import("./events.js"),
+      import("./peer.js"),
+    ]);
     const session = await this.#enter(choice);
     this.#sessionId = session.session_id;
     this.#given = session;
