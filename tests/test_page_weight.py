@@ -18,13 +18,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 LIVE = "body[data-phase=live][data-picture=live]"
 BUDGET = 100_000  # bytes
-LATER = (
-    "/modes/",
-    "/furnishing.js",
-    "/peer.js",
-    "/events.js",
-    "/figures.js",
-)  # what comes after it
+# what comes after it
+LATER = ("/modes/", "/furnishing.js", "/peer.js", "/events.js", "/figures.js")
 # what a visitor sees and may use before anything else has come
 AT_ONCE = ("text", "speak", "voice", "portrait-name", "gallery", "sound", "mode-converse")
 

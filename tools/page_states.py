@@ -94,7 +94,7 @@ def _stand_in_line(page: Page, _server: str) -> None:
 
 
 def _overhear(page: Page, _server: str) -> None:
-    """Lets states put words into the server's mouth: `window.tell(message)`."""
+    """Lets states put words into the server's mouth: `tell(message)`, `hangUp()`."""
     sockets: list[WebSocketRoute] = []
 
     def join(socket: WebSocketRoute) -> None:
@@ -103,6 +103,7 @@ def _overhear(page: Page, _server: str) -> None:
 
     page.route_web_socket("**/events", join)
     page.expose_function("tell", lambda message: sockets[-1].send(message))
+    page.expose_function("hangUp", lambda: sockets[-1].close())
 
 
 def _live(page: Page, mode: str = "present") -> None:
@@ -153,13 +154,12 @@ def _refused(page: Page, _server: str) -> None:
 
 
 @_state(_overhear)
-def _reconnecting(page: Page, _server: str) -> None:
+def _reconnecting(page: Page, server: str) -> None:
     _live(page)
-    page.route("**/resume", lambda route: route.abort())
-    _say(page, '{"type": "session.closed", "reason": "lost"}')
-    page.evaluate("location.hash = '#present'")
-    page.context.set_offline(True)
-    page.wait_for_timeout(14_000)  # until the silence is noticed
+    for path in ("**/resume", "**/v1/sessions"):
+        _abort(path)(page, server)
+    page.evaluate("window.hangUp()")
+    page.wait_for_selector("#veil:visible")
 
 
 @_state(_overhear)
