@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import numpy as np
 import pytest
 
 from benchmarks.chromium import REMEMBER_PEERS, SOUND_ALLOWED
 from tests.conftest import FAKE, ServerProcess
+from tests.test_page_access import axe, faults
 from tests.test_vad import vowel
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+__all__ = ["axe", "faults"]  # fixtures
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 Visit = Callable[..., "Page"]
@@ -142,6 +145,22 @@ def test_an_interruption_shows_what_was_heard_and_what_was_not(
     assert heard.strip() in page.inner_text(".turn-portrait .words")
 
 
+def test_a_new_visit_is_told_apart_from_what_was_said_before(
+    conversing: Callable[..., tuple[Page, str]], fake_server: ServerProcess
+) -> None:
+    page, session = conversing(fake_server)
+    say(page, "Who are you?")
+    page.wait_for_selector(".turn-portrait")
+    httpx.delete(f"{fake_server.address}/{session}").raise_for_status()
+    with page.expect_response(lambda reply: reply.url.endswith("/history")) as history:
+        page.click("text=Wake the portrait")
+    assert session not in history.value.url
+    page.wait_for_selector(".turn-event:has-text('remembers nothing')")
+    assert page.locator(".turn.is-former").count() == 3
+    say(page, "How old are you?")
+    page.wait_for_selector(".turn-portrait:not(.is-former)")
+
+
 def test_a_brain_that_fails_is_told_in_the_log_and_the_browser_understands_speech(
     conversing: Callable[..., tuple[Page, str]], deaf_server: ServerProcess
 ) -> None:
@@ -197,3 +216,28 @@ def test_where_nobody_understands_speech_it_is_said_and_typing_works(
     assert "Typing works" in page.inner_text("#talk-fault")
     say(page, "Who are you?")
     page.wait_for_selector(".turn-portrait .words")
+
+
+def test_no_state_of_a_conversation_has_a_serious_fault_of_access(
+    conversing: Callable[..., tuple[Page, str]],
+    faults: Callable[[Page, str], None],
+    deaf_server: ServerProcess,
+    fake_server: ServerProcess,
+) -> None:
+    page, _ = conversing(fake_server, NO_PERMISSION)
+    say(page, "Who are you?")
+    page.wait_for_selector(".turn-portrait .ahead")
+    faults(page, "speaking")
+    say(page, "How old are you?")
+    page.wait_for_selector(".turn-portrait[aria-busy] .ahead")
+    page.wait_for_selector("#converse-state[data-state=speaking]")
+    page.click("#converse-stop")
+    page.wait_for_selector(".turn-portrait .unheard")
+    page.focus("#talk")
+    page.keyboard.down(" ")
+    page.wait_for_selector("#talk-fault:has-text('blocked')")
+    faults(page, "cut off, and no microphone")
+    page, _ = conversing(deaf_server, NO_RECOGNISER)
+    say(page, "Who are you?")
+    page.wait_for_selector(".turn-failure")
+    faults(page, "failed, and no recogniser")

@@ -15,6 +15,9 @@ import { CAN_RECOGNISE, Recogniser } from "./recogniser.js";
 /** The last sound of a word comes after the thumb has gone, in milliseconds. */
 const TAIL = 200;
 
+/** A microphone that nobody has used for so long is closed again, in milliseconds. */
+const REST = 60_000;
+
 /** Who lets go sooner did not know that it is to be held, in milliseconds. */
 const TAP = 250;
 
@@ -173,13 +176,17 @@ export class VoiceTalk {
     if (performance.now() - this.#heldSince < TAP) setText(this.#fault, "Keep it down while you talk.");
     this.#show();
     // it stays open and nobody hears it, so that the next word is not lost in its opening
-    this.#tail = setTimeout(() => this.#want("test"), TAIL);
+    this.#tail = setTimeout(() => {
+      this.#want("test");
+      this.#tail = setTimeout(() => this.#want("off"), REST);
+    }, TAIL);
   }
 
   /** @param {Way} way */
   #choose(way) {
     this.#way = way;
     this.#page.remember("talk", way);
+    clearTimeout(this.#tail);
     setText(this.#fault, "");
     this.#want("off");
   }
@@ -214,7 +221,7 @@ export class VoiceTalk {
     if (!this.#isEntered) return;
     if (!this.#isFollowing) {
       this.#wanted = state;
-      if (state === "on" && this.#way === "hold") this.#adopt("open");
+      if (state === "on" && this.#way === "hold" && !this.#isHeld) this.#adopt("open");
     }
     this.#recognise();
     this.#show();
