@@ -1,25 +1,23 @@
 /**
- * A webcam's face as ARKit coefficients and a head pose, by MediaPipe's face landmarker, which runs
- * in the page and comes from the server itself (`make camera`). Knows no connection.
+ * A webcam's face as ARKit coefficients and a head pose, by MediaPipe's face landmarker, which comes
+ * from the server itself (`make camera`) and works in face_worker.js. Knows no connection.
  */
 
-/** @typedef {{coefficients: Record<string, number>, t: number}} Face */
+import { coefficientsOf, placeOf } from "./face_reading.js";
 
-/** The part of MediaPipe that is used here. @typedef {{
- *   detectForVideo(picture: HTMLVideoElement | OffscreenCanvas, t: number): {
- *     faceBlendshapes: {categories: {categoryName: string, score: number}[]}[],
- *     facialTransformationMatrixes: {data: ArrayLike<number>}[],
- *   },
- *   close(): void,
- * }} Landmarker
+/** @import { Found } from "./face_reading.js" */
+
+/**
+ * @typedef {object} Face
+ * @property {Record<string, number>} coefficients
+ * @property {Float32Array} points see Found
+ * @property {number} t when the picture was taken, in milliseconds
  */
 
 /** No face for so long is a lost face, in milliseconds. */
 const PATIENCE = 300;
 
-/** Scores of a closed jaw, and the inverse of how the score bends. */
-const JAW_NOISE = 0.02;
-const JAW_POWER = 0.4;
+const WORKER = "face_worker.js";
 
 /** Nothing of MediaPipe is there. */
 export class MissingTrackerError extends Error {
@@ -29,29 +27,49 @@ export class MissingTrackerError extends Error {
   }
 }
 
+/** MediaPipe is there and does not work. */
+export class BrokenTrackerError extends Error {
+  /** @param {string} fault */
+  constructor(fault) {
+    super(`The face tracker does not work in this browser: ${fault.slice(0, 200)}`);
+    this.name = "BrokenTrackerError";
+  }
+}
+
 export class FaceTracker {
-  /** @type {(face: Face) => void} */
+  /** Called for every picture of the camera that was looked at. @type {(face: Face | null) => void} */
   onFace = () => {};
 
   /** Called when a face comes into sight, and when it is lost. @type {(isSeen: boolean) => void} */
   onSight = () => {};
 
+  /** Called when it cannot go on. @type {(error: unknown) => void} */
+  onFault = () => {};
+
   /** Faces in the last second, for people to look at. */
   rate = 0;
 
-  #landmarker;
+  #worker;
   #video = document.createElement("video");
+  /** @type {Map<number, (answer: {found: Found | null} | {fault: string}) => void>} */
+  #asked = new Map();
+  #count = 0;
   /** @type {number[]} */
   #instants = [];
   #seen = 0;
   #isSeen = false;
-  #isRunning = false;
-  /** Where the head was at first, in centimetres: a camera's distance tells nothing. @type {number[] | null} */
+  /** The latest start; what an earlier one still asks for is of no use. */
+  #round = 0;
+  /** Where the head was at first. @type {number[] | null} */
   #home = null;
 
-  /** @param {Landmarker} landmarker */
-  constructor(landmarker) {
-    this.#landmarker = landmarker;
+  /** @param {Worker} worker that is ready */
+  constructor(worker) {
+    this.#worker = worker;
+    worker.addEventListener("message", ({ data }) => {
+      this.#asked.get(data.id)?.(data);
+      this.#asked.delete(data.id);
+    });
     this.#video.muted = true;
     this.#video.playsInline = true;
   }
@@ -59,26 +77,21 @@ export class FaceTracker {
   /**
    * Loads MediaPipe.
    * @returns {Promise<FaceTracker>}
+   * @throws {MissingTrackerError | BrokenTrackerError}
    */
   static async load() {
-    const file = (/** @type {string} */ name) => new URL(`face_tracker/${name}`, document.baseURI).href;
-    const isThere = await fetch(file("vision_bundle.mjs"), { method: "GET" }).then((answer) => answer.ok);
+    const bundle = new URL("face_tracker/vision_bundle.mjs", document.baseURI);
+    const isThere = await fetch(bundle).then((answer) => answer.ok);
     if (!isThere) throw new MissingTrackerError();
-    const { FaceLandmarker } = await import(file("vision_bundle.mjs"));
-    const wasm = {
-      wasmLoaderPath: file("vision_wasm_internal.js"),
-      wasmBinaryPath: file("vision_wasm_internal.wasm"),
-    };
-    const landmarker = await FaceLandmarker.createFromOptions(wasm, {
-      // the processor takes some 10 ms a picture; a graphics card has the portrait's video to draw,
-      // and where it is made up by software takes seconds
-      baseOptions: { modelAssetPath: file("face_landmarker.task"), delegate: "CPU" },
-      runningMode: "VIDEO",
-      numFaces: 1,
-      outputFaceBlendshapes: true,
-      outputFacialTransformationMatrixes: true,
+    const worker = new Worker(trusted(WORKER));
+    await new Promise((resolve, reject) => {
+      worker.addEventListener("message", ({ data }) => {
+        if (data === "ready") resolve(null);
+        else reject(new BrokenTrackerError(data.fault));
+      }, { once: true });
+      worker.addEventListener("error", ({ message }) => reject(new BrokenTrackerError(message ?? "")), { once: true });
     });
-    return new FaceTracker(landmarker);
+    return new FaceTracker(worker);
   }
 
   /**
@@ -86,39 +99,52 @@ export class FaceTracker {
    * @param {MediaStream} stream
    */
   async start(stream) {
-    this.#isRunning = true;
+    const round = ++this.#round;
     this.#home = null;
     this.#video.srcObject = stream;
     await this.#video.play();
-    this.#next();
+    this.#next(round);
   }
 
   stop() {
-    this.#isRunning = false;
+    this.#round += 1;
     this.#video.srcObject = null;
+    this.#instants = [];
+    this.rate = 0;
     this.#note(false);
   }
 
-  #next() {
-    if (!this.#isRunning) return;
-    this.#video.requestVideoFrameCallback((now, { captureTime }) => {
-      if (this.#isRunning) this.#look(captureTime ?? now);
-      this.#next();
+  /** @param {number} round */
+  #next(round) {
+    if (round !== this.#round) return;
+    // a picture that comes while the one before is looked at is left out
+    this.#video.requestVideoFrameCallback(async (now, { captureTime }) => {
+      try {
+        await this.#look(round, captureTime ?? now);
+        this.#next(round);
+      } catch (error) {
+        this.stop();
+        this.onFault(error);
+      }
     });
   }
 
-  /** @param {number} t when the picture was taken */
-  #look(t) {
-    const face = this.read(this.#video, performance.now(), t);
+  /**
+   * @param {number} round
+   * @param {number} t when the picture was taken
+   */
+  async #look(round, t) {
+    if (round !== this.#round) return;
+    const face = await this.read(this.#video, performance.now(), t);
+    if (round !== this.#round) return;
     const now = performance.now();
-    if (face === null) {
-      if (now - this.#seen > PATIENCE) this.#note(false);
-      return;
+    if (face !== null) {
+      this.#seen = now;
+      this.#instants.push(now);
     }
-    this.#seen = now;
-    this.#instants = [...this.#instants.filter((instant) => now - instant < 1_000), now];
+    this.#instants = this.#instants.filter((instant) => now - instant < 1_000);
     this.rate = this.#instants.length;
-    this.#note(true);
+    if (face !== null || now - this.#seen > PATIENCE) this.#note(face !== null);
     this.onFace(face);
   }
 
@@ -127,15 +153,22 @@ export class FaceTracker {
    * @param {HTMLVideoElement | OffscreenCanvas} picture
    * @param {number} now milliseconds, later than for the picture before
    * @param {number} [t] when it was taken, if not now
-   * @returns {Face | null} null where there is no face
+   * @returns {Promise<Face | null>} null where there is no face
+   * @throws {BrokenTrackerError}
    */
-  read(picture, now, t = now) {
-    const found = this.#landmarker.detectForVideo(picture, now);
-    const shapes = found.faceBlendshapes[0];
-    const pose = found.facialTransformationMatrixes[0];
-    if (shapes === undefined || pose === undefined) return null;
-    this.#home ??= placeOf(pose.data);
-    return { coefficients: { ...shapesOf(shapes.categories), ...poseOf(pose.data, this.#home) }, t };
+  async read(picture, now, t = now) {
+    const bitmap = await createImageBitmap(picture);
+    const id = ++this.#count;
+    /** @type {{found: Found | null} | {fault: string}} */
+    const answer = await new Promise((resolve) => {
+      this.#asked.set(id, resolve);
+      this.#worker.postMessage({ id, picture: bitmap, now }, [bitmap]);
+    });
+    if ("fault" in answer) throw new BrokenTrackerError(answer.fault);
+    const { found } = answer;
+    if (found === null) return null;
+    this.#home ??= placeOf(found.matrix);
+    return { coefficients: coefficientsOf(found, this.#home), points: found.points, t };
   }
 
   /** @param {boolean} isSeen */
@@ -147,53 +180,13 @@ export class FaceTracker {
 }
 
 /**
- * @param {{categoryName: string, score: number}[]} categories
- * @returns {Record<string, number>} by ARKit's names, which are MediaPipe's
+ * An address that the page's policy lets a worker be loaded from: one of ours, and no other.
+ * @param {string} name
+ * @returns {string}
  */
-function shapesOf(categories) {
-  const known = categories.filter(({ categoryName }) => !categoryName.startsWith("_"));
-  return Object.fromEntries(known.map(({ categoryName: name, score }) => [
-    name,
-    rounded(name === "jawOpen" ? openingOf(score) : score),
-  ]));
+function trusted(name) {
+  const place = new URL(name, document.baseURI).href;
+  const { trustedTypes } = /** @type {any} */ (window);
+  const policy = trustedTypes?.createPolicy("vivant-face-worker", { createScriptURL: () => place });
+  return policy === undefined ? place : policy.createScriptURL("");
 }
-
-/**
- * How far a jaw is open. MediaPipe's score grows with about the power 2.5 of it (0.12 for half open,
- * measured on faces that our renderer opened); this takes it back, except where there is noise alone.
- * @param {number} score 0..1
- * @returns {number} 0..1
- */
-export function openingOf(score) {
-  const bent = (/** @type {number} */ value) => (value + JAW_NOISE) ** JAW_POWER;
-  return (bent(score) - bent(0)) / (bent(1) - bent(0));
-}
-
-/**
- * The head's pose as docs/protocol.md wants it: R = R_y(yaw) R_x(pitch) R_z(roll), x to the picture's
- * right, y up, z to the viewer, which are MediaPipe's axes.
- * @param {ArrayLike<number>} matrix 4 x 4, by columns
- * @param {number[]} home where the head is at rest
- * @returns {Record<string, number>}
- */
-export function poseOf(matrix, home) {
-  const at = (/** @type {number} */ row, /** @type {number} */ column) => matrix[4 * column + row] ?? 0;
-  const [x = 0, y = 0, z = 0] = placeOf(matrix).map((value, axis) => value - (home[axis] ?? 0));
-  return {
-    headPitch: rounded(Math.asin(Math.max(-1, Math.min(1, -at(1, 2))))),
-    headYaw: rounded(Math.atan2(at(0, 2), at(2, 2))),
-    headRoll: rounded(Math.atan2(at(1, 0), at(1, 1))),
-    headX: rounded(x),
-    headY: rounded(y),
-    headZ: rounded(z),
-  };
-}
-
-/**
- * @param {ArrayLike<number>} matrix
- * @returns {number[]} centimetres
- */
-const placeOf = (matrix) => [matrix[12] ?? 0, matrix[13] ?? 0, matrix[14] ?? 0];
-
-/** @param {number} value */
-const rounded = (value) => Math.round(value * 1e4) / 1e4;

@@ -129,6 +129,9 @@ class GestureBody(BaseModel):
     mode: Mode = "add"
 
 
+# MediaPipe runs WebAssembly, and would like to report its use to its makers: no.
+_TRACKER_POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'"
+
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -160,15 +163,20 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
     app.include_router(EVENT_ROUTES)
     if page is not None:
         app.add_api_route("/view/{session_id}", _shown(page / "view.html"), include_in_schema=False)
+        worker = _shown(page / "face_worker.js", policy=_TRACKER_POLICY)
+        app.add_api_route("/face_worker.js", worker, include_in_schema=False)
         app.mount("/", StaticFiles(directory=page, html=True), name="page")
     return app
 
 
-def _shown(file: Path) -> Callable[[], Awaitable[FileResponse]]:
-    """Returns a route that answers with a page."""
+def _shown(file: Path, *, policy: str | None = None) -> Callable[[], Awaitable[FileResponse]]:
+    """Returns a route that answers with a file, under a Content-Security-Policy if there is one."""
+    headers = {"Cache-Control": "no-cache"}
+    if policy is not None:
+        headers["Content-Security-Policy"] = policy
 
     async def answer() -> FileResponse:
-        return FileResponse(file, headers={"Cache-Control": "no-cache"})
+        return FileResponse(file, headers=headers)
 
     return answer
 

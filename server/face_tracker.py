@@ -1,7 +1,7 @@
 """MediaPipe's face landmarker for the page: fetched once from npm, served from this machine.
 
 `python -m server.face_tracker` (`make camera`) puts three files of 13.5 MB into the cache; the
-net itself ships with the portrait reader. Without them only the webcam's page does not work.
+net itself ships with the portrait reader. Without them only the webcam does not work.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def main() -> int:
     except VivantError as error:
         print(f"vivant: {error}", file=sys.stderr)  # noqa: T201 - a command
         return 2
-    print(f"The face tracker is in {folder}; open /puppet.html of the server.")  # noqa: T201
+    print(f"The face tracker is in {folder}; open /#puppet of the server.")  # noqa: T201
     return 0
 
 

@@ -11,12 +11,12 @@ import base64
 import json
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
+import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from server.face_tracker import FILES, TrackerError, fetch, tracker_file, tracke
 from server.live_motion import LiveMotion
 from server.protocol import MotionConfigure
 from streaming_model.avatar import BUILTIN_PORTRAIT, Avatar
-from streaming_model.media import MotionChunk
+from streaming_model.media import SAMPLE_RATE, MotionChunk
 from streaming_model.motion.additive import Additions, blend
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.portrait.landmarks import DetectedFace, shared_landmarker
@@ -34,18 +34,25 @@ from tests.conftest import ARTIFACTS, REAL, ServerProcess
 from vivant_client import SessionEndedError, join
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(400)]
 
+Visit = Callable[..., "Page"]
 Floats = NDArray[np.float64]
-RATE = 30  # pictures a second of Chromium's fake camera
-REPEATED = 4  # times that each picture of the film is shown
+CHATTER = ("XNNPACK",)  # of MediaPipe's
+# Few, so that a browser without a graphics card has the time to draw the portrait beside MediaPipe.
+RATE = 7.5  # pictures a second of Chromium's fake camera
+WIDTH, HEIGHT = 480, 360
+PICTURE = b"FRAME\n"  # before each in the film
 # Slow, so that a machine that does four faces a second shows the same as one that does thirty.
-AT_REST, SECONDS = 8.0, 60.0
+AT_REST, SECONDS, SLOWNESS = 8.0, 60.0, 2.0
 SMALL = {"width": 320, "height": 480}
-RECORDED = 24.0  # seconds
-LEAST_PACE = 7.0  # faces and pictures a second below which a delay of its own is measured
+RECORDED = 40.0  # seconds
+# Faces and pictures a second below which the stream fades away between two faces, and what is
+# measured is the machine.
+LEAST_PACE = 4.0
+LONGEST_ANSWER = 0.3  # seconds that a server takes to say that it lives, beyond which motion lags
 
 
 def commanded(at: Floats) -> dict[str, Floats]:
@@ -53,7 +60,7 @@ def commanded(at: Floats) -> dict[str, Floats]:
     moves = np.clip(at - AT_REST, 0, 1)
 
     def wave(*cycles: float) -> Floats:
-        waves = [np.sin(2 * np.pi * rate * at + 3 * rate) for rate in cycles]
+        waves = [np.sin(2 * np.pi * rate * at / SLOWNESS + 3 * rate) for rate in cycles]
         return np.asarray(moves * np.mean(waves, axis=0))
 
     return {
@@ -67,22 +74,21 @@ def commanded(at: Floats) -> dict[str, Floats]:
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Returns a film for Chromium's fake camera: the built-in portrait, moved as commanded."""
-    path = tmp_path_factory.mktemp("camera") / "face.mjpeg"
-    avatar = Avatar.from_image(BUILTIN_PORTRAIT, size=360, fps=25)
+    path = tmp_path_factory.mktemp("camera") / "face.y4m"
+    avatar = Avatar.from_image(BUILTIN_PORTRAIT, size=HEIGHT, fps=25)
     state = avatar.start()
-    instants = np.arange(int(SECONDS * RATE / REPEATED)) * REPEATED / RATE
+    instants = np.arange(int(SECONDS * RATE)) / RATE
     motion = np.zeros((len(instants), MOTION_SIZE), np.float32)
     for name, values in commanded(instants).items():
         motion[:, INDEX[name]] = values
     with path.open("wb") as file:
+        file.write(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F{int(2 * RATE)}:2 Ip A1:1 C420\n".encode())
         for index, row in enumerate(motion):
             # Each at its own 40 ms: the renderer draws, whatever the film's rate is.
             chunk = MotionChunk(640 * index, row[None], np.zeros(1, np.int64))
             state, frames = avatar.render(state, [chunk])
             wide = cv2.copyMakeBorder(frames[0].image, 0, 0, 60, 60, cv2.BORDER_REPLICATE)
-            done, jpeg = cv2.imencode(".jpg", cv2.cvtColor(wide, cv2.COLOR_RGB2BGR))
-            assert done
-            file.write(jpeg.tobytes() * REPEATED)
+            file.write(PICTURE + cv2.cvtColor(wide, cv2.COLOR_RGB2YUV_I420).tobytes())
     return path
 
 
@@ -114,7 +120,10 @@ def browser(launch: Callable[..., Browser], film: Path) -> Browser:
 
 
 class Recorder(threading.Thread):
-    """Watches a session in a thread of its own: Playwright has this one."""
+    """Watches a session in a thread of its own: Playwright has this one.
+
+    `pictures` are by media time in seconds: how late a picture is seen says nothing of its motion.
+    """
 
     def __init__(self, address: str, session_id: str) -> None:
         super().__init__()
@@ -128,7 +137,7 @@ class Recorder(threading.Thread):
         try:
             async with join(self._address, self._session_id) as session:
                 async for frame in session.frames():
-                    self.pictures.append((time.monotonic(), frame.image))
+                    self.pictures.append((frame.media_time / SAMPLE_RATE, frame.image))
                     if self.pictures[-1][0] - self.pictures[0][0] > RECORDED:
                         return
         except SessionEndedError:
@@ -163,14 +172,14 @@ def read(face: DetectedFace) -> dict[str, float]:
 
 
 def read_film(path: Path) -> list[tuple[float, NDArray[np.uint8]]]:
-    """Returns (instant, picture) of the camera's film, each picture once."""
-    start = b"\xff\xd8\xff"
-    jpegs = [start + part for part in path.read_bytes().split(start)[1:]][::REPEATED]
-    pictures = [cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) for jpeg in jpegs]
+    """Returns (instant, picture) of the camera's film."""
+    size = WIDTH * HEIGHT * 3 // 2
+    content = path.read_bytes()
+    places = range(content.index(PICTURE) + len(PICTURE), len(content), size + len(PICTURE))
+    planes = [np.frombuffer(content, np.uint8, size, place).reshape(-1, WIDTH) for place in places]
     return [
-        (index * REPEATED / RATE, np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8))
-        for index, picture in enumerate(pictures)
-        if picture is not None
+        (index / RATE, np.asarray(cv2.cvtColor(plane, cv2.COLOR_YUV2RGB_I420), np.uint8))
+        for index, plane in enumerate(planes)
     ]
 
 
@@ -195,36 +204,38 @@ def correlations(
 
 def test_the_portrait_moves_as_the_face_in_the_camera(
     browser: Browser,
-    visit: Callable[..., object],
+    visit: Visit,
     server: ServerProcess,
     film: Path,
     photograph: Callable[..., None],
 ) -> None:
-    from playwright.sync_api import Page
-
     page = visit(
-        browser, f"{server.address}/puppet.html", expected=("odml.pa", "XNNPACK"), viewport=SMALL
+        browser, f"{server.address}/#puppet", expected=CHATTER, viewport=SMALL, bypass_csp=False
     )
-    assert isinstance(page, Page)
     page.wait_for_selector("body[data-phase=live]", timeout=60_000)
+    page.click("#puppet-more-summary")
     page.check("input[name=lips][value=face]")
-    page.click("#camera")
+    page.click("#puppet-camera")
     page.wait_for_selector("body[data-face=seen]", timeout=120_000)
-    session_id = page.get_attribute("#view", "href").rsplit("/", 1)[1]  # type: ignore[union-attr]
+    session_id = page.get_attribute("#puppet-view", "href").rsplit("/", 1)[1]  # type: ignore[union-attr]
     page.wait_for_timeout(2_500)  # the neutral face is taken
     recorder = Recorder(server.address, session_id)
     recorder.start()
-    rates = []
+    rates, answers = [], []
     while recorder.is_alive():
         page.wait_for_timeout(500)
         rates.append(int(page.get_attribute("body", "data-faces") or 0))
+        answers.append(httpx.get(f"{server.address}/healthz", timeout=60).elapsed.total_seconds())
     recorder.join()
     photograph(page, "puppet", whole=True)
     pace = min(float(np.median(rates)), len(recorder.pictures) / RECORDED)
     if pace < LEAST_PACE:
         pytest.skip(f"this machine does {pace:.1f} faces or pictures a second now")
+    wait = float(np.quantile(answers, 0.9))
+    if wait > LONGEST_ANSWER:
+        pytest.skip(f"this machine lets the server wait for {wait:.1f} s now")
     _, found = correlations(measured(read_film(film)), measured(recorder.pictures))
-    report = {"faces a second": float(np.median(rates)), **found}
+    report = {"pace": pace, "answer": wait, **found}
     ARTIFACTS.mkdir(exist_ok=True)
     (ARTIFACTS / "puppet.json").write_text(json.dumps(report, indent=2))
     assert min(found.values()) >= 0.9, report
@@ -240,29 +251,26 @@ READ = """async ({ jpegs, step }) => {
     const canvas = new OffscreenCanvas(image.width, image.height);
     canvas.getContext("2d").drawImage(image, 0, 0);
     window.instant = (window.instant ?? 0) + step;
-    faces.push(window.tracker.read(canvas, window.instant));
+    faces.push((await window.tracker.read(canvas, window.instant))?.coefficients ?? null);
   }
   return faces;
 }"""
 
 
 def test_what_the_page_reads_moves_the_portrait_likewise(
-    browser: Browser, visit: Callable[..., object], server: ServerProcess, film: Path
+    browser: Browser, visit: Visit, server: ServerProcess, film: Path
 ) -> None:
     """The same way without haste: every picture is read, placed, mixed, drawn and measured."""
-    from playwright.sync_api import Page
-
-    page = visit(browser, f"{server.address}/puppet.html", expected=("odml.pa", "XNNPACK"))
-    assert isinstance(page, Page)
+    page = visit(browser, f"{server.address}/#puppet", expected=CHATTER)
     pictures = [pair for pair in read_film(film) if AT_REST - 1 <= pair[0] <= AT_REST + RECORDED]
-    pictures = [pair for index, pair in enumerate(pictures) if index % 2 == 0][:130]
+    pictures = [pair for index, pair in enumerate(pictures) if index % 3 == 0]
     step = round(1000 * (pictures[1][0] - pictures[0][0]))
     faces = []
     for first in range(0, len(pictures), 10):
         jpegs = [jpeg(image) for _, image in pictures[first : first + 10]]
         faces += page.evaluate(READ, {"jpegs": jpegs, "step": step})
     assert None not in faces
-    drawn = moved_by([face["coefficients"] for face in faces], step=step)
+    drawn = moved_by(faces, step=step)
     _, found = correlations(measured(pictures), measured(drawn), shifts=np.zeros(1))
     ARTIFACTS.mkdir(exist_ok=True)
     (ARTIFACTS / "puppet_offline.json").write_text(json.dumps(found, indent=2))
@@ -300,12 +308,9 @@ def moved_by(faces: list[dict[str, float]], *, step: int) -> list[tuple[float, N
 
 
 def test_the_microphone_moves_the_portrait_without_a_camera(
-    browser: Browser, visit: Callable[..., object], fake_server: ServerProcess
+    browser: Browser, visit: Visit, fake_server: ServerProcess
 ) -> None:
-    from playwright.sync_api import Page
-
-    page = visit(browser, f"{fake_server.address}/puppet.html")
-    assert isinstance(page, Page)
+    page = visit(browser, f"{fake_server.address}/#puppet")
     page.wait_for_selector("body[data-phase=live]", timeout=60_000)
     page.click("#microphone")
     page.wait_for_selector("#microphone[aria-pressed=true]")
@@ -323,12 +328,11 @@ BAR_IS_SEEN = """() => {
 
 
 def test_without_the_tracker_the_page_says_how_to_get_it(
-    browser: Browser, visit: Callable[..., object], fake_server: ServerProcess
+    browser: Browser, visit: Visit, fake_server: ServerProcess
 ) -> None:
-    from playwright.sync_api import Page
-
     page = visit(browser, f"{fake_server.address}/puppet.html", expected=("404",))
-    assert isinstance(page, Page)
-    page.click("#camera")
-    page.wait_for_function("document.querySelector('#fault').textContent.includes('make camera')")
-    assert page.get_attribute("#camera", "aria-pressed") == "false"
+    page.click("#puppet-camera")  # the page's former address leads to the mode
+    page.wait_for_function(
+        "document.querySelector('#puppet-fault').textContent.includes('make camera')"
+    )
+    assert page.get_attribute("#puppet-camera", "aria-pressed") == "false"
