@@ -6,6 +6,9 @@ import { NetworkError, here } from "./api.js";
 
 /** @import { Portrait } from "./protocol.js" */
 
+/** How long the server may take, in milliseconds: it looks at pictures when nothing live is waiting. */
+const PATIENCE = 120_000;
+
 /** A part of a picture, in its own pixels. @typedef {{left: number, top: number, width: number, height: number}} Part */
 
 /**
@@ -28,7 +31,7 @@ import { NetworkError, here } from "./api.js";
  * @returns {Promise<Finding>}
  */
 export const previewPortrait = (image, part) =>
-  here.request("POST", "v1/portraits/preview", form(image, "picture", part));
+  here.request("POST", "v1/portraits/preview", form(image, "picture", part), PATIENCE);
 
 /**
  * Keeps a picture, or a part of it, as a portrait.
@@ -40,7 +43,7 @@ export const previewPortrait = (image, part) =>
 export function keepPortrait(image, name, part) {
   const body = form(image, name, part);
   body.append("name", name);
-  return here.request("POST", "v1/portraits", body);
+  return here.request("POST", "v1/portraits", body, PATIENCE);
 }
 
 /**
