@@ -15,6 +15,11 @@ CHROMIUM_FLAGS: Final = (
     "--use-fake-device-for-media-stream",
 )
 SOUND_ALLOWED: Final = "--autoplay-policy=no-user-gesture-required"
+# As on a phone: a finger points, and nothing hovers (Blink's own numbers).
+FINGERS: Final = (
+    "--blink-settings=availablePointerTypes=2,primaryPointerType=2,"
+    "availableHoverTypes=1,primaryHoverType=1"
+)
 # A script for new pages: `peers` is every connection that the page has made, in order.
 REMEMBER_PEERS: Final = """
 window.peers = [];

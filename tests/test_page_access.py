@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from benchmarks.chromium import SOUND_ALLOWED
+from benchmarks.chromium import FINGERS, SOUND_ALLOWED
 from tests.conftest import ROOT, ServerProcess
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ MODES = {"present": "#script", "converse": "#panel-converse *", "puppet": "#pane
 SCRIPT = "[nod] Words that are understood. [nood] Words that are not. More of them."
 SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 SERIOUS = ("serious", "critical")
+SMALL = """[...document.querySelectorAll(
+  "button, summary, select, textarea, input[type=range], a[href]:not(.skip), label:has(input)",
+)].filter((element) => element.checkVisibility() && element.getBoundingClientRect().height < 43.9)
+  .map((element) => element.id || element.className || element.outerHTML.slice(0, 80))"""
 RUN = """async (wall) => {
   document.body.style.background = `var(${wall})`;
   return axe.run(document, { resultTypes: ["violations"] });
@@ -140,3 +144,24 @@ def test_no_veil_has_a_serious_fault(
     page.goto(fake_server.address)
     page.wait_for_selector("#veil:visible")
     faults(page, "full")
+
+
+def test_a_finger_finds_everything(
+    launch: Callable[..., Browser], visit: Callable[..., Page], fake_server: ServerProcess
+) -> None:
+    phone = {"width": 390, "height": 844}
+    browser = launch(SOUND_ALLOWED, FINGERS)
+    page = visit(browser, fake_server.address, viewport=phone, has_touch=True, is_mobile=True)
+    page.wait_for_selector(LIVE)
+    page.wait_for_selector("#microphone:enabled")
+    assert page.evaluate("matchMedia('(pointer: coarse)').matches")
+    small: list[str] = []
+    for mode, sign in MODES.items():
+        page.click(f"#mode-{mode}")
+        page.wait_for_selector(f"{sign} >> nth=0", state="attached")
+        page.wait_for_selector(f"#panel-{mode}:not([aria-busy=true])")
+        page.evaluate("document.querySelectorAll('#panel details').forEach((it) => it.open = true)")
+        page.wait_for_selector("#microphone-panel > :nth-child(2)")
+        small += [f"{mode}: {name}" for name in page.evaluate(SMALL)]
+        assert page.evaluate("document.documentElement.scrollWidth") <= phone["width"]
+    assert not small, "lower than 44 px"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,9 +20,10 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from benchmarks.chromium import CHROMIUM_FLAGS, SOUND_ALLOWED
+from benchmarks.chromium import CHROMIUM_FLAGS, FINGERS, SOUND_ALLOWED
 from tools.page_states import STATES
 
+Launch = Callable[[Iterable[str]], Browser]
 Scheme = Literal["dark", "light"]
 DEVICES: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1440, "height": 900}},
@@ -44,9 +45,10 @@ class Shot:
     path: Path
 
 
-def photograph(browser: Browser, server: str, out: Path, names: list[str]) -> Iterator[Shot]:
+def photograph(launch: Launch, server: str, out: Path, names: list[str]) -> Iterator[Shot]:
     """Yields a picture of every state; one that cannot be reached is told and left out."""
     for device, options in DEVICES.items():
+        browser = launch((FINGERS,) if device == "phone" else ())
         for name in names:
             context = browser.new_context(**options, bypass_csp=True)
             page = context.new_page()
@@ -62,6 +64,7 @@ def photograph(browser: Browser, server: str, out: Path, names: list[str]) -> It
                 print(f"{device} {name}: {str(error).splitlines()[0]}", file=sys.stderr)
             page.goto("about:blank")
             context.close()
+        browser.close()
 
 
 def _save(page: Page, out: Path, device: str, scheme: Scheme, name: str) -> Path:
@@ -102,13 +105,15 @@ def main() -> int:
     options = parser.parse_args()
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium,
-            ignore_default_args=["--mute-audio"],
-            args=[*CHROMIUM_FLAGS, SOUND_ALLOWED],
-        )
-        shots = list(photograph(browser, options.server, options.out, options.only))
-        browser.close()
+
+        def launch(flags: Iterable[str]) -> Browser:
+            return playwright.chromium.launch(
+                executable_path=chromium,
+                ignore_default_args=["--mute-audio"],
+                args=[*CHROMIUM_FLAGS, SOUND_ALLOWED, *flags],
+            )
+
+        shots = list(photograph(launch, options.server, options.out, options.only))
     for device in DEVICES:
         for scheme in SCHEMES:
             own = [shot for shot in shots if (shot.device, shot.scheme) == (device, scheme)]
