@@ -6,6 +6,7 @@ import asyncio
 import random
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -181,9 +182,14 @@ class Rig:
 
 @asynccontextmanager
 async def conversing(
-    folder: Path, *, fallback: str = "", brain: str = "chat"
+    folder: Path,
+    *,
+    fallback: str = "",
+    brain: str = "chat",
+    speaks_on: Callable[[VirtualClock], Executor] = lambda _: InlineExecutor(),
 ) -> AsyncIterator[Rig]:
     clock, worker = VirtualClock(), InlineExecutor()
+    speaker = speaks_on(clock)
     scripted, ears = ScriptedBrain(clock), ScriptedTranscriber()
     voice = WordVoice("words", VOCABULARY)
     inference = Inference(worker)
@@ -219,9 +225,9 @@ async def conversing(
             entries=[FakeEntry("words")],
             default="words",
             open_voice=open_voice,
-            worker=worker,
-            urgent_worker=worker,
-            remote_worker=worker,
+            worker=speaker,
+            urgent_worker=speaker,
+            remote_worker=speaker,
         ),
         talk=talk,
         manner=talk.manner(),

@@ -126,13 +126,16 @@ def heard_in(sound: NDArray[np.float32], voice: WordVoice) -> list[tuple[str, in
 
 
 def assert_agrees(entry: dict[str, Any], heard: list[tuple[str, int]], *, is_cut: bool) -> None:
-    """The words of the history are those heard; a last one cut in its last 60 ms may be either."""
+    """The words of the history are those heard; a last one cut near its end may be either.
+
+    The server counts in packets of 20 ms, and a word takes up to two windows of 20 ms more by ear.
+    """
     said, words = words_of(entry["text"]), [word for word, _ in heard]
     assert entry["interrupted"] == is_cut, (entry, heard)
     if is_cut and words:
         missing = _LETTER * len(words[-1]) - heard[-1][1]
         if said == words[:-1]:
-            assert missing > 0, (entry, heard)
+            assert missing > -40, (entry, heard)
             return
         assert missing <= 60, (entry, heard)
     assert said == words, (entry, heard)

@@ -169,6 +169,7 @@ def test_a_brain_that_fails_is_told_in_the_log_and_the_browser_understands_speec
     page.hover("#talk")
     page.mouse.down()
     page.wait_for_selector("#talk-text:has-text('let go')")
+    page.wait_for_timeout(300)  # shorter, and it says that it is to be held
     page.mouse.up()
     page.wait_for_selector(".turn-failure:has-text('cannot be reached')")
     assert page.inner_text(".turn-user .who") == "You, by voice"
@@ -188,6 +189,7 @@ def test_holding_the_space_bar_opens_and_closes_the_track(
         assert page.evaluate(IS_SENDING)
         page.keyboard.up(" ")
         page.wait_for_function(f"!{IS_SENDING}")
+        page.wait_for_selector("#talk-heard:has-text('Understanding')")
         page.wait_for_selector("#converse-state[data-state=idle]", state="attached")
     page.focus("#converse-text")
     page.keyboard.press(" ")

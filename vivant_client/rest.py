@@ -15,6 +15,8 @@ from vivant_client.errors import ClientError, NoRoomError, RefusedError, Unreach
 
 _PATIENCE = 30.0  # seconds; fitting a portrait takes a few
 _LONG_PATIENCE = 300.0  # seconds; for an upload
+# Seconds; servers hang up after five, and a request that crosses with that would be lost.
+_LONGEST_IDLE = 2.0
 _USUAL_WAIT = 5.0  # seconds, where a full server does not say
 
 
@@ -48,7 +50,11 @@ class Rest:
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ClientError(f"'{address}' is not the address of a server (http://host:port).")
         self.address = address.rstrip("/")
-        self._http = httpx.AsyncClient(base_url=self.address, timeout=_PATIENCE)
+        self._http = httpx.AsyncClient(
+            base_url=self.address,
+            timeout=_PATIENCE,
+            limits=httpx.Limits(keepalive_expiry=_LONGEST_IDLE),
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -141,7 +147,8 @@ class Rest:
         except httpx.TimeoutException:
             raise UnreachableError(f"{self.address} does not answer.") from None
         except httpx.HTTPError as error:
-            raise UnreachableError(f"{self.address} cannot be reached: {error}.") from None
+            reason = str(error) or type(error).__name__
+            raise UnreachableError(f"{self.address} cannot be reached: {reason}.") from None
         if answer.is_error:
             raise _refusal(answer)
         content = answer.json() if answer.content else {}

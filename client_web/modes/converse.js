@@ -93,7 +93,9 @@ export class ConverseMode {
   /** @param {ServerMessage} message */
   onMessage(message) {
     if (message.type === "session.state_updated") this.#setState(message.state);
-    if (this.#isEntered) this.#take(message);
+    if (!this.#isEntered) return;
+    this.#voice.take(message);
+    this.#take(message);
   }
 
   /** @param {ServerMessage} message */

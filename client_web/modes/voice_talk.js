@@ -5,10 +5,11 @@
 
 import { byId, setText } from "../dom.js";
 import { CAN_RECOGNISE, Recogniser } from "./recogniser.js";
+import { Understanding } from "./understanding.js";
 
 /** @import { MicrophoneState } from "../microphone.js" */
 /** @import { Page } from "./mode.js" */
-/** @import { SpeechState } from "../protocol.js" */
+/** @import { ServerMessage, SpeechState } from "../protocol.js" */
 
 /** @typedef {"hold" | "open"} Way */
 
@@ -45,6 +46,7 @@ export class VoiceTalk {
   #fault = byId("talk-fault", HTMLElement);
   /** @type {Way} */
   #way;
+  #understanding = new Understanding();
   /** @type {Recogniser | null} */
   #recogniser = null;
   #isEntered = false;
@@ -83,6 +85,7 @@ export class VoiceTalk {
     this.#isEntered = this.#isHeld = false;
     clearTimeout(this.#tail);
     this.#recogniser?.abort();
+    this.#understanding.begin();
     // who talked with the portrait does not expect it to repeat them in another mode
     if (this.#page.microphone.state !== "off") this.#want("off");
     this.#show();
@@ -106,11 +109,18 @@ export class VoiceTalk {
     if (this.#way === "open") this.#recognise();
   }
 
+  /** @param {ServerMessage} message */
+  take(message) {
+    if (this.#page.microphone.state !== "off") this.#understanding.take(message);
+  }
+
   /** @returns {Recogniser} */
   #makeRecogniser() {
     const recogniser = new Recogniser();
     recogniser.onText = (text) => this.onText(text);
-    recogniser.onGuess = (text) => setText(byId("talk-heard", HTMLElement), text);
+    recogniser.onGuess = (text) => {
+      if (text !== "") this.#understanding.say(text);
+    };
     recogniser.onFault = (message) => {
       setText(this.#fault, message);
       this.#isHeld = false;
@@ -167,6 +177,7 @@ export class VoiceTalk {
     this.#heldSince = performance.now();
     clearTimeout(this.#tail);
     setText(this.#fault, "");
+    this.#understanding.begin();
     this.#want("on");
   }
 
@@ -174,6 +185,7 @@ export class VoiceTalk {
     if (!this.#isHeld) return;
     this.#isHeld = false;
     if (performance.now() - this.#heldSince < TAP) setText(this.#fault, "Keep it down while you talk.");
+    else if (this.#page.microphone.state === "on") this.#understanding.end();
     this.#show();
     // it stays open and nobody hears it, so that the next word is not lost in its opening
     this.#tail = setTimeout(() => {
