@@ -15,19 +15,20 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, FastAPI, File, Query, Request, Response, UploadFile, WebSocket
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from server.backgrounds import Backgrounds
 from server.converse.talk import BrainRequest, Talk
-from server.direction import with_changes
 from server.event_routes import ROUTES as EVENT_ROUTES
 from server.event_socket import serve_events
 from server.face_tracker import tracker_file
 from server.metrics import CONTENT_TYPE, Figures
 from server.motion_routes import ROUTES as MOTION_ROUTES
+from server.opening import SessionRequest, open_for
 from server.origins import Origins
 from server.outputs.library import Library
 from server.outputs.routes import ROUTES as OUTPUT_ROUTES
+from server.pipecat.routes import ROUTES as PIPECAT_ROUTES
 from server.portrait_routes import ROUTES as PORTRAIT_ROUTES
 from server.portrait_routes import read_picture
 from server.portraits import Portraits
@@ -68,18 +69,6 @@ class House:
     options: SessionOptions
     make_session: Callable[..., Session]
     is_ready: Callable[[], bool]
-
-
-class SessionRequest(BaseModel):
-    """What a new session should be."""
-
-    model_config = ConfigDict(extra="forbid")
-    portrait: str | None = None
-    voice: str | None = None
-    background: str | None = None
-    style: Style | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
-    mode: Literal["present", "converse"] = "present"
 
 
 class SessionPatch(BaseModel):
@@ -161,6 +150,7 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
     app.include_router(WHIP_ROUTES)
     app.include_router(MOTION_ROUTES)
     app.include_router(EVENT_ROUTES)
+    app.include_router(PIPECAT_ROUTES)
     if page is not None:
         app.add_api_route("/view/{session_id}", _shown(page / "view.html"), include_in_schema=False)
         worker = _shown(page / "face_worker.js", policy=_TRACKER_POLICY)
@@ -267,28 +257,7 @@ async def open_session(
 ) -> dict[str, Any]:
     """Opens a session; 202 and a position in the line while all places are taken."""
     house = _house(request)
-    wanted = wanted or SessionRequest()
-    voice = house.voices.check(wanted.voice)
-    portrait = house.portraits.check(wanted.portrait)
-    backdrop = await house.backgrounds.find(wanted.background)
-    style = house.options.style
-    if wanted.style is not None:
-        style = with_changes(style, wanted.style)
-
-    manner = house.talk.manner("off" if wanted.mode == "present" else None)
-
-    async def make(session_id: str) -> Session:
-        return house.make_session(
-            session_id=session_id,
-            portrait=portrait.id,
-            avatar=await house.portraits.avatar(portrait.id, backdrop),
-            voice=voice,
-            seed=wanted.seed,
-            style=style,
-            manner=manner,
-        )
-
-    entered = await house.sessions.enter(make)
+    entered, backdrop = await open_for(house, wanted or SessionRequest())
     return _entered(house, entered, response) | {
         "background": backdrop.name,
         "layout": "packed" if backdrop.is_transparent else "plain",

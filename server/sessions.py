@@ -78,11 +78,11 @@ class Sessions:
             for session in self._sessions.values():
                 session.close("shutdown")
 
-    async def enter(self, make: MakeSession) -> Session | Waiting:
+    async def enter(self, make: MakeSession, *, may_wait: bool = True) -> Session | Waiting:
         """Starts the session that `make` builds from a fresh id, or puts the client in line.
 
         Raises:
-            CapacityError: there is no room, and none in the line.
+            CapacityError: there is no room, and none in the line or the client cannot wait.
             VivantError: whatever `make` raises.
         """
         session_id = secrets.token_urlsafe(12)
@@ -90,6 +90,10 @@ class Sessions:
             self._entering[session_id] = None
             return await self._start(session_id, make)
         now = self._clock.now()
+        if not may_wait:
+            self.refused += 1
+            wait = self._line.departures.wait_s(1, now) or RETRY_AFTER
+            raise CapacityError("All sessions are in use; try again soon.", retry_after=wait)
         waiting = Waiting(session_id, make, now=now)
         try:
             self._line.join(waiting, places=len(self), now=now)

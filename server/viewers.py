@@ -11,11 +11,12 @@ from server import protocol
 from server.audience import Audience
 from server.clock import Clock
 from server.desk import Desk
+from server.dialect import Dialect, Native
 from server.hearing import Hearing
 from server.ice import IceDescription
 from server.line import LiveLine
 from server.microphone_track import microphone_frames
-from server.protocol import ProtocolError
+from server.protocol import ProtocolError, ServerEvent
 from server.sender_reports import NtpClock
 from server.webrtc import Peer
 
@@ -35,12 +36,19 @@ class Viewer:
         peer: the connection itself.
         answer: the SDP that it began with.
         watches: whether it is sent sound and pictures; one that brings a voice need not be.
+        dialect: in which words its data channel speaks.
     """
 
     id: str
     peer: Peer
     answer: str
     watches: bool
+    dialect: Dialect
+
+    def tell(self, event: ServerEvent) -> None:
+        """Tells it of an event, in its own words."""
+        for text in self.dialect.tell(event):
+            self.peer.send_event(text)
 
 
 class Viewers:
@@ -103,7 +111,14 @@ class Viewers:
         self._group.create_task(viewer.peer.reconnect(), name="ice restart")
         return ours
 
-    async def add(self, offer: str, *, is_owner: bool = False, watches: bool = True) -> Viewer:
+    async def add(
+        self,
+        offer: str,
+        *,
+        is_owner: bool = False,
+        watches: bool = True,
+        dialect: Dialect | None = None,
+    ) -> Viewer:
         """Connects a viewer.
 
         The client that opened the session has one connection: a new one takes the place of one
@@ -112,7 +127,9 @@ class Viewers:
         Raises:
             ProtocolError: `invalid_sdp`; `not_found`, the session ends just now.
         """
+        dialect = dialect or Native(Desk(self._session, takes_pcm=False))
         peer = Peer(
+            label=dialect.label,
             codecs=self._options.codecs,
             ice_servers=self._options.ice_servers,
             bitrate=self._options.bitrate,
@@ -124,7 +141,7 @@ class Viewers:
         if self._closing.is_set():
             await peer.close()
             raise ProtocolError("not_found", "The session has ended.")
-        viewer = Viewer(secrets.token_urlsafe(9), peer, answer, watches)
+        viewer = Viewer(secrets.token_urlsafe(9), peer, answer, watches, dialect)
         self._all[viewer.id] = viewer
         if is_owner:
             for lost in self._owners:
@@ -135,7 +152,7 @@ class Viewers:
 
     async def _serve(self, viewer: Viewer) -> None:
         """Looks after one viewer until it goes or the session ends."""
-        peer, desk = viewer.peer, Desk(self._session, takes_pcm=False)
+        peer = viewer.peer
         try:
             async with asyncio.TaskGroup() as group:
                 ends = [
@@ -144,16 +161,16 @@ class Viewers:
                 ]
                 tasks = [
                     group.create_task(self._admit(viewer)),
-                    group.create_task(self._forward_events(peer)),
-                    group.create_task(_forward_motion(peer, desk)),
-                    group.create_task(_obey(peer, desk)),
+                    group.create_task(self._forward_events(viewer)),
+                    group.create_task(_forward_motion(viewer)),
+                    group.create_task(_obey(viewer)),
                     group.create_task(self._hear(peer)),
                 ]
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 for task in ends + tasks:
                     task.cancel()
             if self._closing.is_set():
-                await self._say_goodbye(peer)
+                await self._say_goodbye(viewer)
         finally:
             self._audience.remove(peer)
             del self._all[viewer.id]
@@ -172,14 +189,16 @@ class Viewers:
         if viewer.watches:
             self._audience.add(peer)
 
-    async def _forward_events(self, peer: Peer) -> None:
+    async def _forward_events(self, viewer: Viewer) -> None:
+        peer = viewer.peer
         with self._session.events.listen() as events:
             await peer.events_open.wait()
             for greeting in self._session.greeting():
-                peer.send_event(greeting.to_json())
-            peer.tell_origin()
+                viewer.tell(greeting)
+            if viewer.dialect.tells_origin:
+                peer.tell_origin()
             async for event in events:
-                peer.send_event(event.to_json())
+                viewer.tell(event)
 
     async def _hear(self, peer: Peer) -> None:
         if peer.microphone is None:
@@ -187,20 +206,20 @@ class Viewers:
         async for frame in microphone_frames(peer.microphone):
             self._hearing.take(peer, frame)
 
-    async def _say_goodbye(self, peer: Peer) -> None:
-        peer.send_event(protocol.SessionClosed(self._session.reason).to_json())
+    async def _say_goodbye(self, viewer: Viewer) -> None:
+        viewer.tell(protocol.SessionClosed(self._session.reason))
         # The data channel is reliable only while the connection lives: let it flush.
         await self._clock.sleep_until(self._clock.now() + _GOODBYE_TIME)
 
 
-async def _forward_motion(peer: Peer, desk: Desk) -> None:
+async def _forward_motion(viewer: Viewer) -> None:
     async def send(text: str) -> None:
-        peer.send_event(text)
+        viewer.peer.send_event(text)
 
-    await desk.motion.run(send)
+    await viewer.dialect.motion.run(send)
 
 
-async def _obey(peer: Peer, desk: Desk) -> None:
-    async for text in peer.messages:
-        for event in await desk.take_text(text):
-            peer.send_event(event.to_json())
+async def _obey(viewer: Viewer) -> None:
+    async for text in viewer.peer.messages:
+        for answer in await viewer.dialect.take(text):
+            viewer.peer.send_event(answer)

@@ -96,12 +96,14 @@ class Peer:
         bitrate: int,
         clock: Clock,
         want_keyframe: Callable[[Peer], None],
+        label: str = EVENTS_LABEL,
         on_send: Callable[[int, bool], None] = lambda _pts, _is_over: None,
     ) -> None:
         """Takes what it needs.
 
-        `bitrate` is the most its video may use, in bits a second; `on_send` is told the 90 kHz time
-        stamp of a picture whose first packet is about to be sent, and again when all have been.
+        `label` is that of the data channel for events; `bitrate` is the most its video may use, in
+        bits a second; `on_send` is told the 90 kHz time stamp of a picture whose first packet is
+        about to be sent, and again when all have been.
         """
         self._servers = [
             RTCIceServer(urls=server.urls, username=server.username, credential=server.credential)
@@ -114,6 +116,7 @@ class Peer:
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=self._servers))
         self._preferred = list(codecs)
         self._want_keyframe = want_keyframe
+        self._label = label
         self._events: RTCDataChannel | None = None
         self._clock = clock
         self.codec = codecs[0]
@@ -340,7 +343,7 @@ class Peer:
             self.closed.set()
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
-        if channel.label != EVENTS_LABEL:
+        if channel.label != self._label:
             return
         self._events = channel
         channel.on("message", self._on_message)

