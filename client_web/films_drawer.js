@@ -20,6 +20,7 @@ export class FilmsDrawer {
   constructor(connection) {
     this.#connection = connection;
     this.#drawer.addEventListener("toggle", () => void this.#onToggle());
+    void this.#onToggle(); // somebody may have been quicker than this module
     document.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || !this.#drawer.open || event.defaultPrevented) return;
       event.preventDefault();

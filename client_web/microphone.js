@@ -43,11 +43,14 @@ export class Microphone {
   /** @type {Source | null} */
   #source = null;
   #isBusy = false;
+  /** @type {Promise<void> | null} */
+  #panel = null;
 
   constructor() {
     this.#button.addEventListener("click", () => void this.become(this.#state === "on" ? "off" : "on"));
     const panel = byId("microphone-panel", HTMLDetailsElement);
-    panel.addEventListener("toggle", () => void this.#fill(panel), { once: true });
+    panel.addEventListener("toggle", () => this.#fill(panel));
+    this.#fill(panel); // somebody may have been quicker than this module
   }
 
   get state() {
@@ -145,9 +148,15 @@ export class Microphone {
   }
 
   /** @param {HTMLDetailsElement} panel */
-  async #fill(panel) {
-    const { MicrophonePanel } = await import("./microphone_panel.js");
-    await MicrophonePanel.fill(panel, this);
+  #fill(panel) {
+    if (!panel.open) return;
+    this.#panel ??= import("./microphone_panel.js")
+      .then(({ MicrophonePanel }) => MicrophonePanel.fill(panel, this))
+      .catch(() => {
+        this.#panel = null;
+        panel.open = false;
+        notify("The list of devices did not arrive. Open it again to try again.", { isFault: true });
+      });
   }
 
   #show() {

@@ -30,7 +30,6 @@ export class PuppetMode {
   #settling = 0;
   /** The session that knows the neutral face. @type {string | null} */
   #calibrated = null;
-  #isSeen = false;
   #isEntered = false;
 
   /** @param {Page} page */
@@ -45,7 +44,9 @@ export class PuppetMode {
     };
     this.#camera.onFace = ({ coefficients, t }) => {
       document.body.dataset["faces"] = String(this.#camera.rate);
-      page.connection.sendLossy({ type: "motion", coefficients, mode: "replace", t });
+      const isSent = page.connection.sendLossy({ type: "motion", coefficients, mode: "replace", t });
+      // a face that comes back keeps its neutral
+      if (isSent && this.#calibrated !== this.#session) this.#settle();
     };
     this.#camera.onSight = (isSeen) => this.#onSight(isSeen);
     this.#camera.onEnd = (error) => {
@@ -76,9 +77,7 @@ export class PuppetMode {
   onMessage(message) {
     if (message.type !== "session.ready") return;
     this.#view.show(message.session_id);
-    if (!this.#camera.isOpen || this.#calibrated === message.session_id) return;
-    this.#configure(); // another session knows nothing of it
-    if (this.#isSeen) this.#settle();
+    if (this.#calibrated !== message.session_id) this.#configure(); // another knows nothing of it
   }
 
   async #start() {
@@ -103,9 +102,8 @@ export class PuppetMode {
 
   #stop() {
     this.#camera.close();
-    clearTimeout(this.#settling);
+    this.#unsettle();
     this.#calibrated = null;
-    this.#isSeen = false;
     this.#neutral.disabled = true;
     document.body.dataset["face"] = "off";
     this.#say("");
@@ -122,22 +120,24 @@ export class PuppetMode {
   /** @param {boolean} isSeen */
   #onSight(isSeen) {
     if (!this.#camera.isOpen) return;
-    this.#isSeen = isSeen;
     document.body.dataset["face"] = isSeen ? "seen" : "lost";
     this.#neutral.disabled = !isSeen;
     this.#say(isSeen ? "Your face moves the portrait." : "Your face is out of sight; your voice goes on.");
-    clearTimeout(this.#settling);
-    // a face that comes back keeps its neutral
-    if (isSeen && this.#calibrated !== this.#session) this.#settle();
+    if (!isSeen) this.#unsettle();
   }
 
-  /** Takes the face for the neutral one when it has been there for a moment. */
+  /** Takes the face for the neutral one when it has been there, and was sent, for a moment. */
   #settle() {
+    this.#settling ||= setTimeout(() => this.#calibrate(), 1_000 * SETTLING);
+  }
+
+  #unsettle() {
     clearTimeout(this.#settling);
-    this.#settling = setTimeout(() => this.#calibrate(), 1_000 * SETTLING);
+    this.#settling = 0;
   }
 
   #calibrate() {
+    this.#unsettle();
     if (!this.#page.connection.send({ type: "motion.calibrate" })) return;
     this.#calibrated = this.#session;
     this.#page.announce("This is the neutral face now.");
