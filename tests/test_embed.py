@@ -19,11 +19,14 @@ from PIL import Image
 
 from benchmarks.chromium import SOUND_ALLOWED
 from tests.conftest import FAKE, ServerProcess
+from tests.test_page_access import SERIOUS, axe
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+__all__ = ["axe"]  # a fixture
 
 Visit = Callable[..., "Page"]
 Photograph = Callable[..., None]
@@ -433,3 +436,20 @@ def test_an_impossible_address_is_one_sentence(embed: Callable[..., Page]) -> No
     refusal = page.evaluate("it.start().catch(({ code, message }) => [code, message])")
     assert refusal[0] == "bad_request"
     assert re.search(r"'http://\['\.$", refusal[1])
+
+
+def test_it_has_no_serious_fault_of_access(embed: Callable[..., Page], axe: str) -> None:
+    page = embed("<vivant-avatar id=it captions muted></vivant-avatar>")
+    page.evaluate(axe)
+
+    def look() -> None:
+        result = page.evaluate("axe.run(it, { resultTypes: ['violations'] })")
+        assert not [fault for fault in result["violations"] if fault["impact"] in SERIOUS]
+
+    page.get_by_role("button", name="Start").wait_for()
+    look()
+    page.evaluate("it.speak('One two three four five six seven eight nine ten.')")
+    until(page, "caption")
+    look()
+    page.evaluate("it.close()")
+    look()

@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.chromium import SOUND_ALLOWED
+from benchmarks.chromium import FINGERS, SOUND_ALLOWED
 from tests.conftest import ServerProcess
+from tests.test_page_access import SMALL, axe, faults
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, FilePayload, Page, ViewportSize
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+__all__ = ["axe", "faults"]  # fixtures
 
 Visit = Callable[..., "Page"]
 Photograph = Callable[..., None]
@@ -294,6 +297,56 @@ def test_the_gallery_with_portraits_of_ones_own(page: Page, photograph: Photogra
     photograph(page, "library-gallery-phone")
     more = page.locator(".tile-box:has(input:checked) .tile-more").bounding_box()
     assert more is not None and min(more["width"], more["height"]) >= 44
+
+
+def test_none_of_its_states_has_a_serious_fault(
+    page: Page, faults: Callable[[Page, str], None]
+) -> None:
+    page.set_default_timeout(60_000)
+    bring(page, png("a.png"))
+    page.wait_for_selector("#keep:enabled")
+    faults(page, "proof")
+    page.click("#proof-another")
+    page.set_input_files("#file", png("night.png", shade=0))
+    page.wait_for_selector("#dialog-proof", state="visible")
+    faults(page, "refused")
+    page.keyboard.press("Escape")
+    keep(page, png("a.png"), "Aunt")
+    page.get_by_role("button", name="Rename or delete Aunt").click()
+    page.wait_for_selector("#editor-name:focus")
+    faults(page, "editor")
+    page.click("#editor-delete")
+    faults(page, "question")
+    page.keyboard.press("Escape")
+    faults(page, "gallery")
+
+
+def test_nothing_in_it_is_too_small_for_fingers(
+    launch: Callable[..., Browser],
+    visit: Visit,
+    photograph: Photograph,
+    fake_server: ServerProcess,
+) -> None:
+    browser = launch(SOUND_ALLOWED, FINGERS)
+    address = fake_server.address
+    page = visit(browser, address, viewport=PHONE, has_touch=True, is_mobile=True)
+    page.wait_for_selector(LIVE)
+    page.wait_for_selector("#add:enabled")
+    bring(page, png("a.png"))
+    page.wait_for_selector("#keep:enabled")
+    assert page.evaluate(SMALL) == []
+    page.fill("#proof-name", "Aunt")
+    page.tap("#keep")
+    page.wait_for_selector("#dialog", state="hidden")
+    page.get_by_role("button", name="Rename or delete Aunt").tap()
+    page.wait_for_selector("#editor[open]")
+    assert page.evaluate(SMALL) == []
+    photograph(page, "library-editor-phone")
+    page.tap("#editor-delete")
+    assert page.evaluate(SMALL) == []
+    page.tap("#editor-sure")
+    page.get_by_role("button", name="Undo").wait_for()
+    photograph(page, "library-undo-phone")
 
 
 def sent_crop(page: Page, count: int, to: str = "preview") -> list[int] | None:
