@@ -34,6 +34,7 @@ from server.portrait_routes import read_picture
 from server.portraits import Portraits
 from server.presenter.routes import ROUTES as SCRIPT_ROUTES
 from server.protocol import Gesture, Mode, ProtocolError, Style, error_body
+from server.realtime.routes import ROUTES as REALTIME_ROUTES
 from server.reference import reference_page
 from server.refusals import refuse_properly
 from server.session import Session, SessionOptions
@@ -151,6 +152,7 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
     app.include_router(MOTION_ROUTES)
     app.include_router(EVENT_ROUTES)
     app.include_router(PIPECAT_ROUTES)
+    app.include_router(REALTIME_ROUTES)
     if page is not None:
         app.add_api_route("/view/{session_id}", _shown(page / "view.html"), include_in_schema=False)
         worker = _shown(page / "face_worker.js", policy=_TRACKER_POLICY)

@@ -31,12 +31,22 @@ class EventHub:
         for event in events:
             for listener in self._listeners:
                 listener.offer(event)
-            for tap in self._taps:
+            for tap in tuple(self._taps):
                 tap(event)
 
     def tap(self, tap: Callable[[ServerEvent], None]) -> None:
         """Tells a part of the session of every event at once, after it was handed to listeners."""
         self._taps.append(tap)
+
+    @contextmanager
+    def tapped(self, tap: Callable[[ServerEvent], None]) -> Iterator[None]:
+        """Tells `tap` of every event, before the session's own parts, while it is entered."""
+        self._taps.insert(0, tap)
+        try:
+            yield
+        finally:
+            if tap in self._taps:
+                self._taps.remove(tap)
 
     @contextmanager
     def listen(self) -> Iterator[Channel[ServerEvent]]:

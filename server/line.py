@@ -27,6 +27,7 @@ from server.pacing import MILLISECOND, TICK, Pace, pace, to_samples
 from server.picture import Drawn, Origin
 from server.sources import Sources
 from server.speech import BLOCK, Block, silent_block
+from server.speech_output import SpeechOutput, SpokenSound
 from server.stage_totals import Totals
 from server.stages import Stages
 from server.timeline import Mark, Timeline
@@ -60,6 +61,7 @@ class LiveLine:
         frame_rate: how many pictures are made.
         stages: when each stage of each picture was.
         motion: what pictures are drawn from, for those who draw their own.
+        speech: what is said, for those who carry it by other ways than to viewers.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class LiveLine:
         self.timeline: Timeline[Drawn] = Timeline(self.stages.displace)
         self.frame_rate = FrameRate(avatar.fps)
         self.motion = MotionOutput()
+        self.speech = SpeechOutput()
         self.animator = Animator(
             avatar=avatar,
             seed=seed,
@@ -260,6 +263,11 @@ class LiveLine:
                 self._pictures.offer(drawn)
             if self._pictures.dropped > dropped:
                 self.animator.note(is_late=True)  # encoding does not keep up
+            if departure.is_speech:
+                said = self.timeline.spoken.characters
+                self.speech.leave(
+                    SpokenSound(departure.utterance, departure.start, departure.sound, said)
+                )
             if departure.marks:
                 self._on_audible(departure.marks, departure.start)
             self._played.add(departure.sound)

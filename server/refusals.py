@@ -43,6 +43,11 @@ def refuse_properly(app: FastAPI) -> None:
     app.add_middleware(_BodyLimit)
 
 
+def status_of(code: str) -> int:
+    """Returns the HTTP status that goes with an error's code."""
+    return _STATUS.get(code, _UNPROCESSABLE)
+
+
 def too_large() -> ImageTooLargeError:
     """Returns the refusal of an upload beyond the limit."""
     return ImageTooLargeError(f"The picture is larger than {MAX_UPLOAD // 2**20} MB.")
@@ -84,8 +89,7 @@ async def _refuse(_: Request, error: Exception) -> Response:
     code = error.code if isinstance(error, VivantError) else VivantError.code
     wait = error.retry_after if isinstance(error, CapacityError) else RETRY_AFTER
     headers = {"Retry-After": str(wait)} if code == "capacity" else None
-    status = _STATUS.get(code, _UNPROCESSABLE)
-    return JSONResponse(error_body(code, str(error)), status, headers=headers)
+    return JSONResponse(error_body(code, str(error)), status_of(code), headers=headers)
 
 
 async def _refuse_body(_: Request, error: Exception) -> Response:

@@ -16,6 +16,7 @@ from typing import Any, Self
 from server import protocol
 from server.audience import Audience
 from server.backgrounds import Backgrounds
+from server.clock import Clock
 from server.codec_contexts import Opener
 from server.converse.live_text import LiveText
 from server.converse.talk import Manner, Talk
@@ -29,6 +30,7 @@ from server.ingest import Ingest
 from server.lifetime import LifeLimits, Lifetime
 from server.line import Engines, LiveLine
 from server.microphone import Mode
+from server.microphone_track import MicrophoneFrame
 from server.outputs.options import OutputOptions
 from server.outputs.outputs import Outputs
 from server.pacing import MILLISECOND
@@ -201,6 +203,11 @@ class Session:
             closing=self._closing,
         )
         self.metrics = protocol.Metrics()
+
+    @property
+    def clock(self) -> Clock:
+        """What it goes by."""
+        return self._clock
 
     @property
     def is_watched(self) -> bool:
@@ -483,6 +490,11 @@ class Session:
             self._hearing.barge_in = barge_in_samples(barge_in)
         if self.line.microphone.switch(mode):
             self._publish(self._turns.heard(Heard.STOPPED, self.line.timeline.position))
+
+    def hear(self, speaker: object, frame: MicrophoneFrame) -> None:
+        """Hears 20 ms from a microphone that comes by another way than WebRTC."""
+        self.touch()
+        self._hearing.take(speaker, frame)
 
     def open_audio(
         self, *, sample_rate: int, channels: int, style: Style | None = None

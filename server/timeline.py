@@ -66,6 +66,7 @@ class Departure(Generic[FrameT]):
         start: media time of the audio packet.
         sound: [960] float32, 48 kHz.
         ahead: [312] float32, what follows it: the coder is given its sound that much early.
+        utterance: number of the utterance that it belongs to.
         is_speech: whether the packet carries an utterance.
         frames: (start, frame) of the pictures that leave with it, oldest first.
         marks: what becomes audible with it.
@@ -74,6 +75,7 @@ class Departure(Generic[FrameT]):
     start: int
     sound: NDArray[np.float32]
     ahead: NDArray[np.float32]
+    utterance: int
     is_speech: bool
     frames: tuple[tuple[int, FrameT], ...]
     marks: tuple[Mark, ...]
@@ -181,6 +183,7 @@ class Timeline(Generic[FrameT]):
             start=packet.start,
             sound=packet.sound,
             ahead=self._ahead(),
+            utterance=packet.utterance,
             is_speech=packet.is_speech,
             frames=tuple(frames),
             marks=tuple(

@@ -12,6 +12,7 @@ from contextlib import aclosing
 from typing import Protocol
 
 from server.clock import Clock
+from server.converse.agent import Agent
 from server.converse.brain import BrainError, Message, Question, TextDelta, ToolCall
 from server.converse.history import Entry, History, Source
 from server.converse.live_text import LiveText
@@ -74,6 +75,7 @@ class Conversation:
     Attributes:
         history: what was said.
         manner: who answers, and how.
+        agent: what answers in the brain's place, if anything does.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Conversation:
     ) -> None:
         self.history = History()
         self.manner = manner
+        self.agent: Agent | None = None
         self._stage = stage
         self._talk = talk
         self._publish = publish
@@ -95,6 +98,7 @@ class Conversation:
         self._answer: asyncio.Task[None] | None = None
         self._is_wanted = False
         self._is_thinking = False
+        self._is_pondered = False  # by an agent, who has not written anything yet
         self._said: dict[int, tuple[Entry, LiveText]] = {}  # what has not been heard to its end
         self._audible: int | None = None
         self._user_is_speaking = False
@@ -131,13 +135,46 @@ class Conversation:
             return self.history.turn + 1
         self.stop()
         self._stage.cut()
-        turn = self.history.add_user(text, source)
-        self._publish([UserTranscript(turn, text, source)])
+        turn = self.record(text, source)
         self._ask()
         return turn
 
+    def record(self, text: str, source: Source) -> int:
+        """Notes the user's words without a question to the brain; returns the user's turn.
+
+        Raises:
+            ProtocolError: the text is empty or too long.
+        """
+        check_text(text)
+        turn = self.history.add_user(text, source)
+        self._publish([UserTranscript(turn, text, source)])
+        return turn
+
+    def ponder(self, *, is_pondered: bool) -> None:
+        """Notes whether an external agent thinks about what it has not begun to write."""
+        self._is_pondered = is_pondered
+        self._show_thought()
+
+    def take_voice(self, text: str) -> None:
+        """Takes what the user said by voice.
+
+        Raises:
+            ProtocolError: the text is too long.
+        """
+        if self.agent is not None:
+            self.agent.understood(text)
+        else:
+            self.say(text, "voice")
+
+    def take_noise(self) -> None:
+        """Notes that what the user said by voice was not understood."""
+        if self.agent is not None:
+            self.agent.heard_nothing()
+        else:
+            self.heard_nothing()
+
     def heard_nothing(self) -> None:
-        """Notes that what the user said by voice was not understood: what is owed is answered."""
+        """Has what is owed answered, if anything is."""
         if self.history.is_owed and self._answer is None and not self._user_is_speaking:
             self._ask()
 
@@ -195,7 +232,7 @@ class Conversation:
             self._group = None
 
     def _ask(self) -> None:
-        if self.manner.brain == "external":
+        if self.agent is not None or self.manner.brain == "external":
             return
         self._is_wanted = self._group is None  # then as soon as the session has begun
         if self._group is not None:
@@ -205,7 +242,7 @@ class Conversation:
     def _show_thought(self) -> None:
         """Shows whether an answer is under way of which nothing is heard yet, or no more."""
         unheard = any(number != self._audible for number in self._said)
-        is_thinking = self._answer is not None or unheard
+        is_thinking = self._answer is not None or self._is_pondered or unheard
         if is_thinking != self._is_thinking:
             self._is_thinking = is_thinking
             self._stage.think(is_thinking=is_thinking)

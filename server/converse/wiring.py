@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 from server.clock import Clock
+from server.converse.agent import Agent
 from server.converse.conversation import Conversation, Stage
 from server.converse.ear import Ear
 from server.converse.presence import Presence
@@ -13,7 +16,7 @@ from server.converse.talk import BrainRequest, Manner, Talk
 from server.direction import Direction
 from server.events import EventHub
 from server.microphone import MicrophoneLane
-from server.protocol import Gesture, ServerEvent
+from server.protocol import Gesture, ProtocolError, ServerEvent
 
 
 class Converse:
@@ -55,8 +58,8 @@ class Converse:
             self._ear = Ear(
                 transcriber=talk.transcriber,
                 is_on=lambda: conversation.is_on,
-                say=lambda text: conversation.say(text, "voice"),
-                heard_nothing=conversation.heard_nothing,
+                say=conversation.take_voice,
+                heard_nothing=conversation.take_noise,
                 publish=events.publish,
             )
             microphone.on_heard = self._ear.hear
@@ -73,6 +76,30 @@ class Converse:
         if not self.conversation.is_on:
             self.conversation.stop()
         self._listen()
+
+    @contextmanager
+    def led_by(self, agent: Agent) -> Iterator[None]:
+        """Lets an agent answer in the brain's place, and hear what the user says, while entered.
+
+        Raises:
+            ProtocolError: `bad_request`, another one does already.
+        """
+        conversation = self.conversation
+        if conversation.agent is not None:
+            raise ProtocolError("bad_request", "Another agent answers in this session already.")
+        was_on = conversation.is_on
+        conversation.stop()
+        conversation.agent = agent
+        if not was_on:
+            conversation.manner = replace(conversation.manner, brain="external")
+        self._listen()
+        try:
+            yield
+        finally:
+            conversation.ponder(is_pondered=False)
+            conversation.agent = None
+            if not was_on:
+                conversation.manner = replace(conversation.manner, brain="off")
 
     async def run(self) -> None:
         """Converses until cancelled."""

@@ -1,0 +1,1 @@
+"""OpenAI's Realtime API: a conversation by WebSocket whose answers a portrait speaks."""
