@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -185,3 +187,9 @@ def test_a_setting_that_cannot_be_had_is_refused_with_its_value(
 ) -> None:
     with pytest.raises(EventError, match=piece):
         changed(Settings(""), {"type": "realtime", **wanted})
+
+
+def test_the_server_does_without_openai_s_package() -> None:
+    code = "import sys, server.api, server.realtime.routes; print('openai' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
