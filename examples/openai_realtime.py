@@ -1,12 +1,11 @@
 """Talks with a portrait by OpenAI's own client, `pip install openai`: type, and it answers."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import sys
 import wave
 from collections.abc import Iterator
+from typing import Any
 
 from openai import AsyncOpenAI
 
@@ -19,11 +18,11 @@ async def main(
     with wave.open(file, "wb") as sound:
         sound.setparams((1, 2, 24_000, 0, "NONE", "not compressed"))
         async with client, client.realtime.connect(model="vivant") as connection:
-            created = await connection.recv()
+            created: Any = await connection.recv()
             print(f"Open {address}/view/{created.session.id} and ask something.")
             while line := await asyncio.to_thread(next, lines, ""):
                 content = [{"type": "input_text", "text": line}]
-                item = {"type": "message", "role": "user", "content": content}
+                item: Any = {"type": "message", "role": "user", "content": content}
                 await connection.conversation.item.create(item=item)
                 await connection.response.create()
                 async for event in connection:

@@ -556,7 +556,7 @@ async def test_the_example_runs(
     with wave.open(str(file)) as sound:
         assert sound.getframerate() == RATE
         pcm = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").astype(np.float32)
-    assert VOICE.heard(pcm / 32768, RATE) == ["alpha", "bravo", "zulu"]
+    assert VOICE.heard(pcm / np.float32(32768), RATE) == ["alpha", "bravo", "zulu"]
 
 
 def test_the_example_is_short_and_on_its_page() -> None:
