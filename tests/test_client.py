@@ -12,9 +12,10 @@ from typing import Any
 import aioice.ice
 import numpy as np
 import pytest
+from PIL import Image
 
 import vivant_client
-from examples import push_audio, say
+from examples import add_portrait, push_audio, say
 from server.config import Settings
 from server.protocol import Failed
 from tests.chat_stub import calls, chat_stub, writes
@@ -348,3 +349,43 @@ async def test_the_examples_run(
     await push_audio.main(address, str(file))
     printed = capsys.readouterr().out
     assert "Hello" in printed and "heard 0.4 s" in printed
+
+
+def png(path: Path, shade: int) -> Path:
+    Image.new("RGB", (120, 90), (shade, shade, shade)).save(path)
+    return path
+
+
+async def test_portraits_are_looked_at_kept_renamed_and_deleted(
+    address: str, tmp_path: Path
+) -> None:
+    picture = png(tmp_path / "aunt.png", 120)
+    async with vivant_client.Portraits(address) as portraits:
+        found = await portraits.preview(picture)
+        assert (found.accepted, found.code, found.width, found.height) == (True, "ok", 120, 90)
+        assert found.frame == (15, 0, 90, 90)
+        assert found.landmarks.shape == (478, 2)
+        part = await portraits.preview(picture.read_bytes(), crop=(10, 10, 50, 60))
+        assert part.frame == (10, 15, 50, 50)
+        before = await portraits.all()
+        added = await portraits.add(picture, crop=(10, 10, 50, 60))
+        assert (added.name, added.builtin) == ("aunt", False)
+        renamed = await portraits.rename(added.id, "Mary")
+        assert [*before, renamed] == await portraits.all()
+        await portraits.delete(added.id)
+        assert await portraits.all() == before
+        with pytest.raises(RefusedError) as caught:
+            await portraits.delete(before[0].id)
+        assert caught.value.code == "forbidden"
+        night = await portraits.preview(png(tmp_path / "night.png", 0))
+        assert (night.accepted, night.code, night.frame) == (False, "no_face", None)
+        assert night.landmarks.shape == (0, 2)
+
+
+async def test_the_example_of_a_portrait_runs(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await add_portrait.main(address, str(png(tmp_path / "aunt.png", 60)), "Aunt Mary")
+    assert "Note: A fake." in capsys.readouterr().out
+    with pytest.raises(SystemExit, match=r"night\.png: There is no face"):
+        await add_portrait.main(address, str(png(tmp_path / "night.png", 0)))

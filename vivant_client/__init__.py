@@ -40,6 +40,7 @@ from vivant_client.errors import (
 from vivant_client.events import UnknownEvent
 from vivant_client.media import Frame, Sound
 from vivant_client.opening import connect, join, resume
+from vivant_client.portraits import Portrait, Portraits, Preview
 from vivant_client.session import Session
 
 __all__ = [
@@ -50,6 +51,9 @@ __all__ = [
     "MediaOrigin",
     "Metrics",
     "NoRoomError",
+    "Portrait",
+    "Portraits",
+    "Preview",
     "Queued",
     "RateUpdated",
     "RefusedError",

@@ -141,6 +141,19 @@ class Rest:
                 self._http.put(path, files=files, data=values, timeout=_LONG_PATIENCE)
             )
 
+    async def send_picture(
+        self, path: str, name: str, content: bytes, values: dict[str, str]
+    ) -> dict[str, Any]:
+        """Sends a picture and other fields as a form; returns the JSON object of the answer.
+
+        Raises:
+            ClientError: the server refuses, or cannot be reached.
+        """
+        files = {"image": (name, content)}
+        return await self._answered(
+            self._http.post(path, files=files, data=values, timeout=_LONG_PATIENCE)
+        )
+
     async def _answered(self, request: Awaitable[httpx.Response]) -> dict[str, Any]:
         try:
             answer = await request

@@ -58,11 +58,11 @@ export const STYLES = `
   inline-size: 100%;
   block-size: 100%;
   display: grid;
-  place-content: center;
+  place-content: end center; /* below the face */
   justify-items: center;
   gap: 0.6em;
   border: 0;
-  padding: 0;
+  padding: 0 0 9%;
   background: linear-gradient(transparent 40%, rgb(13 11 9 / 55%));
   color: #fff;
   font: inherit;
