@@ -97,17 +97,21 @@ def test_a_modes_files_come_when_it_is_first_chosen(
     assert own == ["/modes/converse.css", "/modes/converse.html", "/modes/converse.js"]
 
 
+@pytest.mark.parametrize("file", ["modes/puppet.html", "modes/puppet.css", "expression.html"])
 def test_a_mode_that_does_not_arrive_says_so_and_can_be_had_again(
-    browser: Browser, visit: Visit, fake_server: ServerProcess
+    browser: Browser, visit: Visit, fake_server: ServerProcess, file: str
 ) -> None:
     page = visit(browser, "about:blank", expected=("Failed to load",))
-    page.route("**/modes/puppet.html", lambda route: route.abort(), times=1)
+    page.route(f"**/{file}", lambda route: route.abort(), times=1)
     page.goto(f"{fake_server.address}/#puppet")
     page.wait_for_selector("text=This part of the page did not arrive.")
     page.wait_for_selector(LIVE)  # the rest of the page works
     page.click("#panel-puppet >> text=Try again")
-    page.wait_for_selector("#puppet-label")
+    page.wait_for_selector("#panel-puppet .label >> nth=0")
     assert page.locator(".mode-fault").count() == 0
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(({ id }) => id)")
+    assert len(ids) == len(set(ids)), "nothing came twice"
+    assert page.locator("#microphone").is_enabled()
 
 
 def test_a_conversation_begins_and_ends_with_its_mode(
