@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
+import json
 import re
 import wave
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import openai
 import pytest
+from websockets import Origin, Subprotocol
+from websockets.asyncio.client import connect as websocket
 from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 
 from examples import openai_realtime
@@ -22,10 +26,10 @@ from server.converse.making import make_talk
 from server.converse.talk import Talk
 from server.converse.transcriber import TranscriptionError
 from tests.chat_stub import HEAD, Behaviour, Stub, answers, calls, chat_stub, sends, writes
-from tests.realtime_client import RATE, RealtimeClient, realtime
+from tests.realtime_client import RATE, RealtimeClient, checked, realtime
 from tests.test_conversation import VOCABULARY, ScriptedTranscriber
 from tests.test_converse_live import Witness, heard_in, on_loopback, witnessed, word_parts, words_of
-from tests.test_server_live import LiveServer, serving
+from tests.test_server_live import LiveServer, bar, serving
 from tests.test_vad import vowel
 from tests.words_voice import WordVoice
 from vivant_client import SpeakEnded, SpeakStarted, UserTranscript, connect
@@ -465,9 +469,14 @@ async def test_a_viewer_of_the_session_sees_and_hears_the_same(
         session = witness.session
         async with realtime(it.live.address, key=session.token, session=session.id) as client:
             assert (await client.nth("session.created"))["session"]["id"] == session.id
-            await client.ask("Go on.")
-            done = (await client.nth("response.done"))["response"]
-            ended = await witness.nth(SpeakEnded, 0)
+            async with asyncio.TaskGroup() as group:
+                seen = group.create_task(talking_pictures(witness))
+                await client.ask("Go on.")
+                done = (await client.nth("response.done"))["response"]
+                ended = await witness.nth(SpeakEnded, 0)
+            begun = witness.of(SpeakStarted)[0].media_time
+            assert seen.result()
+            assert all(begun <= at <= ended.media_time for at in seen.result())
             await witness.hears(ended.media_time + 8_000)
             same_words(client, witness, done["id"])
             assert witness.of(UserTranscript)[0].text == "Go on."
@@ -483,6 +492,18 @@ async def test_a_viewer_of_the_session_sees_and_hears_the_same(
             ]
         answer = await it.live.client.get(f"/v1/sessions/{session.id}")
         assert answer.json()["brain"] == "off"  # as it was
+
+
+async def talking_pictures(witness: Witness) -> list[int]:
+    """Returns the media times of the pictures that a viewer saw with an open mouth."""
+    times: list[int] = []
+    async for frame in witness.session.frames():
+        if bar(frame.image) > 0.5:
+            times.append(frame.media_time)
+        ends = witness.of(SpeakEnded)
+        if ends and frame.media_time > ends[0].media_time + 3_200:
+            return times
+    raise AssertionError("the session ended")
 
 
 def same_words(client: RealtimeClient, witness: Witness, response_id: str) -> None:
@@ -541,6 +562,74 @@ async def test_a_session_that_ends_says_so(tmp_path: Path) -> None:
                 await client.until(lambda: False)
         assert caught.group_contains(ConnectionClosedOK)
         assert client.of("error")[0]["error"]["code"] == "session_expired"
+
+
+async def test_a_session_that_ends_in_the_middle_of_a_word_ends_its_socket(
+    tmp_path: Path, ears: ScriptedTranscriber, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with house(tmp_path, ears, LONG) as it:
+        with pytest.raises(ExceptionGroup) as caught:
+            async with realtime(it.live.address) as client:
+                session_id = (await client.nth("session.created"))["session"]["id"]
+                gone = weakref.ref(it.live.server.house.sessions.find(session_id))
+                await client.ask("Go on.")
+                await client.until(lambda: "bravo" in client.words_so_far())
+                await it.live.client.delete(f"/v1/sessions/{session_id}")
+                await client.until(lambda: False)
+        assert caught.group_contains(ConnectionClosedOK)
+        async with asyncio.timeout(20):
+            while it.live.server.house.sessions.get(session_id):  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0.05)
+        del caught
+        assert gone() is None  # nobody keeps it
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_a_page_brings_its_key_as_a_subprotocol(tmp_path: Path) -> None:
+    settings = Settings(size=256, cache_dir=tmp_path, port=0)
+    async with serving(settings) as live:
+        opened = (await live.client.post("/v1/sessions")).json()
+        url = f"ws://{live.address}/v1/realtime?session={opened['session_id']}"
+        for key, status in ((opened["token"], None), ("wrong", 401)):
+            protocols = [Subprotocol("realtime"), Subprotocol(f"openai-insecure-api-key.{key}")]
+            if status is None:
+                async with websocket(url, subprotocols=protocols) as page:
+                    assert page.subprotocol == "realtime"
+                    assert checked(await page.recv(decode=False))["type"] == "session.created"
+            else:
+                with pytest.raises(InvalidStatus) as caught:
+                    await websocket(url, subprotocols=protocols)
+                assert caught.value.response.status_code == status
+        with pytest.raises(InvalidStatus) as foreign:
+            await websocket(url, origin=Origin("https://elsewhere.example"))
+        assert foreign.value.response.status_code == 403
+
+
+async def test_a_client_that_asks_for_more_than_it_reads_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.realtime.socket._UNSENT", 150)  # beyond it the socket is closed
+    settings = Settings(size=256, cache_dir=tmp_path, port=0)
+    retrieve = json.dumps({"type": "conversation.item.retrieve", "item_id": "long"})
+    part = {"type": "input_text", "text": "x" * 20_000}
+    item = {"id": "long", "type": "message", "role": "system", "content": [part]}
+    async with (
+        serving(settings) as live,
+        asyncio.TaskGroup() as group,
+        websocket(f"ws://{live.address}/v1/realtime", max_queue=1, compression=None) as client,
+    ):
+        await client.send(json.dumps({"type": "conversation.item.create", "item": item}))
+
+        async def ask() -> None:
+            for _ in range(1_000):  # 20 MB, more than any buffer on the way
+                await client.send(retrieve)
+
+        asking = group.create_task(ask())
+        await asyncio.sleep(1)
+        async with asyncio.timeout(60):
+            kinds = [json.loads(await client.recv())["type"] for _ in range(1_003)]
+        await asking
+        assert kinds.count("conversation.item.retrieved") == 1_000
 
 
 async def test_the_example_runs(

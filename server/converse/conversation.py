@@ -185,6 +185,12 @@ class Conversation:
             self._answer = None
             self._show_thought()
 
+    def give_up(self) -> None:
+        """Drops the answer under way, with what is said of it already."""
+        if self._answer is not None:
+            self.stop()
+            self._stage.cut()  # its text will never be complete
+
     def follow(self, text: LiveText) -> None:
         """Records an utterance that an external agent writes."""
         if self.is_on:

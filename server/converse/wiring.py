@@ -88,7 +88,7 @@ class Converse:
         if conversation.agent is not None:
             raise ProtocolError("bad_request", "Another agent answers in this session already.")
         was_on = conversation.is_on
-        conversation.stop()
+        conversation.give_up()
         conversation.agent = agent
         if not was_on:
             conversation.manner = replace(conversation.manner, brain="external")

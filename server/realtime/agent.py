@@ -15,7 +15,9 @@ from typing import Self
 
 from server.converse.brain import Brain, BrainError
 from server.converse.talk import BrainKind, Talk
+from server.microphone import Mode
 from server.protocol import (
+    BargeIn,
     ServerEvent,
     SpeakEnded,
     UserSpeechStarted,
@@ -101,6 +103,8 @@ class RealtimeAgent:
         Raises:
             ProtocolError: another one has it already.
         """
+        before = self.session.line.microphone.mode, self.session.may_interrupt
+        stack.callback(self._restore, *before)
         stack.enter_context(self.session.converse.led_by(self))
         stack.enter_context(self.session.events.tapped(self.notice))
         stack.enter_context(self.session.line.speech.heard_by(self.answering.hear))
@@ -160,6 +164,18 @@ class RealtimeAgent:
     def _fall_silent(self) -> None:
         if not self.session.is_closing:
             self.answering.cancel("client_cancelled")
+        self.answering.close()
+        self.listening.close()
+
+    def _restore(self, mode: Mode, may_interrupt: bool) -> None:
+        """Gives the session's ears back as they were."""
+        session = self.session
+        barge_in: BargeIn | None = None
+        if session.may_interrupt != may_interrupt:
+            barge_in = "on" if may_interrupt else "off"
+        is_other = session.line.microphone.mode != mode or barge_in is not None
+        if is_other and not session.is_closing:
+            session.switch_microphone(mode, barge_in)
 
     def _answer_user(self) -> None:
         """Answers what the user said, unless the client wants to ask for it, or more is coming."""

@@ -91,6 +91,10 @@ class Answering:
         if self.active is response:
             self._finish(response, reason)
 
+    def close(self) -> None:
+        """Asks no brain any more."""
+        self._drop_thought()
+
     def hear(self, spoken: SpokenSound) -> None:
         """Takes 20 ms of speech that leave now."""
         if self._speaks(spoken.utterance) and self.active is not None:

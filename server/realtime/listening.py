@@ -84,6 +84,7 @@ class Listening:
         self._next_id = new_id("item")
         self._began = 0  # ms
         self._detected: deque[_Turn] = deque()  # by the session's ears, oldest first
+        self._tasks: set[asyncio.Task[None]] = set()
         self._unknown = 0  # turns whose words are not known yet
         self._all_known = asyncio.Event()
         self._all_known.set()
@@ -142,7 +143,15 @@ class Listening:
         if self._transcriber is None:
             self._fail(turn, _NOBODY)
         else:
-            self._group.create_task(self._understand(turn, speech, self._transcriber))
+            understanding = self._understand(turn, speech, self._transcriber)
+            task = self._group.create_task(understanding, name="transcription")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def close(self) -> None:
+        """Lets nothing more be turned into text."""
+        for task in self._tasks:
+            task.cancel()
 
     async def _understand(
         self, turn: _Turn, speech: NDArray[np.float32], transcriber: Transcriber

@@ -6,6 +6,7 @@ own models is passed over, and is not in the configuration that the client is to
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from server.realtime.events import EventError, field_error
 RATE = 24_000  # Hz
 _FORMAT = {"type": "audio/pcm", "rate": RATE}
 _PREFIX_MS, _SILENCE_MS = 300, 600  # of server.converse.ear and server.vad
+_MOST_TOOLS = 64_000  # characters of JSON
 _THRESHOLD = 0.5  # nothing is tuned by it
 
 
@@ -183,12 +185,10 @@ def for_response(settings: Settings, wanted: dict[str, Any] | None) -> tuple[Set
     except ValidationError as error:
         raise field_error(error, within="response") from None
     _check(wish.output_modalities, wish.audio, within="response")
-    if wish.conversation not in (None, "auto"):
-        message = f"A response is part of the conversation: 'auto', not {wish.conversation[:40]!r}."
+    if wish.conversation not in (None, "auto") or wish.input is not None:
+        shown = f"{wish.conversation!r:.42} with {len(wish.input or [])} items of its own"
+        message = f"A response answers the conversation, 'auto', not {shown}."
         raise EventError("invalid_value", message, param="response.conversation")
-    if wish.input is not None:
-        message = f"A response answers the conversation, not {len(wish.input)} items of its own."
-        raise EventError("invalid_value", message, param="response.input")
     settings = _with_tools(settings, wish.tools, wish.tool_choice, within="response")
     if wish.instructions is not None:
         settings = replace(settings, instructions=wish.instructions)
@@ -214,11 +214,15 @@ def _with_tools(
         if tool.type != "function" or not tool.name:
             message = f"A tool is a 'function' with a name, not {tool.type[:40]!r} {tool.name!r}."
             raise EventError("invalid_value", message, param=f"{within}.tools[{index}]")
+    told = tuple(tool.model_dump(exclude_none=True) for tool in tools or ())
+    size = len(json.dumps(told))
+    if size > _MOST_TOOLS:
+        message = f"The tools are {size:,} characters of JSON; at most {_MOST_TOOLS:,}."
+        raise EventError("invalid_value", message, param=f"{within}.tools")
     if choice not in (None, "auto", "none"):
         message = f"'tool_choice' is 'auto' or 'none' here, not {choice!r:.60}."
         raise EventError("invalid_value", message, param=f"{within}.tool_choice")
     if tools is not None:
-        told = tuple(tool.model_dump(exclude_none=True) for tool in tools)
         settings = replace(settings, tools=told)
     return settings if choice is None else replace(settings, may_call=choice == "auto")
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from server.api import House
 
 _UNSENT: Final = 2_000  # events that a client may be behind: half a minute of speech
+_BEHIND: Final = 100  # events that it may be behind when it asks for more
 _UNREAD: Final = 64  # messages
 _TOO_SLOW: Final = "The client reads too slowly."
 
@@ -44,21 +45,28 @@ class RealtimeSocket:
         self._outbox: Channel[str] = Channel(_UNSENT, Overflow.REFUSE)
         self._inbox: Channel[str] = Channel(_UNREAD, Overflow.REFUSE)
         self._is_over = asyncio.Event()
+        self._has_begun = False
+        self._has_room = asyncio.Event()
         self._closing = (1000, "session closed")
 
     async def serve(self, entered: Session | Waiting) -> None:
         """Serves until the client or the session goes."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._write(), name="realtime write")
-            tasks = [
-                group.create_task(self._read(), name="realtime read"),
-                group.create_task(self._lead(entered), name="realtime lead"),
-                group.create_task(self._is_over.wait()),
-            ]
+            reading = group.create_task(self._read(), name="realtime read")
+            leading = group.create_task(self._lead(entered), name="realtime lead")
+            tasks = [reading, leading, group.create_task(self._is_over.wait())]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)  # its last words
+            self._is_over.set()
+            self._has_room.set()
+            self._inbox.drain()
+            self._inbox.close()
+            reading.cancel()
+            if not self._has_begun:
+                leading.cancel()
+            # Otherwise it ends by itself: an error that passed through it would keep its session
+            # until garbage is collected.
+            await asyncio.wait(tasks)
             self._outbox.close()
 
     async def _read(self) -> None:
@@ -74,6 +82,8 @@ class RealtimeSocket:
         try:
             async for text in self._outbox:
                 await self._websocket.send_text(text)
+                if len(self._outbox) <= _BEHIND:
+                    self._has_room.set()
             code, reason = self._closing
             await self._websocket.close(code, reason)
         except WebSocketDisconnect:
@@ -86,6 +96,7 @@ class RealtimeSocket:
         except ProtocolError as error:
             self._turn_away(error)
             return
+        self._has_begun = True
         session.line.begin()
         async with asyncio.TaskGroup() as group:
             intake = Intake(session.clock, lambda frame: session.hear(self, frame))
@@ -105,10 +116,15 @@ class RealtimeSocket:
                     self._turn_away(error)
                     return
                 desk = RealtimeDesk(agent)
-                group.create_task(intake.run(), name="realtime intake")
-                group.create_task(self._follow(session), name="realtime follow")
+                beside = [
+                    group.create_task(intake.run(), name="realtime intake"),
+                    group.create_task(self._follow(session), name="realtime follow"),
+                ]
                 async for text in self._inbox:
                     await self._obey(desk, text)
+                    await self._room()
+                for task in beside:
+                    task.cancel()
 
     def _turn_away(self, error: ProtocolError) -> None:
         self._refuse(EventError(error.code, str(error)), None)
@@ -138,6 +154,12 @@ class RealtimeSocket:
                     sentence = f"The session has ended: {event.reason}."
                     self._refuse(EventError("session_expired", sentence), None)
         self._is_over.set()
+
+    async def _room(self) -> None:
+        """Returns when the client has read most of what it was told."""
+        while len(self._outbox) > _BEHIND and not self._is_over.is_set():
+            self._has_room.clear()
+            await self._has_room.wait()
 
     async def _obey(self, desk: RealtimeDesk, text: str) -> None:
         event_id: str | None = None
