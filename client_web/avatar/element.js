@@ -7,6 +7,7 @@
 import { Connection } from "../connection.js";
 import { ApiError, Server } from "../server.js";
 import { explain, explainWait } from "../words.js";
+import { AvatarAttributes } from "./attributes.js";
 import { readPlace } from "./place.js";
 import { Surface } from "./surface.js";
 import { EVENTS } from "./vocabulary.js";
@@ -15,14 +16,12 @@ import { Voice } from "./voice.js";
 /** @import { Phase } from "../connection.js" */
 /** @import { Choice, ClientMessage, ServerMessage, SpeechState, Style } from "../protocol.js" */
 
-/** @typedef {"present" | "converse" | "puppet"} Mode */
-
 /** @typedef {"idle" | Phase["name"]} PhaseName */
 
 /** Where the module came from: the server, if it was not copied elsewhere. */
 const ORIGIN = new URL("..", import.meta.url).href;
 
-export class VivantAvatar extends HTMLElement {
+export class VivantAvatar extends AvatarAttributes {
   static observedAttributes = [
     ...["session-url", "mode", "portrait", "voice", "background", "muted", "captions"],
   ];
@@ -89,72 +88,6 @@ export class VivantAvatar extends HTMLElement {
     else if (name === "session-url") this.#restart();
     else if (name === "mode") void this.#report(this.#applyMode(before));
     else if (now !== null) void this.#report(this.#connection.update({ [name]: now }));
-  }
-
-  get sessionUrl() {
-    return this.getAttribute("session-url") ?? "";
-  }
-
-  set sessionUrl(value) {
-    this.setAttribute("session-url", value);
-  }
-
-  /** @returns {Mode} */
-  get mode() {
-    const mode = this.getAttribute("mode");
-    return mode === "converse" || mode === "puppet" ? mode : "present";
-  }
-
-  set mode(value) {
-    this.setAttribute("mode", value);
-  }
-
-  get portrait() {
-    return this.getAttribute("portrait") ?? "";
-  }
-
-  set portrait(value) {
-    this.setAttribute("portrait", value);
-  }
-
-  get voice() {
-    return this.getAttribute("voice") ?? "";
-  }
-
-  set voice(value) {
-    this.setAttribute("voice", value);
-  }
-
-  get background() {
-    return this.getAttribute("background") ?? "";
-  }
-
-  set background(value) {
-    this.setAttribute("background", value);
-  }
-
-  get muted() {
-    return this.hasAttribute("muted");
-  }
-
-  set muted(value) {
-    this.toggleAttribute("muted", value);
-  }
-
-  get captions() {
-    return this.hasAttribute("captions");
-  }
-
-  set captions(value) {
-    this.toggleAttribute("captions", value);
-  }
-
-  get autoplay() {
-    return this.hasAttribute("autoplay");
-  }
-
-  set autoplay(value) {
-    this.toggleAttribute("autoplay", value);
   }
 
   /** How far the connection is. */
