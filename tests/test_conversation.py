@@ -583,3 +583,14 @@ def test_the_demo_brain_is_the_same_for_the_same_seed_and_never_at_a_loss() -> N
     assert demo_answers(questions) != demo_answers(questions, seed=1)
     assert len(set(demo_answers(questions))) >= len(questions) - 1  # two are nonsense
     assert all("{" not in answer for answer in demo_answers(questions))
+
+
+async def test_a_brain_that_is_switched_off_leaves_no_half_written_text(tmp_path: Path) -> None:
+    async with conversing(tmp_path) as rig:
+        rig.brain.say("Alpha bravo charlie delta. Echo foxtrot golf hotel.")
+        rig.say("Go on.")
+        await rig.until(lambda: rig.has(SpeakStarted, 1))
+        rig.session.converse.configure(BrainRequest(brain="off"))
+        rig.session.speak("Zulu.")  # by somebody else
+        await rig.until(lambda: rig.has(SpeakEnded, 2))
+        assert rig.heard()[-1] == "zulu"

@@ -128,6 +128,7 @@ async def test_the_recogniser_that_ships_understands_two_at_once() -> None:
         strict=True,
     ):
         one.push(first)
+        one.push(first[:0])  # as resamplers give at times
         other.push(second)
     assert await one.finish() == "how old are you"
     assert await other.finish() == "can you tell me a joke"

@@ -35,7 +35,7 @@ class Recogniser:
                 self._busy[number] = decoder
             return None
         if what == PCM:
-            if number in self._busy:
+            if number in self._busy and content:  # pocketsphinx fails at an empty piece
                 self._busy[number].process_raw(content)
             return None
         text = self._end(number)

@@ -74,7 +74,7 @@ class Converse:
         """
         self.conversation.configure(wanted)
         if not self.conversation.is_on:
-            self.conversation.stop()
+            self.conversation.give_up()
         self._listen()
 
     @contextmanager
