@@ -214,6 +214,8 @@ async def test_words_before_a_call_are_said_and_the_next_answer_follows(tmp_path
         messages = rig.brain.questions[-1].messages[1:]
         assert [message.role for message in messages] == ["user", "assistant", "tool"]
         assert messages[1].content == "Alpha bravo charlie."
+        states = [event.state for event in rig.of(StateUpdated)]
+        assert states == ["thinking", "speaking", "idle"] * 2
 
 
 async def test_a_brain_that_breaks_off_is_told_and_heard_so_far(tmp_path: Path) -> None:

@@ -63,17 +63,16 @@ class Answering:
         Raises:
             EventError: an answer is still being written.
         """
-        if self.active is None:
-            self._begin(make)
-        elif self.active.is_thought and self._next is None:
-            self._next = make
-        else:
-            message = f"The response {self.active.id!r} is in progress; cancel it or wait."
+        is_free = self.active is None or self.active.is_thought
+        if self._next is not None or not is_free:
+            which = "A response" if self.active is None else f"The response {self.active.id!r}"
+            message = f"{which} is in progress; cancel it or wait."
             raise EventError("conversation_already_has_active_response", message)
+        self.follow(make)
 
     def follow(self, make: MakeResponse) -> None:
         """Answers as soon as the answer under way, if any, is over."""
-        if self.active is None:
+        if self.active is None and self._next is None:
             self._begin(make)
         else:
             self._next = make
@@ -194,7 +193,11 @@ class Answering:
         else:
             response.finish("completed")
         self._show_thought()
-        if self._next is not None:
+        if self._next is not None:  # not at once: what has ended is still being told
+            self._group.create_task(self._follow_up(), name="next answer")
+
+    async def _follow_up(self) -> None:
+        if self.active is None and self._next is not None:
             make, self._next = self._next, None
             self._begin(make)
 
