@@ -37,6 +37,7 @@ from vivant_client import SpeakEnded, SpeakStarted, UserTranscript, connect
 __all__ = ["on_loopback"]  # a fixture for every test here
 VOICE = WordVoice("words", VOCABULARY)
 LONG = "Alpha bravo charlie delta. Echo foxtrot golf hotel. India juliett kilo lima. Mike november."
+CUT = " ".join([LONG] * 4)  # a busy machine is late with the cut
 SPOKEN = [
     "response.created",
     "response.output_item.added",
@@ -220,7 +221,7 @@ async def test_a_response_is_cancelled_and_truncated(
     tmp_path: Path, ears: ScriptedTranscriber
 ) -> None:
     async with (
-        house(tmp_path, ears, LONG, "Zulu.") as it,
+        house(tmp_path, ears, CUT, "Zulu.") as it,
         realtime(it.live.address) as client,
     ):
         await client.connection.response.cancel()
@@ -263,7 +264,7 @@ async def test_a_voice_interrupts_and_is_answered(
 ) -> None:
     ears.texts = ["Wait!"]
     async with (
-        house(tmp_path, ears, LONG, "Zulu.") as it,
+        house(tmp_path, ears, CUT, "Zulu.") as it,
         realtime(it.live.address) as client,
     ):
         await client.ask("Go on.")
@@ -276,7 +277,7 @@ async def test_a_voice_interrupts_and_is_answered(
         assert kinds.index("input_audio_buffer.speech_started") < kinds.index("response.done")
         (message,) = done["output"]
         transcript = message["content"][0]["transcript"]
-        assert LONG.startswith(transcript)
+        assert CUT.startswith(transcript)
         assert (await client.nth("response.done", 1))["response"]["status"] == "completed"
         interrupted = f"{transcript.rstrip()} [interrupted]"
         assert told(it.brain)[1:] == [("assistant", interrupted), ("user", "Wait!")]
@@ -513,7 +514,7 @@ def same_words(client: RealtimeClient, witness: Witness, response_id: str) -> No
     got = [word for word, _ in VOICE.measured(client.sound(response_id), RATE)]
     assert [word for word, _ in viewed] == got == words_of(LONG)
     length = len(client.sound(response_id)) / RATE
-    assert (ended.media_time - begun.media_time) / 16_000 == pytest.approx(length, abs=0.06)
+    assert ended.spoken_ms / 1000 == pytest.approx(length, abs=0.05)
 
 
 async def test_a_handshake_that_cannot_be_served_gets_its_status(tmp_path: Path) -> None:
@@ -567,7 +568,7 @@ async def test_a_session_that_ends_says_so(tmp_path: Path) -> None:
 async def test_a_session_that_ends_in_the_middle_of_a_word_ends_its_socket(
     tmp_path: Path, ears: ScriptedTranscriber, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with house(tmp_path, ears, LONG) as it:
+    async with house(tmp_path, ears, CUT) as it:
         with pytest.raises(ExceptionGroup) as caught:
             async with realtime(it.live.address) as client:
                 session_id = (await client.nth("session.created"))["session"]["id"]
