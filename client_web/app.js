@@ -40,6 +40,9 @@ const modes = new Modes(async () => {
   return { ...shared, info: () => info };
 });
 
+/** Why a session ended that nobody refused. */
+const ENDS = new Set(["shutdown", "lost", "failed"]);
+
 /** Whether portraits and voices must be asked for again before the next session. */
 let isStale = true;
 
@@ -138,7 +141,7 @@ function onPhase(phase) {
     isStale = !isFull;
     if (phase.code === "bad_request") forgetStyle();
     if (phase.code === "not_found" || phase.code === "unknown_background") forgetBackground();
-    const isRefused = phase.code !== null;
+    const isRefused = phase.code !== null && !ENDS.has(phase.code);
     const title = isFull ? "Every place is taken" : isRefused ? "Not possible just now" : "No connection";
     const message = isFull ? "Others are with the portrait just now." : phase.message;
     stage.showVeil({ title, message, action: "Try now", seconds: phase.seconds });
