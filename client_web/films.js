@@ -56,6 +56,11 @@ export class Films {
     return films;
   }
 
+  /** How often something changed that a list asked for before does not know. */
+  #changes = 0;
+  /** @type {Promise<void> | null} */
+  #asking = null;
+
   /** @param {Connection} connection */
   constructor(connection) {
     this.#connection = connection;
@@ -66,9 +71,23 @@ export class Films {
 
   /** Asks the server for what there is. */
   async refresh() {
-    const own = this.#connection.session?.session_id;
-    const all = new Set([...remembered(), ...(own === undefined ? [] : [own])]);
-    const lists = await Promise.all([...all].map((id) => this.#of(id, id === own)));
+    this.#changes += 1;
+    this.#asking ??= this.#ask();
+    await this.#asking;
+  }
+
+  /** Asks until nothing changes meanwhile: an answer may be older than what was told since. */
+  async #ask() {
+    /** @type {Film[][]} */
+    let lists;
+    let asked;
+    do {
+      asked = this.#changes;
+      const own = this.#connection.session?.session_id;
+      const all = new Set([...remembered(), ...(own === undefined ? [] : [own])]);
+      lists = await Promise.all([...all].map((id) => this.#of(id, id === own)));
+    } while (asked !== this.#changes);
+    this.#asking = null;
     const before = this.#films;
     this.#films = new Map(lists.flat().map((film) => [film.id, { ...before.get(film.id), ...film }]));
     for (const film of this.#films.values()) this.#note(film);
@@ -83,6 +102,7 @@ export class Films {
     if (message.type !== "recording.updated") return;
     const film = this.#films.get(message.recording);
     if (film === undefined) return void this.refresh();
+    this.#changes += 1;
     const wasGoing = isGoing(film);
     const { state, reason, seconds, bytes } = message;
     Object.assign(film, { state, reason, seconds, bytes });
@@ -106,7 +126,11 @@ export class Films {
 
   /** @param {Film} film */
   #take(film) {
-    this.#films.set(film.id, { ...this.#films.get(film.id), ...film });
+    this.#changes += 1;
+    const known = this.#films.get(film.id);
+    // its first picture may be told of before the answer that it waits for one has come
+    const state = film.state === "waiting" && known !== undefined ? known.state : film.state;
+    this.#films.set(film.id, { ...known, ...film, state });
     this.#note(film);
     const own = this.#connection.session?.session_id;
     if (own !== undefined) keep([...remembered().filter((id) => id !== own), own]);
@@ -197,6 +221,7 @@ export class Films {
   /** @param {Film} film */
   async #delete(film) {
     await request("DELETE", `v1/recordings/${film.id}`);
+    this.#changes += 1;
     this.#films.delete(film.id);
     byId("films-label", HTMLElement).focus();
   }

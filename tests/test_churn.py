@@ -131,6 +131,7 @@ async def visit(address: str, count: int) -> None:
     await asyncio.sleep(0.5)  # for closed transports to let go
 
 
+@pytest.mark.soak
 async def test_ten_sessions_leave_nothing_behind(tmp_path: Path) -> None:
     settings = Settings(
         size=256, max_sessions=AT_ONCE, resume_timeout=1, cache_dir=tmp_path, port=0

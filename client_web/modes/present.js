@@ -32,6 +32,8 @@ export class PresentMode {
   /** The name of the recording that is read, null where a text is. @type {string | null} */
   #recording = null;
   #isEntered = false;
+  /** The text on its way to the server. @type {Promise<void> | null} */
+  #giving = null;
   #isLive = false;
   /** Whether a recording is on its way. */
   #isBringing = false;
@@ -133,7 +135,8 @@ export class PresentMode {
   /** Gives the server the text as it is now, unless it has it. */
   async #give() {
     clearTimeout(this.#timer);
-    if (this.#isChanged) await this.#put();
+    if (this.#isChanged) this.#giving = this.#put();
+    await this.#giving; // perhaps the timer's, whose answer tells the sentences
   }
 
   async #put() {
@@ -144,6 +147,8 @@ export class PresentMode {
     } catch (error) {
       this.#known = this.#script.script?.text ?? "";
       throw error;
+    } finally {
+      this.#giving = null;
     }
   }
 
