@@ -9,28 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from server.channel import Channel, Overflow
+from server.broadcast import Broadcast
 from server.protocol import ServerEvent
 
 _WAITING = 256  # events
 
 
-class EventHub:
+class EventHub(Broadcast[ServerEvent]):
     """One session's events."""
 
     def __init__(self) -> None:
-        self._listeners: set[Channel[ServerEvent]] = set()
+        super().__init__(_WAITING)
         self._taps: list[Callable[[ServerEvent], None]] = []
-        self._is_closed = False
-
-    def __len__(self) -> int:
-        return len(self._listeners)
 
     def publish(self, events: Iterable[ServerEvent]) -> None:
         """Hands events to every listener, in order, without waiting."""
         for event in events:
-            for listener in self._listeners:
-                listener.offer(event)
+            self.offer(event)
             for tap in tuple(self._taps):
                 tap(event)
 
@@ -48,21 +43,7 @@ class EventHub:
             if tap in self._taps:
                 self._taps.remove(tap)
 
-    @contextmanager
-    def listen(self) -> Iterator[Channel[ServerEvent]]:
-        """Yields a channel of all events from now on."""
-        channel: Channel[ServerEvent] = Channel(_WAITING, Overflow.DROP_OLDEST)
-        if self._is_closed:
-            channel.close()
-        self._listeners.add(channel)
-        try:
-            yield channel
-        finally:
-            self._listeners.discard(channel)
-
     def close(self) -> None:
         """Ends every listener once it has read what waits."""
-        self._is_closed = True
         self._taps.clear()  # they know the session that owns this hub
-        for listener in self._listeners:
-            listener.close()
+        super().close()

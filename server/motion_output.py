@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.channel import Channel, Overflow
+from server.broadcast import Broadcast
 from server.protocol import MotionFrame
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME, MotionChunk
 from streaming_model.motion_space import MOTION_NAMES
@@ -48,17 +47,13 @@ class Frame(NamedTuple):
         )
 
 
-class MotionOutput:
+class MotionOutput(Broadcast[Frame]):
     """The motion of one session, handed to all who listen."""
 
     def __init__(self) -> None:
+        super().__init__(_WAITING)
         self._made: deque[Frame] = deque()
         self._left = 0  # media time before which everything has left
-        self._listeners: set[Channel[Frame]] = set()
-        self._is_closed = False
-
-    def __len__(self) -> int:
-        return len(self._listeners)
 
     def add(self, chunks: Sequence[MotionChunk]) -> None:
         """Takes motion that was made; it takes the place of any from its start on.
@@ -77,28 +72,12 @@ class MotionOutput:
         """Hands on what begins before a media time: its sound leaves now."""
         self._left = until
         while self._made and self._made[0].start < until:
-            frame = self._made.popleft()
-            for listener in self._listeners:
-                listener.offer(frame)
-
-    @contextmanager
-    def listen(self) -> Iterator[Channel[Frame]]:
-        """Yields a channel of all frames from now on; one that lags loses the oldest."""
-        channel: Channel[Frame] = Channel(_WAITING, Overflow.DROP_OLDEST)
-        if self._is_closed:
-            channel.close()
-        self._listeners.add(channel)
-        try:
-            yield channel
-        finally:
-            self._listeners.discard(channel)
+            self.offer(self._made.popleft())
 
     def close(self) -> None:
         """Ends every listener once it has read what waits."""
-        self._is_closed = True
         self._made.clear()
-        for listener in self._listeners:
-            listener.close()
+        super().close()
 
 
 class MotionFeed:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import aioice.ice
 import httpx
 import pytest
 from jsonschema import Draft202012Validator
@@ -15,13 +14,9 @@ from jsonschema import Draft202012Validator
 from server.config import Settings
 from server.event_schema import message_schema, server_events
 from tests.test_protocol import UNDERSTOOD
-from tests.test_server_live import SIZE, LiveServer, serving
+from tests.test_server_live import SIZE, LiveServer, on_loopback, serving
 
-
-@pytest.fixture(autouse=True)
-def on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """aioice leaves 127.0.0.1 out; a test must not depend on the machine's network."""
-    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda *_, **__: ["127.0.0.1"])
+__all__ = ["on_loopback"]  # a fixture for every test here
 
 
 @pytest.fixture

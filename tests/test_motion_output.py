@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
-import aioice.ice
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -21,16 +20,12 @@ from streaming_model.media import MotionChunk, VideoFrame
 from streaming_model.motion_files import read_motion
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from tests.live_fakes import FakeAvatar, FakeState
-from tests.test_server_live import SIZE, LiveServer, serving
+from tests.test_server_live import SIZE, LiveServer, on_loopback, serving
+
+__all__ = ["on_loopback"]  # a fixture for every test here
 
 JAW = INDEX["jawOpen"]
 TEXT = "A line that moves the jaw for a while."
-
-
-@pytest.fixture(autouse=True)
-def on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """aioice leaves 127.0.0.1 out; a test must not depend on the machine's network."""
-    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda *_, **__: ["127.0.0.1"])
 
 
 @pytest.fixture

@@ -68,17 +68,22 @@ def faults(axe: str) -> Iterator[Callable[[Page, str], None]]:
     assert not found, json.dumps(found, indent=1)
 
 
+def with_script(page: Page) -> Page:
+    """Returns the page once everything of it is there, and its script has been looked at."""
+    page.wait_for_selector(LIVE)
+    page.wait_for_selector("#microphone:enabled")
+    page.fill("#script", SCRIPT)
+    page.wait_for_selector("#script-faults button")
+    return page
+
+
 def test_no_mode_has_a_serious_fault(
     browser: Browser,
     visit: Callable[..., Page],
     fake_server: ServerProcess,
     faults: Callable[[Page, str], None],
 ) -> None:
-    page = visit(browser, fake_server.address)
-    page.wait_for_selector(LIVE)
-    page.wait_for_selector("#microphone:enabled")
-    page.fill("#script", SCRIPT)
-    page.wait_for_selector("#script-faults button")
+    page = with_script(visit(browser, fake_server.address))
     for mode, sign in MODES.items():
         page.click(f"#mode-{mode}")
         page.wait_for_selector(f"{sign} >> nth=0", state="attached")
@@ -96,11 +101,7 @@ def test_nothing_that_opens_has_a_serious_fault(
     fake_server: ServerProcess,
     faults: Callable[[Page, str], None],
 ) -> None:
-    page = visit(browser, fake_server.address)
-    page.wait_for_selector(LIVE)
-    page.wait_for_selector("#microphone:enabled")
-    page.fill("#script", SCRIPT)
-    page.wait_for_selector("#script-faults button")
+    page = with_script(visit(browser, fake_server.address))
     page.click("#script-play")
     page.wait_for_selector("#script-sentences [aria-current=true]")
     faults(page, "reading")

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aioice.ice
 import httpx
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
@@ -17,19 +16,15 @@ from benchmarks.viewer import VoiceTrack
 from server.config import Settings
 from server.protocol import ProtocolError
 from server.whip.fragment import parse_fragment
-from tests.test_server_live import SIZE, LiveServer, after, loud, serving
+from tests.test_server_live import SIZE, LiveServer, after, loud, on_loopback, serving
 from tests.test_transport_wide_live import until
 from tests.test_vad import vowel
+
+__all__ = ["on_loopback"]  # a fixture for every test here
 
 SDP = {"Content-Type": "application/sdp"}
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
 CANDIDATE = "1 1 udp 2130706431 127.0.0.1 9 typ host"
-
-
-@pytest.fixture(autouse=True)
-def on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """aioice leaves 127.0.0.1 out; a test must not depend on the machine's network."""
-    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda *_, **__: ["127.0.0.1"])
 
 
 @pytest.fixture
