@@ -1,6 +1,6 @@
 """Photographs every mode and state of the page, by day and by night, on a phone and on a desk.
 
-    vivant serve &
+    make camera && vivant serve &
     python tools/page_screens.py OUT [--server http://127.0.0.1:8080] [--only NAME ...]
 
 writes OUT/DEVICE/SCHEME/STATE.png and a contact sheet for each device and scheme.
@@ -71,7 +71,9 @@ def _save(page: Page, out: Path, device: str, scheme: Scheme, name: str) -> Path
     page.emulate_media(color_scheme=scheme)
     page.wait_for_timeout(250)
     path = out / device / scheme / f"{name}.png"
-    page.screenshot(path=path, full_page=device == "phone")
+    # A dialog lies over what is in view: on a picture of the whole page it would be below the fold.
+    whole = device == "phone" and page.locator("dialog[open]").count() == 0
+    page.screenshot(path=path, full_page=whole)
     return path
 
 

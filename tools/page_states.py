@@ -123,6 +123,24 @@ def _write_script(page: Page, text: str) -> None:
     page.wait_for_selector("#script-state:not(:empty)")
 
 
+def _bring_picture(page: Page, server: str) -> None:
+    page.click("#add")
+    portrait = page.request.get(f"{server}/v1/portraits").json()[0]["id"]
+    picture = page.request.get(f"{server}/v1/portraits/{portrait}/image").body()
+    image = FilePayload(name="Lisa.jpg", mimeType="image/jpeg", buffer=picture)
+    page.set_input_files("#file", image)
+
+
+def _own_the_built_in(page: Page, _server: str) -> None:
+    """Lists the portraits that the server ships with as the visitor's own."""
+
+    def answer(route: Route) -> None:
+        portraits = route.fetch().json()
+        route.fulfill(json=[portrait | {"builtin": False} for portrait in portraits])
+
+    page.route("**/v1/portraits", answer)
+
+
 @_state(_hold("**/*.js"))
 def _loading(page: Page, _server: str) -> None:
     page.wait_for_selector("#text")
@@ -213,6 +231,36 @@ def _films(page: Page, _server: str) -> None:
 
 
 @_state()
+def _recording(page: Page, _server: str) -> None:
+    _live(page)
+    page.click("#films-summary")
+    page.click("#record")
+    page.wait_for_selector("#record[aria-pressed=true]")
+    page.wait_for_timeout(2_500)
+
+
+@_state()
+def _recorded(page: Page, _server: str) -> None:
+    _live(page)
+    page.click("#films-summary")
+    page.click("#record")
+    page.wait_for_selector("#record[aria-pressed=true]")
+    page.wait_for_timeout(2_500)
+    page.click("#record")
+    page.wait_for_selector("#films-list a[download]")
+
+
+@_state()
+def _stream_refused(page: Page, _server: str) -> None:
+    _live(page)
+    page.click("#films-summary")
+    page.click("#streams-summary")
+    page.fill("#stream-url", "rtmp://127.0.0.1:9/live")
+    page.click("#stream-start")
+    page.wait_for_selector("#streams-list [data-state=retrying]")
+
+
+@_state()
 def _transparent(page: Page, _server: str) -> None:
     _live(page)
     page.check("input[name=background][value=transparent]", force=True)
@@ -251,15 +299,19 @@ def _dialog_camera(page: Page, _server: str) -> None:
     page.wait_for_function("document.getElementById('camera').videoWidth > 0")
 
 
-@_state(_hold("**/v1/portraits*", "POST"))
+@_state(_hold("**/v1/portraits/preview", "POST"))
 def _dialog_busy(page: Page, server: str) -> None:
     _live(page)
-    page.click("#add")
-    portrait = page.request.get(f"{server}/v1/portraits").json()[0]["id"]
-    picture = page.request.get(f"{server}/v1/portraits/{portrait}/image").body()
-    image = FilePayload(name="Lisa.jpg", mimeType="image/jpeg", buffer=picture)
-    page.set_input_files("#file", image)
-    page.wait_for_timeout(500)
+    _bring_picture(page, server)
+    page.wait_for_selector("text=Looking for the face")
+
+
+@_state()
+def _dialog_found(page: Page, server: str) -> None:
+    _live(page)
+    _bring_picture(page, server)
+    page.wait_for_selector("#proof-name:visible")
+    page.wait_for_timeout(300)
 
 
 @_state()
@@ -269,6 +321,19 @@ def _dialog_refused(page: Page, _server: str) -> None:
     note = FilePayload(name="notes.txt", mimeType="text/plain", buffer=b"no picture")
     page.set_input_files("#file", note)
     page.wait_for_selector("#dialog-fault:not(:empty)")
+
+
+@_state(_own_the_built_in)
+def _portrait_editor(page: Page, _server: str) -> None:
+    _live(page)
+    page.click("#gallery .tile-more")
+    page.wait_for_selector("#editor-name:visible")
+
+
+@_state(_own_the_built_in)
+def _portrait_delete(page: Page, server: str) -> None:
+    _portrait_editor(page, server)
+    page.click("#editor-delete")
 
 
 @_state()
@@ -363,3 +428,26 @@ def _converse_failed(page: Page, _server: str) -> None:
 @_state()
 def _puppet(page: Page, _server: str) -> None:
     _live(page, "puppet")
+
+
+@_state()
+def _puppet_without_a_face(page: Page, _server: str) -> None:
+    _live(page, "puppet")
+    page.click("#puppet-camera")
+    page.wait_for_selector("#mirror:visible")
+    page.click("#puppet-more-summary")
+    page.wait_for_timeout(5_000)  # the face tracker loads
+
+
+@_state()
+def _puppet_refused(page: Page, _server: str) -> None:
+    _live(page, "puppet")
+    page.evaluate(REFUSE_DEVICE, "NotAllowedError")
+    page.click("#puppet-camera")
+    page.wait_for_selector("#puppet-fault:not(:empty)")
+
+
+@_state()
+def _puppet_elsewhere(page: Page, _server: str) -> None:
+    _live(page, "puppet")
+    page.click("#puppet-elsewhere")
