@@ -28,6 +28,10 @@ _STATUS = {
     "image_too_large": 413,
     "image_unreadable": 415,
     "wrong_type": 415,
+    "fetch_too_large": 413,
+    "not_installed": 501,
+    "fetch_failed": 502,
+    "livekit_refused": 502,
     "capacity": 503,
     "recording_refused": 507,
 }
