@@ -59,6 +59,9 @@ export function explainWait(position, seconds) {
  * @returns {string}
  */
 export function explainEnd(reason, seconds) {
+  if (reason === "shutdown") {
+    return `The server is about to restart: this session ends in ${seconds} seconds at the latest.`;
+  }
   return reason === "time"
     ? `Your time with the portrait ends in ${seconds} seconds.`
     : `Are you still there? The portrait goes to rest in ${seconds} seconds unless you say or touch something.`;

@@ -33,6 +33,7 @@ from server.portrait_routes import ROUTES as PORTRAIT_ROUTES
 from server.portrait_routes import read_picture
 from server.portraits import Portraits
 from server.presenter.routes import ROUTES as SCRIPT_ROUTES
+from server.principal import KnowsCaller
 from server.protocol import Gesture, Mode, ProtocolError, Style, error_body
 from server.realtime.routes import ROUTES as REALTIME_ROUTES
 from server.reference import reference_page
@@ -144,6 +145,7 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
     app.state.house = house
     refuse_properly(app)
     house.origins.guard(app)
+    app.add_middleware(KnowsCaller)
     app.include_router(_ROUTES)
     app.include_router(PORTRAIT_ROUTES)
     app.include_router(OUTPUT_ROUTES)
@@ -184,8 +186,11 @@ async def healthz() -> dict[str, str]:
 
 @_ROUTES.get("/readyz")
 async def readyz(request: Request) -> Response:
-    """Portrait, voice and model are warm."""
-    if _house(request).is_ready():
+    """Portrait, voice and model are warm, and new sessions are let in."""
+    house = _house(request)
+    if house.sessions.is_draining:
+        return JSONResponse(error_body("draining", "The server is shutting down."), 503)
+    if house.is_ready():
         return JSONResponse({"status": "ready"})
     return JSONResponse(error_body("not_ready", "The server is still warming up."), 503)
 

@@ -33,6 +33,7 @@ from server.converse.making import close_talk, make_talk
 from server.converse.talk import Manner
 from server.cores import usable_cores
 from server.encoder import OPENERS, VideoCodec, missing_encoder
+from server.ending import Ending
 from server.gauge import Gauge, MeteredThread
 from server.hardware import find_openers
 from server.inference import AvatarPort, Inference
@@ -49,6 +50,7 @@ from server.portraits import (
     forget_nothing,
     preview_picture,
 )
+from server.principal import LOCAL, Principal
 from server.session import Session, SessionOptions
 from server.sessions import Sessions
 from server.voice.base import Voice
@@ -124,20 +126,21 @@ class Server:
         app: the ASGI application.
         house: what it serves from.
         has_ended: whether its threads were done when it shut down.
+        clock: what it goes by.
     """
 
     def __init__(self, settings: Settings, parts: Parts, *, clock: Clock | None = None) -> None:
         self._settings = settings
-        self._clock: Clock = clock or MonotonicClock()
+        self.clock: Clock = clock or MonotonicClock()
         self._workers = {
-            name: MeteredThread(name, self._clock, _name_thread, name) for name in _WORKERS
+            name: MeteredThread(name, self.clock, _name_thread, name) for name in _WORKERS
         }
         self._remote_voices = RemoteThreads(_REMOTE_VOICES, "remote voice")
         self._engines = Engines(
             inference=Inference(self._workers["inference"]),
             picture_worker=self._workers["pictures"],
             sound_worker=self._workers["sound"],
-            clock=self._clock,
+            clock=self.clock,
         )
         self._capacity = Capacity(
             cores=usable_cores(), share=settings.core_share, cap=settings.max_sessions
@@ -147,7 +150,7 @@ class Server:
             voices=[self._workers[name] for name in _VOICES],
             others=[self._workers["portraits"]],
             capacity=self._capacity,
-            clock=self._clock,
+            clock=self.clock,
         )
         self._is_warm = False
         self.has_ended = False
@@ -156,7 +159,7 @@ class Server:
             capacity=self._capacity,
             measure=self._measure,
             queue_length=settings.queue_length,
-            clock=self._clock,
+            clock=self.clock,
         )
         self.house = House(
             sessions=sessions,
@@ -177,7 +180,7 @@ class Server:
                 urgent_worker=self._workers["urgent speech"],
                 remote_worker=self._remote_voices,
             ),
-            library=_library(settings, self._clock),
+            library=_library(settings, self.clock),
             options=_options(settings),
             talk=make_talk(settings),
             origins=Origins(settings.allow_origin),
@@ -234,7 +237,7 @@ class Server:
     def _measure(self, watched: int) -> None:
         self._gauge.sample(watched)
         evenness = self._engines.totals.evenness
-        self._capacity.is_uneven = not evenness.is_even(self._clock.now())
+        self._capacity.is_uneven = not evenness.is_even(self.clock.now())
 
     def _make_session(
         self,
@@ -246,6 +249,7 @@ class Server:
         style: MotionStyle,
         seed: int | None,
         manner: Manner | None = None,
+        owner: Principal = LOCAL,
     ) -> Session:
         return Session(
             session_id=session_id,
@@ -261,6 +265,7 @@ class Server:
             voices=self.house.voices,
             talk=self.house.talk,
             manner=manner,
+            owner=owner,
         )
 
 
@@ -270,7 +275,7 @@ def serve(
     *,
     make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> None:
-    """Serves until SIGINT or SIGTERM.
+    """Serves until SIGINT, or until SIGTERM and the sessions' time to finish.
 
     Args:
         settings: everything that can be set.
@@ -330,13 +335,18 @@ async def _serve(settings: Settings, parts: Parts, listener: socket.socket) -> b
         server.end()
         http.should_exit = True
 
+    sessions, clock = server.house.sessions, server.clock
+    ending = Ending(sessions, seconds=settings.drain_timeout, clock=clock, end=end)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, end)
+    loop.add_signal_handler(signal.SIGINT, ending.hurry)
+    loop.add_signal_handler(signal.SIGTERM, ending.ask)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"Vivant is ready at http://{shown}:{port}/", flush=True)  # noqa: T201 - for people
-    await http.serve(sockets=[listener])
+    async with asyncio.TaskGroup() as group:
+        watch = group.create_task(ending.run(), name="ending")
+        await http.serve(sockets=[listener])
+        watch.cancel()
     return server.has_ended
 
 

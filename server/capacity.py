@@ -18,6 +18,7 @@ LOOP = "loop"  # the event loop's thread: signalling, pacing, packets
 ALL = "cores"  # all threads together
 UNEVEN = "uneven"  # pictures are about to, as the reason for a limit
 LATE = "late"  # pictures miss their time already, as the reason for a limit
+CLOSED = "draining"  # the server is shutting down, as the reason for a limit
 CAP = "max_sessions"  # the operator's own limit, as the reason for one
 _LOOP_SHARE = 0.25  # of the other threads' cost, until a viewer shows better; measured 0.21
 _LEARNING = 0.1  # of each second's cost that enters the smoothed one
@@ -33,7 +34,7 @@ class Verdict:
 
     Attributes:
         room: how many more sessions may open.
-        limit: what limits them: a thread, `cores`, `late`, `uneven` or `max_sessions`.
+        limit: what limits them: a thread, `cores`, `late`, `uneven`, `max_sessions` or `draining`.
     """
 
     room: int
@@ -53,6 +54,7 @@ class Capacity:
         is_late: whether any session makes fewer pictures than it should: whatever the forecast
             says, something else is using the machine.
         is_uneven: whether pictures leave so unevenly already that one more would make them late.
+        is_closed: whether nobody is to be let in any more.
     """
 
     def __init__(self, *, cores: float, share: float, cap: int | None) -> None:
@@ -60,7 +62,7 @@ class Capacity:
         self.cost: dict[str, float] = {}
         self.speech = 0.0
         self.load: dict[str, float] = {}
-        self.is_late = self.is_uneven = False
+        self.is_late = self.is_uneven = self.is_closed = False
 
     def rehearsed(self, cost: Load) -> None:
         """Takes what a session without viewers was measured to cost before the first one came."""
@@ -92,6 +94,8 @@ class Capacity:
         Sessions open now are forecast as watched, whether they are or not yet. The first
         session is always let in: a machine too slow for it shows fewer pictures.
         """
+        if self.is_closed:
+            return Verdict(0, CLOSED)
         room, limit = self._measured(sessions)
         if self.is_late or self.is_uneven:
             room, limit = 0, LATE if self.is_late else UNEVEN

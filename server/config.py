@@ -245,6 +245,11 @@ class Settings:
     max_time: float = _setting(
         0.0, _seconds_or_never, "seconds that a session may last; 0 for no limit"
     )
+    drain_timeout: float = _setting(
+        0.0,
+        _seconds_or_never,
+        "seconds that sessions have to finish after SIGTERM, while no new ones begin; 0 for none",
+    )
     allow_origin: tuple[str, ...] = _setting(
         (),
         _origins,

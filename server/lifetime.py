@@ -51,12 +51,22 @@ class Lifetime:
         self._limits = limits
         self._began = now
         self._lost: int | None = None  # instant at which the last connection went
+        self._shutdown: _End | None = None
         self._was_connected = False
         self._warned: tuple[CloseReason, int] | None = None  # why, and at which of the warnings
 
     def touch(self, now: int) -> None:
         """Notes that somebody does something."""
         self.last_used = now
+
+    def expire(self, now: int, seconds: float) -> None:
+        """Notes that the server shuts down in so many seconds, whatever anybody does."""
+        self._shutdown = _End(now + int(seconds * _SECOND), "shutdown", seconds)
+
+    def notice(self, now: int) -> list[ServerEvent]:
+        """Returns what there is to say about a shutdown that is due."""
+        end = self._shutdown
+        return [] if end is None else [Expiring(end.reason, _left(end, now))]
 
     def look(
         self, now: int, *, is_connected: bool, is_busy: bool
@@ -91,10 +101,12 @@ class Lifetime:
         else:
             ends += _after(self.last_used, limits.unused, "idle")
         ends += _after(self._began, limits.longest, "time")
+        if self._shutdown is not None:
+            ends.append(self._shutdown)
         return min(ends, key=lambda end: end.instant, default=None)
 
     def _warnings(self, end: _End, now: int) -> list[ServerEvent]:
-        left = -(-(end.instant - now) // _SECOND)
+        left = _left(end, now)
         due = [time for time in _WARNINGS if left <= time and 2 * time <= end.whole]
         if not due:
             return self._renewed()
@@ -109,6 +121,11 @@ class Lifetime:
             return []
         reason, self._warned = self._warned[0], None
         return [Expiring(reason, None)]
+
+
+def _left(end: _End, now: int) -> int:
+    """Returns the whole seconds until an end, 0 when it is past."""
+    return max(0, -(-(end.instant - now) // _SECOND))
 
 
 def _after(instant: int, seconds: float, reason: CloseReason) -> list[_End]:

@@ -90,6 +90,11 @@ class _Gatherer(Collector):
         yield GaugeMetricFamily(
             "vivant_capacity_sessions", "Sessions that fit, as measured now.", value=is_open + room
         )
+        yield GaugeMetricFamily(
+            "vivant_draining",
+            "Whether the server is shutting down and takes no new sessions.",
+            value=sessions.is_draining,
+        )
 
 
 def _counter(name: str, text: str, counts: Mapping[str, int]) -> CounterMetricFamily:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.direction import with_changes
+from server.principal import acting
 from server.protocol import Style
 from server.session import Session
 from server.waiting import Waiting
@@ -43,6 +44,7 @@ async def open_for(
     style = house.options.style
     if wanted.style is not None:
         style = with_changes(style, wanted.style)
+    owner = acting()  # the client may have gone when its turn comes
     manner = house.talk.manner("off" if wanted.mode == "present" else None)
 
     async def make(session_id: str) -> Session:
@@ -54,6 +56,7 @@ async def open_for(
             seed=wanted.seed,
             style=style,
             manner=manner,
+            owner=owner,
         )
 
     return await house.sessions.enter(make, may_wait=may_wait), backdrop

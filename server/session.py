@@ -36,6 +36,7 @@ from server.outputs.outputs import Outputs
 from server.pacing import MILLISECOND
 from server.portraits import Portraits
 from server.presenter.presenter import Presenter, Workers
+from server.principal import LOCAL, Principal, on_behalf_of
 from server.protocol import BargeIn, CloseReason, Layout, ProtocolError, ServerEvent, Style
 from server.pushed_audio import PushedAudio
 from server.sender_reports import NtpClock
@@ -75,6 +76,7 @@ class Session:
 
     Attributes:
         id: its public name.
+        owner: who opened it.
         portrait: id of the portrait.
         voice: name of the voice.
         events: everything it has to say.
@@ -99,8 +101,10 @@ class Session:
         voices: Voices,
         talk: Talk | None = None,
         manner: Manner | None = None,
+        owner: Principal = LOCAL,
     ) -> None:
         self.id = session_id
+        self.owner = owner
         self.portrait = portrait
         self.voice = voice
         self.events = EventHub()
@@ -226,6 +230,10 @@ class Session:
 
     async def run(self) -> None:
         """Lives until `close`, or until something fails."""
+        with on_behalf_of(self.owner, self.id):
+            await self._live()
+
+    async def _live(self) -> None:
         try:
             async with self._group:
                 tasks = [
@@ -267,6 +275,12 @@ class Session:
         """Notes that somebody uses the session."""
         self._lifetime.touch(self._clock.now())
 
+    def expire(self, seconds: float) -> None:
+        """Tells clients that the session ends in so many seconds, because the server does."""
+        now = self._clock.now()
+        self._lifetime.expire(now, seconds)
+        self._publish(self._lifetime.notice(now))
+
     def look_at_time(self) -> None:
         """Warns, and ends the session, when it has lived long enough; called every second."""
         events, reason = self._lifetime.look(
@@ -291,6 +305,7 @@ class Session:
             self.ready(),
             *([state] if state.state != "idle" else []),
             *([script] if script.state != "empty" else []),
+            *self._lifetime.notice(self._clock.now()),
         ]
 
     def ready(self) -> protocol.SessionReady:

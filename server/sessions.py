@@ -28,6 +28,8 @@ class Sessions:
 
     Attributes:
         capacity: decides how many sessions may live at once.
+        is_draining: whether nobody is let in any more.
+        emptied: set while no session lives.
         opened, refused, resumed: how many sessions were, so far.
     """
 
@@ -49,7 +51,9 @@ class Sessions:
         self._entering: dict[str, Waiting | None] = {}  # places taken, sessions not there yet
         self._line = WaitingLine(queue_length, now=clock.now())
         self._group: asyncio.TaskGroup | None = None
-        self._is_ending = False
+        self.is_draining = False
+        self.emptied = asyncio.Event()
+        self.emptied.set()
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -71,20 +75,33 @@ class Sessions:
             watch = group.create_task(self._watch(), name="watch")
             await is_over.wait()
             watch.cancel()
-            self._is_ending = True
-            for waiting in self._line:
-                self._line.leave(waiting)
-                waiting.end("shutdown")
+            self._shut_the_door()
             for session in self._sessions.values():
                 session.close("shutdown")
+
+    def drain(self, seconds: float) -> None:
+        """Lets nobody in any more, sends away who waits, and gives sessions so long to finish."""
+        self._shut_the_door()
+        for session in self._sessions.values():
+            session.expire(seconds)
+
+    def _shut_the_door(self) -> None:
+        self.is_draining = self.capacity.is_closed = True
+        for waiting in self._line:
+            self._line.leave(waiting)
+            waiting.end("shutdown")
 
     async def enter(self, make: MakeSession, *, may_wait: bool = True) -> Session | Waiting:
         """Starts the session that `make` builds from a fresh id, or puts the client in line.
 
         Raises:
-            CapacityError: there is no room, and none in the line or the client cannot wait.
+            CapacityError: there is no room, and none in the line or the client cannot wait; or
+                the server is shutting down.
             VivantError: whatever `make` raises.
         """
+        if self.is_draining:
+            self.refused += 1
+            raise _closing()
         session_id = secrets.token_urlsafe(12)
         if self.room > 0 and not len(self._line):
             self._entering[session_id] = None
@@ -184,9 +201,10 @@ class Sessions:
             session = await make(session_id)
             if self._group is None:
                 raise RuntimeError("Sessions.run has not begun")
-            if self._is_ending:
-                raise CapacityError("The server is shutting down.", retry_after=RETRY_AFTER)
+            if self.is_draining:
+                raise _closing()
             self._sessions[session_id] = session
+            self.emptied.clear()
             self.opened += 1
             self._group.create_task(self._live(session), name=f"session {session_id}")
         finally:
@@ -199,12 +217,14 @@ class Sessions:
             await session.run()
         finally:
             del self._sessions[session.id]
+            if not self._sessions:
+                self.emptied.set()
             self._line.departures.note(self._clock.now())
             self._admit()
 
     def _admit(self) -> None:
         """Lets in those in line for whom there is room."""
-        while self._group is not None and not self._is_ending and self.room > 0:
+        while self._group is not None and not self.is_draining and self.room > 0:
             waiting = self._line.next()
             if waiting is None:
                 return
@@ -235,3 +255,8 @@ class Sessions:
         # Apart, so that the loop above does not keep the session that was looked at last.
         for session in self._sessions.values():
             session.look_at_time()
+
+
+def _closing() -> CapacityError:
+    sentence = "The server is shutting down and takes no new sessions."
+    return CapacityError(sentence, retry_after=RETRY_AFTER)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from fastapi import APIRouter, WebSocket
 from fastapi.responses import JSONResponse
 
+from server.opening import SessionRequest, open_for
 from server.protocol import CapacityError, ProtocolError
 from server.realtime.socket import RealtimeSocket
 from server.refusals import status_of
@@ -57,21 +58,8 @@ async def _enter(house: House) -> Session | Waiting:
     Raises:
         CapacityError: there is no room, and none in the line.
     """
-    portrait = house.portraits.check(None)
-    backdrop = await house.backgrounds.find(None)
-
-    async def make(session_id: str) -> Session:
-        return house.make_session(
-            session_id=session_id,
-            portrait=portrait.id,
-            avatar=await house.portraits.avatar(portrait.id, backdrop),
-            voice=house.voices.default,
-            seed=None,
-            style=house.options.style,
-            manner=house.talk.manner(),
-        )
-
-    return await house.sessions.enter(make)
+    entered, _ = await open_for(house, SessionRequest(mode="converse"))
+    return entered
 
 
 def _key(websocket: WebSocket, offered: list[str]) -> str | None:
