@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -44,7 +44,6 @@ from server.stage_report import StageTimeline, choose, tell, trace
 from server.stages import LENGTH
 from server.voices import Voices
 from server.waiting import Waiting
-from server.webrtc import IceServer
 from server.whip.routes import ROUTES as WHIP_ROUTES
 from streaming_model.motion.gestures import GESTURES
 from streaming_model.motion.style import EMOTION_CHOICES
@@ -426,8 +425,4 @@ def _entered(house: House, entered: Session | Waiting, response: Response) -> di
 
 
 def _ice(house: House) -> list[dict[str, Any]]:
-    return [_without_none(server) for server in house.options.ice_servers]
-
-
-def _without_none(server: IceServer) -> dict[str, Any]:
-    return {name: value for name, value in asdict(server).items() if value is not None}
+    return [server.describe() for server in house.options.ice_servers]

@@ -36,6 +36,7 @@ from server.encoder import OPENERS, VideoCodec, missing_encoder
 from server.ending import Ending
 from server.gauge import Gauge, MeteredThread
 from server.hardware import find_openers
+from server.ice_servers import TurnSecret, make_ice_servers
 from server.inference import AvatarPort, Inference
 from server.lifetime import LifeLimits
 from server.line import Engines
@@ -55,7 +56,6 @@ from server.session import Session, SessionOptions
 from server.sessions import Sessions
 from server.voice.base import Voice
 from server.voices import RemoteThreads, VoiceEntry, Voices
-from server.webrtc import IceServer
 from streaming_model.backdrop import Backdrop
 from streaming_model.motion.style import MotionStyle
 
@@ -397,11 +397,11 @@ def _options(settings: Settings) -> SessionOptions:
         bitrate=settings.bitrate * 1000,
         codecs=codecs,
         openers=find_openers() if VideoCodec.H264 in codecs else OPENERS,
-        ice_servers=tuple(
-            IceServer(url, settings.ice_username, settings.ice_credential)
-            if url.startswith("turn")
-            else IceServer(url)
-            for url in settings.ice_servers
+        ice_servers=make_ice_servers(
+            settings.ice_servers,
+            username=settings.ice_username,
+            credential=settings.ice_credential,
+            secret=_turn_secret(settings),
         ),
         chunk_frames=settings.chunk_frames,
         lookahead_frames=settings.lookahead_frames,
@@ -415,6 +415,17 @@ def _options(settings: Settings) -> SessionOptions:
         barge_in=settings.barge_in,
         outputs=settings.outputs(),
     )
+
+
+def _turn_secret(settings: Settings) -> TurnSecret | None:
+    if settings.turn_secret is None:
+        return None
+    if settings.ice_username is not None or settings.ice_credential is not None:
+        raise SettingsError(
+            "turn_secret makes user names and passwords: give it or ice_username and "
+            "ice_credential, not both."
+        )
+    return TurnSecret(settings.turn_secret, settings.turn_time)
 
 
 def _library(settings: Settings, clock: Clock) -> Library:

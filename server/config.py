@@ -199,9 +199,10 @@ def _setting(
     return field(default=default, metadata=metadata)
 
 
-def _secret(description: str) -> Any:  # noqa: ANN401 - as dataclasses.field
-    """A setting that has no flag, which `ps` would show, and is never printed."""
-    metadata = {"convert": _key, "help": description, "is_secret": True}
+def _secret(description: str, *, has_flag: bool = False) -> Any:  # noqa: ANN401 - as field
+    """A setting that is never printed, and has no flag, which `ps` would show."""
+    convert = _text if has_flag else _key
+    metadata = {"convert": convert, "help": description, "is_secret": True, "has_flag": has_flag}
     return field(default=None, repr=False, metadata=metadata)
 
 
@@ -259,7 +260,13 @@ class Settings:
     )
     ice_servers: tuple[str, ...] = _setting((), _texts, "STUN and TURN servers")
     ice_username: str | None = _setting(None, _text, "user name for the TURN servers")
-    ice_credential: str | None = _setting(None, _text, "password for the TURN servers")
+    ice_credential: str | None = _secret("password for the TURN servers", has_flag=True)
+    turn_secret: str | None = _secret(
+        "secret shared with the TURN servers, instead: viewers get credentials that expire"
+    )
+    turn_time: float = _setting(
+        3600.0, _seconds, "seconds for which such credentials serve to begin a connection"
+    )
     barge_in: Literal["on", "off"] | int = _setting(
         "on", _barge_in, "whether a viewer who speaks interrupts: on, off, or after so many ms"
     )
@@ -382,7 +389,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds a flag for every setting, and `--config`."""
     parser.add_argument("--config", metavar="FILE", help="a TOML file with these settings")
     for item in fields(Settings):
-        if "is_secret" in item.metadata:
+        if not item.metadata.get("has_flag", True):
             continue
         parser.add_argument(
             "--" + item.name.replace("_", "-"),

@@ -25,6 +25,7 @@ from server.direction import Direction, describe_style, with_changes
 from server.encoder import OPENERS, VideoCodec
 from server.events import EventHub
 from server.hearing import Hearing, barge_in_samples, cut
+from server.ice_servers import IceServer
 from server.inference import AvatarPort
 from server.ingest import Ingest
 from server.lifetime import LifeLimits, Lifetime
@@ -44,7 +45,6 @@ from server.speaker import Speaker, SpeakRequest
 from server.turns import Heard, Turns
 from server.viewers import Viewers
 from server.voices import Voices
-from server.webrtc import IceServer
 from streaming_model.backdrop import Backdrop
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME
 from streaming_model.motion.style import MotionStyle

@@ -12,7 +12,6 @@ import functools
 import logging
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from aiortc import (
@@ -36,6 +35,7 @@ from server.congestion import Congestion, Outcome
 from server.encoder import VideoCodec
 from server.feedback import listen_to_receiver
 from server.ice import IceDescription, IcePath, hasten_gathering
+from server.ice_servers import IceServer
 from server.ingest import SOUND_RATE
 from server.microphone_track import take_packets_at_once
 from server.protocol import MediaOrigin, ProtocolError
@@ -64,15 +64,6 @@ _BAD_SDP = (
     InvalidStateError,
     OperationError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class IceServer:
-    """A STUN or TURN server, as in RTCIceServer."""
-
-    urls: str
-    username: str | None = None
-    credential: str | None = None
 
 
 class Peer:
@@ -105,15 +96,12 @@ class Peer:
         bits a second; `on_send` is told the 90 kHz time stamp of a picture whose first packet is
         about to be sent, and again when all have been.
         """
-        self._servers = [
-            RTCIceServer(urls=server.urls, username=server.username, credential=server.credential)
-            for server in ice_servers
-        ]
+        self._ice_servers = tuple(ice_servers)
         self._paths: list[IcePath] = []
         # An empty list, unlike None, asks no public STUN server and so never waits for one. The
         # bundle policy stays aiortc's own: with MAX_BUNDLE an offer whose first section is not
         # ours makes it stop the one transport that all share.
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=self._servers))
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=self._servers()))
         self._preferred = list(codecs)
         self._want_keyframe = want_keyframe
         self._label = label
@@ -274,12 +262,16 @@ class Peer:
         """
         if len(self._paths) != 1:
             raise ProtocolError("bad_request", "Only a bundled connection can restart ICE.")
-        return await self._paths[0].restart(theirs, servers=self._servers)
+        return await self._paths[0].restart(theirs, servers=self._servers())
 
     async def reconnect(self) -> None:
         """Takes the path of the last `restart_ice` once it is found."""
         for path in self._paths:
             await path.reconnect()
+
+    def _servers(self) -> list[RTCIceServer]:
+        leased = [server.leased() for server in self._ice_servers]
+        return [RTCIceServer(item.urls, item.username, item.credential) for item in leased]
 
     def _prepare_ice(self) -> None:
         """Readies each transport before it gathers and starts."""

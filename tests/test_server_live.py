@@ -36,9 +36,10 @@ from server.app import Parts, Server
 from server.clock import MonotonicClock
 from server.config import Settings
 from server.encoder import VideoCodec
+from server.ice_servers import IceServer
 from server.protocol import Warned
 from server.sender_reports import NtpClock
-from server.webrtc import IceServer, Peer
+from server.webrtc import Peer
 from tests.live_fakes import fake_parts
 from tests.lossy_link import LossyLink, Weather
 from tests.test_vad import vowel

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from server.audience import Audience
 from server.clock import Clock
 from server.encoder import SoundCodec, VideoCodec
+from server.ice_servers import IceServer
 from server.motion_output import MotionOutput
 from server.outputs.film import Film, MatteFilm, Mp4Film, WebmFilm
 from server.outputs.library import Library
@@ -27,7 +28,6 @@ from server.outputs.whip import Whip
 from server.protocol import ProtocolError, ServerEvent
 from server.sender_reports import NtpClock
 from server.watchers import Terms
-from server.webrtc import IceServer
 from streaming_model.media import SAMPLE_RATE
 
 FilmFormat = Literal["mp4", "webm"]

@@ -18,12 +18,13 @@ import httpx
 from server.audience import Audience
 from server.clock import Clock
 from server.encoder import VideoCodec
+from server.ice_servers import IceServer
 from server.outputs.output import Output, TargetError
 from server.outputs.targets import Target, read_target
 from server.protocol import ProtocolError, ServerEvent
 from server.sender_reports import NtpClock
 from server.watchers import Terms
-from server.webrtc import MAX_SDP, IceServer, Peer
+from server.webrtc import MAX_SDP, Peer
 
 _LOG = logging.getLogger(__name__)
 PATIENCE = 10.0  # seconds for each answer by HTTP, and for ICE and DTLS

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
+from server.ice_servers import IceServer
 from server.protocol import ProtocolError, error_body
 from server.session import Session
 from server.viewers import Viewer
-from server.webrtc import MAX_SDP, IceServer
+from server.webrtc import MAX_SDP
 from server.whip.fragment import MEDIA_TYPE as FRAGMENT
 from server.whip.fragment import format_fragment, parse_fragment
 
@@ -184,7 +185,7 @@ def _tag(viewer: Viewer) -> str:
 
 def _with_ice(response: Response, servers: tuple[IceServer, ...]) -> Response:
     """Adds a `Link` for each ICE server (RFC 9725, section 4.6)."""
-    for server in servers:
+    for server in (server.leased() for server in servers):
         link = f'<{server.urls}>; rel="ice-server"'
         if server.username is not None and server.credential is not None:
             link += f'; username="{server.username}"; credential="{server.credential}"'
