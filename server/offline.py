@@ -9,16 +9,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from server.ahead import ahead
 from server.ingest import AlignedAudio, Ingest, convert
 from server.media_files import AudioFile, FilmWriter
 from server.voice.base import Voice
-from streaming_model.avatar import Avatar
+from streaming_model.avatar import Avatar, AvatarState
 from streaming_model.errors import AudioError, MotionFileError
-from streaming_model.media import MOTION_FPS, SAMPLE_RATE, AudioChunk
+from streaming_model.media import MOTION_FPS, SAMPLE_RATE, AudioChunk, VideoFrame
 from streaming_model.motion import MotionGenerator, MotionState, MotionStyle
 from streaming_model.motion_files import as_chunks, write_live_link_csv, write_npz
 
@@ -65,25 +67,48 @@ def render_speech(
     progress: Progress,
 ) -> float:
     """Writes the film of a portrait saying `blocks`; returns its length in seconds."""
-    state = avatar.start(seed=seed, style=style)
     heard = 0
     with _film(avatar, out) as film:
-        for block in blocks:
-            if not len(block.speech):
-                continue
-            film.write_sound(block.sound)
-            chunk = AudioChunk(heard, block.speech)
-            heard = chunk.end
-            (state,), (frames,) = avatar.step([state], [chunk])
-            for frame in frames:
+        state = avatar.start(seed=seed, style=style)
+        for piece in ahead(_drawn(avatar, state, ahead(_short(blocks))), depth=2):
+            if len(piece.sound):
+                film.write_sound(piece.sound)
+            for frame in piece.frames:
                 film.write_picture(frame)
+            heard = piece.end
             progress(heard / SAMPLE_RATE)
-        if not heard:
-            raise AudioError("The sound is empty: there is nothing to say.")
-        for frame in avatar.finish(state):
-            if frame.start < heard:
-                film.write_picture(frame)
     return heard / SAMPLE_RATE
+
+
+class _Piece(NamedTuple):
+    """A film's next sound at 48 kHz and pictures; media time at their end, in 16 kHz samples."""
+
+    sound: NDArray[np.float32]
+    frames: list[VideoFrame]
+    end: int
+
+
+def _drawn(avatar: Avatar, state: AvatarState, blocks: Iterable[AlignedAudio]) -> Iterator[_Piece]:
+    heard = 0
+    for block in blocks:
+        chunk = AudioChunk(heard, block.speech)
+        heard = chunk.end
+        (state,), (frames,) = avatar.step([state], [chunk])
+        yield _Piece(block.sound, frames, heard)
+    if not heard:
+        raise AudioError("The sound is empty: there is nothing to say.")
+    rest = [frame for frame in avatar.finish(state) if frame.start < heard]
+    yield _Piece(np.zeros(0, np.float32), rest, heard)
+
+
+def _short(blocks: Iterable[AlignedAudio]) -> Iterator[AlignedAudio]:
+    """Yields the same sound in blocks of half a second at most: few pictures wait in memory."""
+    for block in blocks:
+        for start in range(0, len(block.speech), SAMPLE_RATE // 2):
+            speech = slice(start, start + SAMPLE_RATE // 2)
+            yield AlignedAudio(
+                block.speech[speech], block.sound[3 * speech.start : 3 * speech.stop]
+            )
 
 
 def render_motion(
@@ -103,7 +128,7 @@ def render_motion(
     blocks = iter(sound)
     heard = 0
     with _film(avatar, out) as film:
-        for frame in avatar.animate(as_chunks(motion)):
+        for frame in ahead(avatar.animate(as_chunks(motion)), depth=25):
             while heard <= frame.start and (block := next(blocks, None)) is not None:
                 film.write_sound(block.sound[: 3 * max(0, length - heard)])
                 heard += len(block.speech)

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from server.ahead import ahead
 from server.direction import Direction
 from server.media_files import FilmWriter
 from server.pacing import MILLISECOND
@@ -24,7 +25,7 @@ from server.speech import BLOCK, Block, SpeechQueue
 from server.voice.base import Voice
 from streaming_model.avatar import Avatar
 from streaming_model.errors import AudioError
-from streaming_model.media import SAMPLE_RATE, AudioChunk
+from streaming_model.media import SAMPLE_RATE, AudioChunk, VideoFrame
 
 _TURN = 0.005  # seconds between looks at what was made
 
@@ -146,24 +147,33 @@ def render_script(
         AudioError: nothing in the script can be said.
         FilmError: the film cannot be written.
     """
-    direction = sound.direction
-    state = avatar.start(seed=seed, style=direction.style)
     heard = 0
     is_transparent = avatar.backdrop.is_transparent
     with FilmWriter(out, size=avatar.size, fps=avatar.fps, is_transparent=is_transparent) as film:
-        for block in sound.blocks():
-            film.write_sound(block.sound)
-            additions = direction.additions.since(block.start - SAMPLE_RATE)
-            motion = avatar.motion.direct(
-                state.motion, direction.style_of(block), additions, at=block.start
-            )
-            chunk = AudioChunk(block.start, block.speech)
-            heard = chunk.end
-            (state,), (frames,) = avatar.step([replace(state, motion=motion)], [chunk])
+        for block, frames in ahead(_drawn(avatar, sound, seed), depth=12):
+            if block is not None:
+                film.write_sound(block.sound)
+                heard = block.start + len(block.speech)
             for frame in frames:
                 film.write_picture(frame)
             progress(heard / SAMPLE_RATE)
-        for frame in avatar.finish(state):
-            if frame.start < heard:
-                film.write_picture(frame)
     return heard / SAMPLE_RATE
+
+
+def _drawn(
+    avatar: Avatar, sound: ScriptSound, seed: int
+) -> Iterator[tuple[Block | None, list[VideoFrame]]]:
+    """Yields the script's blocks, each with the pictures known then, and at last the rest."""
+    direction = sound.direction
+    state = avatar.start(seed=seed, style=direction.style)
+    heard = 0
+    for block in sound.blocks():
+        additions = direction.additions.since(block.start - SAMPLE_RATE)
+        motion = avatar.motion.direct(
+            state.motion, direction.style_of(block), additions, at=block.start
+        )
+        chunk = AudioChunk(block.start, block.speech)
+        heard = chunk.end
+        (state,), (frames,) = avatar.step([replace(state, motion=motion)], [chunk])
+        yield block, frames
+    yield None, [frame for frame in avatar.finish(state) if frame.start < heard]
