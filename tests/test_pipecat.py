@@ -147,6 +147,24 @@ def has_heard(page: Page, name: str, seconds: int = 20) -> list[Any]:
 
 @pytest.mark.browser
 @pytest.mark.timeout(180)
+def test_an_application_starts_its_bot_before_it_connects(
+    browser: Browser, visit: Callable[..., Page], fake_server: ServerProcess, bundle: str
+) -> None:
+    page = visit(browser, f"{fake_server.address}/docs", permissions=["microphone"])
+    page.add_script_tag(content=bundle)
+    page.evaluate("start({ seed: 4, voice: 'buzz' })")
+    has_heard(page, "BotReady")
+    page.wait_for_function("document.querySelector('video')?.videoWidth === 512")
+    started = page.evaluate("started")
+    assert "iceConfig" not in started  # no server of strangers is asked, whatever it says
+    session = fake_server.get(f"v1/sessions/{started['sessionId']}")
+    assert (session["voice"], session["viewers"], session["brain"]) == ("buzz", 1, "demo")
+    page.evaluate("client.disconnectBot()")  # which leaves its place to the next test
+    has_heard(page, "Disconnected")
+
+
+@pytest.mark.browser
+@pytest.mark.timeout(180)
 def test_an_application_of_theirs_gets_a_face_that_answers(
     browser: Browser, visit: Callable[..., Page], fake_server: ServerProcess, bundle: str
 ) -> None:

@@ -2,10 +2,13 @@
 
 `POST /api/offer` connects, `PATCH /api/offer` brings ICE candidates. A client that offers again
 under its `pc_id` gets a new connection to the session it had, which takes the old one's place.
+`POST /start` opens the session beforehand, as Pipecat's runner does; its offer then goes to
+`/sessions/{id}/api/offer`.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from aiortc import RTCIceCandidate
@@ -48,6 +51,15 @@ class PipecatOffer(BaseModel):
     ] = None
 
 
+class Start(BaseModel):
+    """What an application posts to start a bot; `body` is what it would put in `requestData`."""
+
+    model_config = ConfigDict(extra="ignore")
+    transport: str = "webrtc"
+    wants_room: Annotated[bool, Field(validation_alias="createDailyRoom")] = False
+    body: Wanted | None = None
+
+
 class Candidate(BaseModel):
     """One ICE candidate; an empty one ends them."""
 
@@ -69,18 +81,61 @@ async def offer(request: Request, body: PipecatOffer) -> dict[str, Any]:
     house: House = request.app.state.house
     before = None if body.pc_id is None else _before(house, body.pc_id)
     session = before[0] if before else await _session(house, body.wanted or Wanted())
-    dialect = Rtvi(Desk(session, takes_pcm=False), leave=lambda: session.close("client"))
-    session.touch()
-    viewer = await session.viewers.add(body.sdp, dialect=dialect)
-    if before:
-        before[1].peer.closed.set()
-    return {"sdp": viewer.answer, "type": "answer", "pc_id": f"{session.id}.{viewer.id}"}
+    return await _connect(session, before, body.sdp)
 
 
 @ROUTES.patch("/api/offer")
 async def candidates(request: Request, body: Candidates) -> dict[str, str]:
     """Takes ICE candidates that were found after the offer."""
+    return await _add(_before(request.app.state.house, body.pc_id), body)
+
+
+@ROUTES.post("/start")
+async def start(request: Request, body: Start | None = None) -> dict[str, Any]:
+    """Opens a session for a client of the small WebRTC transport, which offers later."""
+    house: House = request.app.state.house
+    wanted = body or Start()
+    transport = "daily" if wanted.wants_room else wanted.transport
+    if transport != "webrtc":
+        sentence = f"The transport here is 'webrtc', not {transport[:_SHOWN]!r}."
+        raise ProtocolError("bad_request", sentence)
+    session = await _session(house, wanted.body or Wanted())
+    servers = [
+        {name: value for name, value in asdict(server).items() if value is not None}
+        for server in house.options.ice_servers
+    ]
+    return {"sessionId": session.id} | ({"iceConfig": {"iceServers": servers}} if servers else {})
+
+
+@ROUTES.post("/sessions/{session_id}/api/offer")
+async def offer_to(request: Request, session_id: str, body: PipecatOffer) -> dict[str, Any]:
+    """Connects a client to the session that it started."""
+    house: House = request.app.state.house
+    session = house.sessions.find(session_id)
+    before = None if body.pc_id is None else _before(house, body.pc_id)
+    is_ours = before is not None and before[0] is session
+    return await _connect(session, before if is_ours else None, body.sdp)
+
+
+@ROUTES.patch("/sessions/{session_id}/api/offer")
+async def candidates_to(request: Request, session_id: str, body: Candidates) -> dict[str, str]:
+    """Takes ICE candidates that were found after the offer."""
     found = _before(request.app.state.house, body.pc_id)
+    return await _add(found if found and found[0].id == session_id else None, body)
+
+
+async def _connect(
+    session: Session, before: tuple[Session, Viewer] | None, sdp: str
+) -> dict[str, Any]:
+    dialect = Rtvi(Desk(session, takes_pcm=False), leave=lambda: session.close("client"))
+    session.touch()
+    viewer = await session.viewers.add(sdp, dialect=dialect)
+    if before:
+        before[1].peer.closed.set()
+    return {"sdp": viewer.answer, "type": "answer", "pc_id": f"{session.id}.{viewer.id}"}
+
+
+async def _add(found: tuple[Session, Viewer] | None, body: Candidates) -> dict[str, str]:
     if found is None:
         raise ProtocolError("not_found", f"There is no connection {body.pc_id[:_SHOWN]!r}.")
     session, viewer = found

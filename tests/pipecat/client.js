@@ -29,6 +29,13 @@ globalThis.connect = async (requestData) => {
   await client.connect({ webrtcRequestParams: { endpoint: "/api/offer", requestData } });
 };
 
+globalThis.start = async (body) => {
+  globalThis.client = make();
+  const endpoint = new URL("/start", location.href).href;
+  globalThis.started = await client.startBot({ endpoint, requestData: { enableDefaultIceServers: true, body } });
+  await client.connect(started);
+};
+
 function show(track) {
   const video = document.createElement("video");
   video.muted = video.autoplay = true;
