@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from filelock import FileLock
 
 from benchmarks.chromium import CHROMIUM_FLAGS
 from tools.node import packages
@@ -111,7 +112,8 @@ def fake_server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
     """Returns the npm packages that package-lock.json pins, installed if they are not there."""
-    return packages()
+    with FileLock(ROOT / "node_modules.lock"):  # `make test` runs two processes
+        return packages()
 
 
 @pytest.fixture(scope="session")
