@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import gc
 import importlib.resources
+import logging
 import os
 import signal
 import socket
@@ -40,6 +41,7 @@ from server.ice_servers import TurnSecret, make_ice_servers
 from server.inference import AvatarPort, Inference
 from server.lifetime import LifeLimits
 from server.line import Engines
+from server.marks.marker import MarkedAvatar, Marker, payload_of
 from server.metrics import Figures
 from server.origins import Origins
 from server.outputs.library import Library
@@ -59,6 +61,7 @@ from server.voices import RemoteThreads, VoiceEntry, Voices
 from streaming_model.backdrop import Backdrop
 from streaming_model.motion.style import MotionStyle
 
+_LOG = logging.getLogger(__name__)
 BUILTIN_PORTRAIT = "mona_lisa"
 _UNANSWERED = 30_000  # ms that sent bytes may go unacknowledged before a connection is dropped
 _GRACE = 1  # seconds for open requests at shutdown
@@ -201,7 +204,7 @@ class Server:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._workers["speech"], voice.warm_up)
         await self._gauge.rehearse(
-            avatar,
+            MarkedAvatar(avatar, Marker(options.marks, payload_of("rehearsal"))),
             self._engines.inference,
             codec=options.codecs[0],
             bitrate=options.bitrate,
@@ -325,6 +328,8 @@ async def _serve(settings: Settings, parts: Parts, listener: socket.socket) -> b
     """Serves until told to end; returns whether all threads have ended too."""
     server = Server(settings, parts)
     await server.warm_up()
+    for sentence in server.house.options.marks.omissions:
+        _LOG.warning(sentence)
     # What is there now stays. A full collection would look through all of it again and hold every
     # thread meanwhile: 80 to 120 ms with the shipped model, three pictures of every session.
     gc.collect()
@@ -414,6 +419,7 @@ def _options(settings: Settings) -> SessionOptions:
         ),
         barge_in=settings.barge_in,
         outputs=settings.outputs(),
+        marks=settings.marks(),
     )
 
 

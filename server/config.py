@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
+from server.marks.badge import BADGE_CORNER, BADGE_TEXT, CORNERS, check_badge
+from server.marks.options import MarkOptions
 from server.outputs.options import OutputOptions
 from server.voice.cache import cache_folder
 from streaming_model.errors import VivantError
@@ -339,6 +341,36 @@ class Settings:
     push_hosts: tuple[str, ...] = _setting(
         ("*",), _hosts, "hosts that streams may be pushed to; none for nobody (default: *, any)"
     )
+
+    badge_text: str = _setting(BADGE_TEXT, _text, "what the badge in the pictures says")
+    badge_corner: Literal["bottom-right", "bottom-left", "top-right", "top-left"] = _setting(
+        BADGE_CORNER, _choice(*CORNERS), "where the badge is"
+    )
+    badge_font: Path | None = field(
+        default=None,
+        metadata={"convert": Path, "help": "font file for the badge; needed beyond English"},
+    )
+    no_badge_reason: str | None = _setting(
+        None, _text, "leave out the badge, and write this reason into the log"
+    )
+    no_watermark_reason: str | None = _setting(
+        None, _text, "leave out the invisible watermark, and write this reason into the log"
+    )
+
+    def marks(self) -> MarkOptions:
+        """Returns how pictures are marked.
+
+        Raises:
+            BadgeError: there can be no such badge.
+        """
+        check_badge(self.badge_text, self.badge_font)
+        return MarkOptions(
+            text=self.badge_text,
+            corner=self.badge_corner,
+            font=self.badge_font,
+            no_badge=self.no_badge_reason,
+            no_watermark=self.no_watermark_reason,
+        )
 
     def outputs(self) -> OutputOptions:
         """Returns what outputs may take and where they may go."""

@@ -30,6 +30,8 @@ from server.inference import AvatarPort
 from server.ingest import Ingest
 from server.lifetime import LifeLimits, Lifetime
 from server.line import Engines, LiveLine
+from server.marks.marker import MarkedAvatar, Marker, payload_of
+from server.marks.options import MarkOptions
 from server.microphone import Mode
 from server.microphone_track import MicrophoneFrame
 from server.outputs.options import OutputOptions
@@ -69,6 +71,7 @@ class SessionOptions:
     limits: LifeLimits = field(default_factory=LifeLimits)
     barge_in: BargeIn = "on"
     outputs: OutputOptions = field(default_factory=OutputOptions)
+    marks: MarkOptions = field(default_factory=MarkOptions)
 
 
 class Session:
@@ -131,8 +134,9 @@ class Session:
         self._seed = seed
         self._gestures = 0
         self.direction = Direction(style or options.style)
+        self._marker = Marker(options.marks, payload_of(session_id))
         self.line = LiveLine(
-            avatar=avatar,
+            avatar=MarkedAvatar(avatar, self._marker),
             seed=seed,
             direction=self.direction,
             chunk_frames=options.chunk_frames,
@@ -451,9 +455,10 @@ class Session:
         if background is not None:
             backdrop = await self._backgrounds.find(background)
         if portrait is None:  # it may have been deleted meanwhile
-            avatar = await self._portraits.before(self.line.animator.avatar, backdrop)
+            avatar: AvatarPort = await self._portraits.before(self.line.animator.avatar, backdrop)
         else:
-            avatar = await self._portraits.avatar(portrait, backdrop)
+            drawn = await self._portraits.avatar(portrait, backdrop)
+            avatar = MarkedAvatar(drawn, self._marker.anew())
             self.portrait = portrait
         self.line.animator.change_avatar(avatar)
 

@@ -1,0 +1,75 @@
+"""Puts the watermark into pictures: one pattern for all of a portrait's, added and subtracted.
+
+As it stands still, codecs keep it for nothing, and nothing flickers. How strong it is where is
+decided once, by the first picture: stronger where there is texture to hide it (Podilchuk and Zeng,
+"Image-adaptive watermarking using visual models", IEEE JSAC 16, 1998).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from server.marks.pattern import GRID, pattern
+from server.marks.payload import Payload
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+FAINTEST: Final = 0.4  # levels of 255, standard deviation where the picture is quite flat
+FAINT: Final = 0.7  # where there is a camera's noise or more
+STRONGEST: Final = 1.4
+HIDDEN: Final = (0.3, 0.06)  # levels more for each level of texture, up to `FAINT` and beyond
+MOST_LEVELS: Final = 4  # that any pixel is changed by
+_DETAIL: Final = 1 / 128  # of the side: standard deviation of what is taken from texture
+_AROUND: Final = 1 / 85  # of the side: over which texture is looked at
+
+
+class Watermark:
+    """One payload in the pictures of one portrait at one size."""
+
+    def __init__(self, payload: Payload) -> None:
+        self._pattern = pattern(payload)
+        self._plus = self._minus = np.zeros((0, 0, 3), np.uint8)
+
+    def apply(self, image: Pixels) -> Pixels:
+        """Returns a marked copy of [s, s, 3] RGB or [s, s, 4] straight RGBA."""
+        if self._plus.shape != image.shape:
+            self._fit(image)
+        marked = cv2.add(image, self._plus)
+        return np.asarray(cv2.subtract(marked, self._minus, dst=marked), np.uint8)
+
+    def _fit(self, image: Pixels) -> None:
+        """Decides how strong it is where, for pictures like this one."""
+        side = image.shape[:2][::-1]
+        smooth = cv2.INTER_AREA if min(side) < GRID else cv2.INTER_CUBIC
+        spread = np.asarray(cv2.resize(self._pattern, side, interpolation=smooth), np.float32)
+        luma = np.asarray(cv2.cvtColor(image[..., :3], cv2.COLOR_RGB2GRAY), np.uint8)
+        levels = np.clip(np.rint(spread * strength(luma)), -MOST_LEVELS, MOST_LEVELS)
+        self._plus, self._minus = (_as_colours(sign * levels, image.shape[2]) for sign in (1, -1))
+
+
+def strength(luma: Pixels) -> Floats:
+    """Returns [h, w], how strong the watermark may be: its standard deviation in levels."""
+    side = max(luma.shape)
+    fine = luma - _blurred(luma.astype(np.float32), _DETAIL * side)
+    texture = np.sqrt(_blurred(fine * fine, _AROUND * side))
+    wanted = np.minimum(FAINTEST + HIDDEN[0] * texture, FAINT + HIDDEN[1] * texture)
+    wanted = np.minimum(wanted, STRONGEST)
+    return _blurred(wanted, _DETAIL * side)
+
+
+def _blurred(values: Floats, deviation: float) -> Floats:
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), deviation), np.float32)
+
+
+def _as_colours(levels: Floats, channels: int) -> Pixels:
+    """Returns the positive of `levels` in red, green and blue; a matte gets none."""
+    positive = np.maximum(levels, 0).astype(np.uint8)
+    shape = (*levels.shape, channels)
+    colours = np.zeros(shape, np.uint8)
+    colours[..., :3] = positive[..., None]
+    return colours
