@@ -18,6 +18,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict
 
 from server.backgrounds import Backgrounds
+from server.clock import Clock
 from server.converse.talk import BrainRequest, Talk
 from server.event_routes import ROUTES as EVENT_ROUTES
 from server.event_socket import serve_events
@@ -38,6 +39,7 @@ from server.protocol import Gesture, Mode, ProtocolError, Style, error_body
 from server.realtime.routes import ROUTES as REALTIME_ROUTES
 from server.reference import reference_page
 from server.refusals import refuse_properly
+from server.request_log import RequestLog
 from server.session import Session, SessionOptions
 from server.sessions import Sessions
 from server.stage_report import StageTimeline, choose, tell, trace
@@ -70,6 +72,7 @@ class House:
     options: SessionOptions
     make_session: Callable[..., Session]
     is_ready: Callable[[], bool]
+    clock: Clock
 
 
 class SessionPatch(BaseModel):
@@ -144,6 +147,7 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
     app.state.house = house
     refuse_properly(app)
     house.origins.guard(app)
+    app.add_middleware(RequestLog, clock=house.clock)
     app.add_middleware(KnowsCaller)
     app.include_router(_ROUTES)
     app.include_router(PORTRAIT_ROUTES)

@@ -26,6 +26,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from server.api import House, make_app
+from server.audit import AuditLog
 from server.backgrounds import Backgrounds
 from server.capacity import Capacity
 from server.clock import Clock, MonotonicClock
@@ -41,6 +42,7 @@ from server.ice_servers import TurnSecret, make_ice_servers
 from server.inference import AvatarPort, Inference
 from server.lifetime import LifeLimits
 from server.line import Engines
+from server.logs import configure_logs
 from server.marks.marker import MarkedAvatar, Marker, payload_of
 from server.metrics import Figures
 from server.origins import Origins
@@ -189,6 +191,7 @@ class Server:
             origins=Origins(settings.allow_origin),
             make_session=self._make_session,
             is_ready=lambda: self._is_warm,
+            clock=self.clock,
         )
         self.app = make_app(self.house, page=_page_folder(), lifespan=self._lifespan)
 
@@ -233,6 +236,7 @@ class Server:
         idle = [loop.run_in_executor(worker, int) for worker in self._workers.values()]
         _done, busy = await asyncio.wait(idle, timeout=_LAST_WORK)
         await close_talk(self.house.talk)
+        self.house.options.audit.close()
         self.has_ended = not busy and self._remote_voices.waiting == 0
         for worker in (*self._workers.values(), self._remote_voices):
             worker.shutdown(wait=False, cancel_futures=True)
@@ -289,6 +293,7 @@ def serve(
         VivantError: the port is taken, the portrait or the voice cannot be used, or a file of
             the model is missing.
     """
+    configure_logs(level=settings.log_level, format=settings.log_format, secrets=settings.secrets())
     sys.setswitchinterval(SWITCH_INTERVAL)
     cv2.setNumThreads(1)  # colour conversion is too small a job to share
     listener = bind(settings)
@@ -315,7 +320,8 @@ def http_server(server: Server) -> uvicorn.Server:
     """Returns what serves HTTP; it ends when its `should_exit` is set."""
     config = uvicorn.Config(
         server.app,
-        log_level="warning",
+        log_level="warning",  # below, it tells addresses with all that is in them
+        log_config=None,
         ws="websockets-sansio",
         timeout_graceful_shutdown=_GRACE,
         ws_ping_interval=_PING,
@@ -347,7 +353,9 @@ async def _serve(settings: Settings, parts: Parts, listener: socket.socket) -> b
     loop.add_signal_handler(signal.SIGTERM, ending.ask)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    print(f"Vivant is ready at http://{shown}:{port}/", flush=True)  # noqa: T201 - for people
+    if settings.log_format == "text":
+        print(f"Vivant is ready at http://{shown}:{port}/", flush=True)  # noqa: T201 - for people
+    _LOG.info("ready", extra={"address": f"http://{shown}:{port}/"})
     async with asyncio.TaskGroup() as group:
         watch = group.create_task(ending.run(), name="ending")
         await http.serve(sockets=[listener])
@@ -420,7 +428,13 @@ def _options(settings: Settings) -> SessionOptions:
         barge_in=settings.barge_in,
         outputs=settings.outputs(),
         marks=settings.marks(),
+        audit=_audit(settings),
     )
+
+
+def _audit(settings: Settings) -> AuditLog:
+    largest = 1_000_000 * settings.audit_size
+    return AuditLog(settings.audit_log, largest=largest, days=settings.audit_keep)
 
 
 def _turn_secret(settings: Settings) -> TurnSecret | None:

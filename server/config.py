@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
+from server.logs import LEVELS
 from server.marks.badge import BADGE_CORNER, BADGE_TEXT, CORNERS, check_badge
 from server.marks.options import MarkOptions
 from server.outputs.options import OutputOptions
@@ -60,6 +61,14 @@ def _hours_or_never(value: Any) -> float:  # noqa: ANN401
     """a number of hours, up to 87600, or 0 for never"""
     number = float(str(value))
     if isinstance(value, bool) or not 0 <= number <= 87_600:
+        raise ValueError
+    return number
+
+
+def _days_or_never(value: Any) -> float:  # noqa: ANN401
+    """a number of days, up to 36500, or 0 for never"""
+    number = float(str(value))
+    if isinstance(value, bool) or not 0 <= number <= 36_500:
         raise ValueError
     return number
 
@@ -335,6 +344,25 @@ class Settings:
     recording_keep: float = _setting(
         168.0, _hours_or_never, "hours after which a recording is deleted; 0 for never"
     )
+    log_level: str = _setting(
+        "warning", _choice(*LEVELS), "the least that is logged: debug, info, warning or error"
+    )
+    log_format: Literal["text", "json"] = _setting(
+        "text", _choice("text", "json"), "log lines for people, text, or for programs, json"
+    )
+    audit_log: Path | None = field(
+        default=None,
+        metadata={
+            "convert": Path,
+            "help": "a file for who did what and when, as hashes; in the log only if not given",
+        },
+    )
+    audit_size: int = _setting(
+        100, _whole(1, 100_000), "megabytes after which another audit file is begun"
+    )
+    audit_keep: float = _setting(
+        0.0, _days_or_never, "days after which older audit files are deleted; 0 for never"
+    )
     max_outputs: int = _setting(
         4, _whole(0, 32), "recordings and pushed streams that a session may have at once"
     )
@@ -371,6 +399,11 @@ class Settings:
             no_badge=self.no_badge_reason,
             no_watermark=self.no_watermark_reason,
         )
+
+    def secrets(self) -> list[str]:
+        """Returns every secret that was set."""
+        names = [item.name for item in fields(self) if "is_secret" in item.metadata]
+        return [value for name in names if (value := getattr(self, name)) is not None]
 
     def outputs(self) -> OutputOptions:
         """Returns what outputs may take and where they may go."""

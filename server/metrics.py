@@ -82,6 +82,8 @@ class _Gatherer(Collector):
             ("resumed", "Sessions that a client came back to.", sessions.resumed),
         ):
             yield CounterMetricFamily(f"vivant_sessions_{name}", text, value=value)
+        ended = "Sessions that have ended."
+        yield _counter("vivant_sessions_closed", ended, sessions.closed)
         is_open, room = len(sessions), sessions.room
         yield GaugeMetricFamily("vivant_sessions_open", "Sessions that live now.", value=is_open)
         yield GaugeMetricFamily(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.direction import with_changes
-from server.principal import acting
+from server.principal import acting, on_behalf_of
 from server.protocol import Style
 from server.session import Session
 from server.waiting import Waiting
@@ -48,6 +48,11 @@ async def open_for(
     manner = house.talk.manner("off" if wanted.mode == "present" else None)
 
     async def make(session_id: str) -> Session:
+        digest = await house.portraits.digest(portrait.id)
+        with on_behalf_of(owner, session_id):
+            house.options.audit.note(
+                "session.opened", portrait=portrait.id, portrait_sha256=digest, mode=wanted.mode
+            )
         return house.make_session(
             session_id=session_id,
             portrait=portrait.id,

@@ -46,7 +46,9 @@ async def add_portrait(
     """Makes a portrait of an uploaded picture, or of a part of it."""
     data, part = await read_picture(image), _crop(crop)
     filename = image.filename or "portrait"
-    return _described(await _portraits(request).add(data, filename, name=name, crop=part))
+    entry = await _portraits(request).add(data, filename, name=name, crop=part)
+    await _note(request, "portrait.added", entry.id)
+    return _described(entry)
 
 
 @ROUTES.post("/v1/portraits/preview")
@@ -67,6 +69,7 @@ async def rename_portrait(
 @ROUTES.delete("/v1/portraits/{portrait_id}", status_code=204)
 async def delete_portrait(request: Request, portrait_id: str) -> None:
     """Deletes an uploaded portrait; sessions that show it go on."""
+    await _note(request, "portrait.deleted", portrait_id)
     await _portraits(request).remove(portrait_id)
 
 
@@ -104,6 +107,12 @@ def _crop(text: str | None) -> Crop | None:
 def _portraits(request: Request) -> Portraits:
     house: House = request.app.state.house
     return house.portraits
+
+
+async def _note(request: Request, deed: str, portrait: str) -> None:
+    house: House = request.app.state.house
+    digest = await house.portraits.digest(portrait)
+    house.options.audit.note(deed, portrait=portrait, portrait_sha256=digest)
 
 
 def _described(entry: PortraitEntry) -> dict[str, Any]:

@@ -130,6 +130,7 @@ class Portraits:
         self._entries = {entry.id: entry for entry in [*builtin, *uploads]}
         self._former: OrderedDict[str, str] = OrderedDict()  # names of deleted ones
         self._ready: OrderedDict[str, AvatarPort] = OrderedDict()
+        self._digests: dict[str, str] = {}
         self._fitting = asyncio.Lock()
 
     def list(self) -> list[PortraitEntry]:
@@ -179,6 +180,13 @@ class Portraits:
         """
         former = self._former.get(portrait)
         return self.check(portrait).name if former is None else former
+
+    async def digest(self, portrait: str) -> str | None:
+        """Returns the SHA-256 of a portrait's picture, in hexadecimal; None if it is not kept."""
+        entry = self._entries.get(portrait)
+        if entry is not None and portrait not in self._digests:
+            self._digests[portrait] = await self._work(_digest, entry.path)
+        return self._digests.get(portrait)
 
     async def preview(self, data: bytes, crop: Crop | None = None) -> PortraitPreview:
         """Returns what is found in a picture; nothing is kept.
@@ -290,6 +298,7 @@ class Portraits:
     async def _remove(self, entry: PortraitEntry) -> None:
         self._entries.pop(entry.id, None)
         self._ready.pop(entry.id, None)
+        self._digests.pop(entry.id, None)
         self._former[entry.id] = entry.name
         while len(self._former) > _FORMER:
             self._former.popitem(last=False)
@@ -306,6 +315,10 @@ class Portraits:
     async def _work(self, function: Callable[[*_Given], _Result], *given: *_Given) -> _Result:
         """Runs a function on the worker."""
         return await asyncio.get_running_loop().run_in_executor(self.worker, function, *given)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def check_name(name: str) -> str:

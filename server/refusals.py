@@ -33,6 +33,7 @@ _STATUS = {
     "fetch_failed": 502,
     "livekit_refused": 502,
     "capacity": 503,
+    "audit_failed": 503,
     "recording_refused": 507,
 }
 _UNPROCESSABLE = 422

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from server import protocol
 from server.audience import Audience
+from server.audit import AuditLog
 from server.backgrounds import Backgrounds
 from server.clock import Clock
 from server.codec_contexts import Opener
@@ -43,6 +44,7 @@ from server.principal import LOCAL, Principal, on_behalf_of
 from server.protocol import BargeIn, CloseReason, Layout, ProtocolError, ServerEvent, Style
 from server.pushed_audio import PushedAudio
 from server.sender_reports import NtpClock
+from server.session_audit import SessionAudit
 from server.speaker import Speaker, SpeakRequest
 from server.turns import Heard, Turns
 from server.viewers import Viewers
@@ -72,6 +74,7 @@ class SessionOptions:
     barge_in: BargeIn = "on"
     outputs: OutputOptions = field(default_factory=OutputOptions)
     marks: MarkOptions = field(default_factory=MarkOptions)
+    audit: AuditLog = field(default_factory=AuditLog)
 
 
 class Session:
@@ -85,6 +88,7 @@ class Session:
         events: everything it has to say.
         outputs: what is recorded and pushed.
         viewers: who watches over WebRTC.
+        audit: takes notes of what is done here.
         reason: why it has ended, once it has.
     """
 
@@ -111,6 +115,7 @@ class Session:
         self.portrait = portrait
         self.voice = voice
         self.events = EventHub()
+        self.audit = SessionAudit(options.audit)
         self._options = options
         self._portraits = portraits
         self._backgrounds = backgrounds
@@ -163,8 +168,10 @@ class Session:
             workers=Workers(voices.urgent_worker, voices.worker, portraits.worker),
             clock=self._clock,
             seed=seed,
+            audit=self.audit,
         )
         self.events.tap(self.presenter.reader.heed)
+        self.events.tap(self.audit.heed)
         self._pcm_worker = engines.sound_worker
         self._hearing = Hearing(
             line=self.line,
@@ -238,6 +245,7 @@ class Session:
             await self._live()
 
     async def _live(self) -> None:
+        began = self._clock.now()
         try:
             async with self._group:
                 tasks = [
@@ -258,6 +266,7 @@ class Session:
         finally:
             self._publish([protocol.SessionClosed(self.reason)])
             self.events.close()
+            self.audit.closed(self.reason, (self._clock.now() - began) / _SECOND)
 
     def close(self, reason: CloseReason) -> None:
         """Ends the session; listeners hear why."""
@@ -351,6 +360,7 @@ class Session:
         """
         protocol.check_text(text)
         name = self.voice if voice is None else self._voices.check(voice)
+        self.audit.text("text", text, voice=name, utterance=self._turns.utterance + 1)
         number = self._open_utterance(style)
         self._speaker.request(SpeakRequest(number, text, name))
         return number
@@ -362,9 +372,11 @@ class Session:
             ProtocolError: there is no such voice, the style is impossible, or too much waits.
         """
         name = self.voice if voice is None else self._voices.check(voice)
+        self.audit.note("text.begun", voice=name, utterance=self._turns.utterance + 1)
         number = self._open_utterance(style)
         own = self.direction.style if style is None else with_changes(self.direction.style, style)
         text = LiveText(number, style=own, direction=self.direction, clock=self._clock)
+        self.audit.follow(text)
         self._speaker.request(SpeakRequest(number, text, name))
         return text
 
@@ -378,6 +390,8 @@ class Session:
         grown = text.finish() if delta is None else text.add(delta)
         is_cut = text.is_full and not text.is_finished
         grown += text.finish() if is_cut else ""
+        if text.is_finished:
+            self.audit.finished(text.number)
         if grown:
             self._publish([protocol.ReplyDelta(text.number, grown)])
         if is_cut:
@@ -458,6 +472,8 @@ class Session:
             avatar: AvatarPort = await self._portraits.before(self.line.animator.avatar, backdrop)
         else:
             drawn = await self._portraits.avatar(portrait, backdrop)
+            digest = await self._portraits.digest(portrait)
+            self.audit.note("portrait.shown", portrait=portrait, portrait_sha256=digest)
             avatar = MarkedAvatar(drawn, self._marker.anew())
             self.portrait = portrait
         self.line.animator.change_avatar(avatar)
@@ -506,6 +522,7 @@ class Session:
     def switch_microphone(self, mode: Mode, barge_in: BargeIn | None = None) -> None:
         """Chooses what the viewers' audio is for, and when it interrupts the portrait."""
         self.touch()
+        self.audit.note("microphone", mode=mode)
         if barge_in is not None:
             self._hearing.barge_in = barge_in_samples(barge_in)
         if self.line.microphone.switch(mode):
@@ -526,6 +543,7 @@ class Session:
             ProtocolError: the style is impossible.
         """
         ingest = Ingest(sample_rate=sample_rate, channels=channels)
+        self.audit.note("audio", sample_rate=sample_rate, utterance=self._turns.utterance + 1)
         return PushedAudio(
             self._open_utterance(style),
             ingest=ingest,

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from typing import get_args
 
 from server.capacity import Capacity
 from server.clock import Clock
@@ -18,6 +20,7 @@ from server.session import Session
 from server.waiting import Waiting, WaitingLine
 from streaming_model.errors import VivantError
 
+_LOG = logging.getLogger(__name__)
 _SECOND = 1_000_000_000  # ns
 
 MakeSession = Callable[[str], Awaitable[Session]]
@@ -31,6 +34,7 @@ class Sessions:
         is_draining: whether nobody is let in any more.
         emptied: set while no session lives.
         opened, refused, resumed: how many sessions were, so far.
+        closed: how many have ended, by reason.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Sessions:
         """Takes what it needs; `measure` is told every second how many sessions are watched."""
         self.capacity = capacity
         self.opened = self.refused = self.resumed = 0
+        self.closed: dict[str, int] = dict.fromkeys(get_args(CloseReason), 0)
         self._measure = measure
         self._key = secrets.token_bytes(32)
         self._clock = clock
@@ -206,6 +211,7 @@ class Sessions:
             self._sessions[session_id] = session
             self.emptied.clear()
             self.opened += 1
+            _LOG.info("session opened", extra={"session": session.id, "who": session.owner.name})
             self._group.create_task(self._live(session), name=f"session {session_id}")
         finally:
             del self._entering[session_id]
@@ -217,6 +223,8 @@ class Sessions:
             await session.run()
         finally:
             del self._sessions[session.id]
+            self.closed[session.reason] += 1
+            _LOG.info("session closed", extra={"session": session.id, "reason": session.reason})
             if not self._sessions:
                 self.emptied.set()
             self._line.departures.note(self._clock.now())

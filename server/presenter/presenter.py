@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from server.audit import file_hash
 from server.clock import Clock
 from server.direction import Direction
 from server.line import LiveLine
@@ -31,6 +32,7 @@ from server.protocol import (
     ScriptUpdate,
     ServerEvent,
 )
+from server.session_audit import SessionAudit
 from server.speaker import Speaker
 from server.turns import Turns
 from server.voices import Voices
@@ -74,6 +76,7 @@ class Presenter:
         workers: Workers,
         clock: Clock,
         seed: int,
+        audit: SessionAudit,
     ) -> None:
         """Takes the session's parts."""
         self.narrator = Narrator(
@@ -91,6 +94,7 @@ class Presenter:
         self._voices = voices
         self._workers = workers
         self._changing = asyncio.Lock()
+        self._audit = audit
 
     async def update(
         self, text: str, *, format: ScriptFormat | None = None, sentence: int | None = None
@@ -112,6 +116,7 @@ class Presenter:
                 parse_script, source, format or before.format, knows_voice=self._knows_voice
             )
             script = await asyncio.get_running_loop().run_in_executor(self._workers.text, work)
+            self._audit.text("script", source)
             self.reader.replace(script)
 
     async def take_recording(self, path: Path, name: str, captions: str | None) -> None:
@@ -123,7 +128,10 @@ class Presenter:
         """
         async with self._changing:
             work = partial(_recorded, path, name, captions)
-            script = await asyncio.get_running_loop().run_in_executor(self._workers.files, work)
+            loop = asyncio.get_running_loop()
+            script = await loop.run_in_executor(self._workers.files, work)
+            digest = await loop.run_in_executor(self._workers.files, file_hash, path)
+            self._audit.note("script.recorded", audio_sha256=digest)
             self.reader.replace(script)
 
     async def obey(self, message: ScriptMessage) -> None:

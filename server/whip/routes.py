@@ -46,6 +46,7 @@ async def push(
     request: Request, session_id: str, use: Literal["puppet", "listen"] | None = None
 ) -> Response:
     """Takes a voice (WHIP): the portrait says it, or listens to it where it converses."""
+    _house(request).options.audit.note("audio.whip", use=use)
     response = await _connect(request, session_id, watches=False)
     session = _house(request).sessions.find(session_id)
     converses = session.converse.conversation.manner.brain != "off"
