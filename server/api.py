@@ -17,6 +17,12 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTex
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict
 
+from server.access.access import Access
+from server.access.credentials import subprotocol
+from server.access.guard import Guard
+from server.access.headers import SecurityHeaders
+from server.access.principal import principal_of
+from server.access.routes import ROUTES as ACCESS_ROUTES
 from server.backgrounds import Backgrounds
 from server.clock import Clock
 from server.converse.talk import BrainRequest, Talk
@@ -68,6 +74,7 @@ class House:
     voices: Voices
     library: Library
     talk: Talk
+    access: Access
     origins: Origins
     options: SessionOptions
     make_session: Callable[..., Session]
@@ -123,6 +130,10 @@ class GestureBody(BaseModel):
 
 
 # MediaPipe runs WebAssembly, and would like to report its use to its makers: no.
+_REFERENCE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
 _TRACKER_POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'"
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -146,10 +157,13 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
     )
     app.state.house = house
     refuse_properly(app)
+    app.add_middleware(Guard, access=house.access, page=page)
     house.origins.guard(app)
+    app.add_middleware(SecurityHeaders, allowed=house.origins.allowed)
     app.add_middleware(RequestLog, clock=house.clock)
     app.add_middleware(KnowsCaller)
     app.include_router(_ROUTES)
+    app.include_router(ACCESS_ROUTES)
     app.include_router(PORTRAIT_ROUTES)
     app.include_router(OUTPUT_ROUTES)
     app.include_router(SCRIPT_ROUTES)
@@ -207,7 +221,8 @@ async def metrics(request: Request) -> Response:
 @_ROUTES.get("/docs", include_in_schema=False)
 async def reference(request: Request) -> HTMLResponse:
     """The calls on one page for people."""
-    return HTMLResponse(reference_page(request.app.openapi()))
+    page = reference_page(request.app.openapi())
+    return HTMLResponse(page, headers={"Content-Security-Policy": _REFERENCE_POLICY})
 
 
 @_ROUTES.get("/v1/info")
@@ -268,7 +283,7 @@ async def open_session(
     """Opens a session; 202 and a position in the line while all places are taken."""
     house = _house(request)
     entered, backdrop = await open_for(house, wanted or SessionRequest())
-    return _entered(house, entered, response) | {
+    return _entered(request, entered, response) | {
         "background": backdrop.name,
         "layout": "packed" if backdrop.is_transparent else "plain",
     }
@@ -280,9 +295,10 @@ async def resume_session(
 ) -> dict[str, Any]:
     """Comes back to a session after the connection was lost."""
     house = _house(request)
-    entered = house.sessions.resume(session_id, body.token)
+    is_owner = not house.access.is_open and principal_of(request.scope).owns(session_id)
+    entered = house.sessions.resume(session_id, body.token, is_owner=is_owner)
     description = entered.describe() if isinstance(entered, Session) else {}
-    return description | _entered(house, entered, response)
+    return description | _entered(request, entered, response)
 
 
 @_ROUTES.get("/v1/sessions/{session_id}")
@@ -341,7 +357,9 @@ async def offer(request: Request, session_id: str, body: Offer) -> dict[str, str
     sessions = _house(request).sessions
     session = sessions.find(session_id)
     is_owner = sessions.is_owner(session_id, body.token)
-    return {"type": "answer", "sdp": await session.add_viewer(body.sdp, is_owner=is_owner)}
+    scopes = principal_of(request.scope).scopes
+    sdp = await session.add_viewer(body.sdp, is_owner=is_owner, scopes=scopes)
+    return {"type": "answer", "sdp": sdp}
 
 
 @_ROUTES.post("/v1/sessions/{session_id}/speak", status_code=202)
@@ -404,7 +422,7 @@ async def events(websocket: WebSocket, session_id: str) -> None:
     if not house.origins.may_use(websocket.headers):
         await websocket.close(code=1008, reason="cross-origin")
         return
-    await websocket.accept()
+    await websocket.accept(subprotocol=subprotocol(websocket.headers))
     await serve_events(websocket, house.sessions, session_id)
 
 
@@ -413,11 +431,12 @@ def _house(request: Request) -> House:
     return house
 
 
-def _entered(house: House, entered: Session | Waiting, response: Response) -> dict[str, Any]:
+def _entered(request: Request, entered: Session | Waiting, response: Response) -> dict[str, Any]:
     """Returns what a client needs to connect; makes the status 202 if it must wait first."""
+    house = _house(request)
     opened = {
         "session_id": entered.id,
-        "token": house.sessions.token(entered.id),
+        "token": house.access.token_for(entered.id, principal_of(request.scope)),
         "ice_servers": _ice(house),
         "fps": house.options.fps,
         "size": house.options.size,

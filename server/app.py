@@ -24,7 +24,10 @@ from pathlib import Path
 import cv2
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
+from server.access.hosts import LocalHosts
+from server.access.making import is_for_this_machine, make_access, require_access
 from server.api import House, make_app
 from server.audit import AuditLog
 from server.backgrounds import Backgrounds
@@ -129,6 +132,7 @@ class Server:
 
     Attributes:
         app: the ASGI application.
+        served: the same, behind what depends on the address that it is served at.
         house: what it serves from.
         has_ended: whether its threads were done when it shut down.
         clock: what it goes by.
@@ -157,6 +161,8 @@ class Server:
             capacity=self._capacity,
             clock=self.clock,
         )
+        origins = Origins(settings.allow_origin)
+        access = make_access(settings, origins, self.clock)
         self._is_warm = False
         self.has_ended = False
         self._is_over = asyncio.Event()
@@ -164,6 +170,7 @@ class Server:
             capacity=self._capacity,
             measure=self._measure,
             queue_length=settings.queue_length,
+            tokens=access.tokens,
             clock=self.clock,
         )
         self.house = House(
@@ -188,12 +195,14 @@ class Server:
             library=_library(settings, self.clock),
             options=_options(settings),
             talk=make_talk(settings),
-            origins=Origins(settings.allow_origin),
+            access=access,
+            origins=origins,
             make_session=self._make_session,
             is_ready=lambda: self._is_warm,
             clock=self.clock,
         )
         self.app = make_app(self.house, page=_page_folder(), lifespan=self._lifespan)
+        self.served: ASGIApp = LocalHosts(self.app) if is_for_this_machine(settings) else self.app
 
     async def warm_up(self) -> None:
         """Makes the default portrait and voice ready, and measures what a session costs.
@@ -293,6 +302,7 @@ def serve(
         VivantError: the port is taken, the portrait or the voice cannot be used, or a file of
             the model is missing.
     """
+    require_access(settings)
     configure_logs(level=settings.log_level, format=settings.log_format, secrets=settings.secrets())
     sys.setswitchinterval(SWITCH_INTERVAL)
     cv2.setNumThreads(1)  # colour conversion is too small a job to share
@@ -319,7 +329,7 @@ class _Uvicorn(uvicorn.Server):
 def http_server(server: Server) -> uvicorn.Server:
     """Returns what serves HTTP; it ends when its `should_exit` is set."""
     config = uvicorn.Config(
-        server.app,
+        server.served,
         log_level="warning",  # below, it tells addresses with all that is in them
         log_config=None,
         ws="websockets-sansio",

@@ -1,4 +1,4 @@
-"""The `vivant` command: serve, render, motion, portrait, present, puppet, record, voices.
+"""The `vivant` command: serve, render, motion, portrait, present, puppet, record, keys, voices.
 
 Parses, calls, and turns errors into one sentence and an exit status: 2 for what the user can
 mend, 1 for a refused portrait check. Heavy imports wait until a command needs them.
@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from server.access.command import add_keys
 from server.outputs.command import add_record
 from server.presenter.command import add_present
 from server.puppet.command import add_puppet
@@ -62,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     add_present(commands)
     add_puppet(commands)
     add_record(commands)
+    add_keys(commands)
     voices = commands.add_parser("voices", help="list the voices")
     voices.add_argument("--json", action="store_true", help="for programs")
     voices.set_defaults(run=run_voices)

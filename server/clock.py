@@ -66,3 +66,8 @@ def process_time() -> int:
 def wall_time() -> int:
     """Returns the date in nanoseconds since 1970, UTC: for people, never for pacing."""
     return time.time_ns()
+
+
+def unix_seconds() -> float:
+    """Returns the date in seconds since 1970: for what expires, never for pacing."""
+    return wall_time() / NANOSECONDS_PER_SECOND

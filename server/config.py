@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
+from server.access.keys import keys_path
 from server.logs import LEVELS
 from server.marks.badge import BADGE_CORNER, BADGE_TEXT, CORNERS, check_badge
 from server.marks.options import MarkOptions
@@ -116,6 +117,28 @@ def _key(value: Any) -> str:  # noqa: ANN401
     return value
 
 
+def _long_key(value: Any) -> str:  # noqa: ANN401
+    """a key of at least 32 plain characters without spaces, as `openssl rand -hex 32` makes one"""
+    if len(_key(value)) < 32:
+        raise ValueError
+    return str(value)
+
+
+def _yes(value: Any) -> bool:  # noqa: ANN401
+    """yes or no"""
+    if isinstance(value, bool):
+        return value
+    return {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}[value]
+
+
+def _rate(value: Any) -> float:  # noqa: ANN401
+    """a number of requests a second, 1 to 100000, or 0 for no limit"""
+    number = float(str(value))
+    if isinstance(value, bool) or not (number == 0 or 1 <= number <= 100_000):
+        raise ValueError
+    return number
+
+
 def _gaze(value: Any) -> str | tuple[float, float]:  # noqa: ANN401
     """viewer, away or degrees to the right and up, such as 10,-5"""
     if value in ("viewer", "away"):
@@ -210,9 +233,16 @@ def _setting(
     return field(default=default, metadata=metadata)
 
 
-def _secret(description: str, *, has_flag: bool = False) -> Any:  # noqa: ANN401 - as field
+def _switch(description: str) -> Any:  # noqa: ANN401 - as dataclasses.field
+    """A setting whose flag takes no value."""
+    metadata = {"convert": _yes, "help": description, "is_switch": True}
+    return field(default=False, metadata=metadata)
+
+
+def _secret(
+    description: str, convert: Callable[[Any], str] = _key, *, has_flag: bool = False
+) -> Any:  # noqa: ANN401 - as field
     """A setting that is never printed, and has no flag, which `ps` would show."""
-    convert = _text if has_flag else _key
     metadata = {"convert": convert, "help": description, "is_secret": True, "has_flag": has_flag}
     return field(default=None, repr=False, metadata=metadata)
 
@@ -269,9 +299,21 @@ class Settings:
         "may be given several times",
         is_repeatable=True,
     )
+    insecure: bool = _switch("let everybody who reaches the server use it, without a key")
+    require_key: bool = _switch("ask for a key on loopback, too, as behind a proxy")
+    keys_file: Path = field(
+        default_factory=keys_path,
+        metadata={"convert": Path, "help": "where `vivant keys` keeps the hashes of keys"},
+    )
+    api_key: str | None = _secret("one more key, that need not be kept in a file", _long_key)
+    token_secret: str | None = _secret("signs tokens; random if not given", _long_key)
+    token_time: float = _setting(3_600.0, _seconds, "seconds that the token of a session lasts")
+    rate_limit: float = _setting(
+        50.0, _rate, "requests a second for each address and each key; 0 for no limit"
+    )
     ice_servers: tuple[str, ...] = _setting((), _texts, "STUN and TURN servers")
     ice_username: str | None = _setting(None, _text, "user name for the TURN servers")
-    ice_credential: str | None = _secret("password for the TURN servers", has_flag=True)
+    ice_credential: str | None = _secret("password for the TURN servers", _text, has_flag=True)
     turn_secret: str | None = _secret(
         "secret shared with the TURN servers, instead: viewers get credentials that expire"
     )
@@ -456,8 +498,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for item in fields(Settings):
         if not item.metadata.get("has_flag", True):
             continue
+        flag = "--" + item.name.replace("_", "-")
+        if "is_switch" in item.metadata:
+            parser.add_argument(flag, action="store_const", const=True, help=item.metadata["help"])
+            continue
         parser.add_argument(
-            "--" + item.name.replace("_", "-"),
+            flag,
             metavar=item.name.split("_")[-1].upper(),
             action="append" if item.metadata.get("is_repeatable") else "store",
             help=f"{item.metadata['help']}{_default_note(item.default)}".replace("%", "%%"),
@@ -478,7 +524,7 @@ def _converted(name: str, value: Any, title: str) -> Any:  # noqa: ANN401
     convert = metadata["convert"]
     try:
         return convert(value)
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, KeyError):
         wanted = convert.__doc__ if convert is not Path else "a folder"
         given = "" if "is_secret" in metadata else f", not {value!r}"
         raise SettingsError(f"{title} must be {wanted}{given}.") from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from server import protocol
+from server.access.principal import ALL, Scope
 from server.motion_output import MotionFeed
 from server.protocol import Failed, ProtocolError, ServerEvent
 from streaming_model.errors import VivantError
@@ -27,6 +28,8 @@ _Talking = (
     | protocol.UserText
     | protocol.ToolResult
 )
+
+_WATCHING = protocol.Ping | protocol.MotionSubscribe
 
 
 class WaitingDesk:
@@ -63,8 +66,12 @@ class Desk:
         motion: the motion that it asked for.
     """
 
-    def __init__(self, session: Session, *, takes_pcm: bool) -> None:
+    def __init__(
+        self, session: Session, *, takes_pcm: bool, scopes: frozenset[Scope] = ALL
+    ) -> None:
+        """Takes the session, and what the client may do with it."""
         self._session = session
+        self._scopes = scopes
         self.motion = MotionFeed(session.line.motion)
         self._takes_pcm = takes_pcm
         self._audio: PushedAudio | None = None
@@ -73,14 +80,16 @@ class Desk:
     async def take_text(self, text: str) -> list[ServerEvent]:
         """Obeys one JSON message; returns what to answer on this connection."""
         try:
-            return await self._obey(protocol.parse_message(text))
+            message = protocol.parse_message(text)
+            self._check(message)
+            return await self._obey(message)
         except VivantError as error:
             return [Failed(error.code, str(error))]
 
     async def take_pcm(self, pcm: bytes) -> list[ServerEvent]:
         """Takes one binary message; returns what to answer."""
         try:
-            if self._audio is None:
+            if self._audio is None:  # nor is it ever there without the scope 'speak'
                 raise ProtocolError("bad_request", "Binary audio came before 'audio.start'.")
             self._session.touch()
             await self._audio.push(pcm)
@@ -96,6 +105,20 @@ class Desk:
         if self._text is not None:
             self._session.grow_text(self._text, None)
             self._text = None
+
+    def _check(self, message: protocol.ClientMessage) -> None:
+        """Accepts a message that the client may send.
+
+        Raises:
+            ProtocolError: `forbidden`.
+        """
+        needed = Scope.SPEAK
+        if isinstance(message, _WATCHING):
+            needed = Scope.WATCH
+        elif isinstance(message, protocol.SessionUpdate):
+            needed = Scope.CONTROL
+        if needed not in self._scopes:
+            raise ProtocolError("forbidden", f"'{message.type}' takes the scope '{needed}'.")
 
     async def _obey(self, message: protocol.ClientMessage) -> list[ServerEvent]:
         session = self._session

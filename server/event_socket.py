@@ -12,8 +12,10 @@ import contextlib
 from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect
 
+from server.access.principal import principal_of
 from server.desk import Desk, WaitingDesk
 from server.protocol import ProtocolError, ServerEvent
+from server.session import Session
 from server.sessions import Sessions
 from server.waiting import Waiting
 
@@ -22,7 +24,7 @@ async def serve_events(websocket: WebSocket, sessions: Sessions, session_id: str
     """Serves an accepted WebSocket until the client or the session goes."""
     waiting = sessions.find_waiting(session_id)
     try:
-        desk = WaitingDesk(waiting) if waiting else Desk(sessions.find(session_id), takes_pcm=True)
+        desk = WaitingDesk(waiting) if waiting else _desk(websocket, sessions.find(session_id))
     except ProtocolError as error:
         await websocket.send_json({"type": "error", "code": error.code, "message": str(error)})
         await websocket.close(code=1008, reason="no such session")
@@ -33,6 +35,10 @@ async def serve_events(websocket: WebSocket, sessions: Sessions, session_id: str
         await client.receive()
         for task in sending:
             task.cancel()
+
+
+def _desk(websocket: WebSocket, session: Session) -> Desk:
+    return Desk(session, takes_pcm=True, scopes=principal_of(websocket.scope).scopes)
 
 
 class _Client:
@@ -94,7 +100,7 @@ class _Client:
         except ProtocolError:
             return  # it has ended between its beginning and now
         if isinstance(self._desk, WaitingDesk):
-            self._desk = Desk(session, takes_pcm=True)
+            self._desk = _desk(self._websocket, session)
         self._has_begun.set()
         with session.events.listen() as channel:
             for greeting in session.greeting():

@@ -31,10 +31,18 @@ class Origins:
 
     def may_use(self, headers: Headers) -> bool:
         """Returns whether a request comes from a page that may change things here."""
+        origin = headers.get("origin", "")
+        return self.is_own(headers) or "*" in self._allowed or origin.lower() in self._allowed
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The origins that are allowed beside the server's own."""
+        return self._allowed
+
+    def is_own(self, headers: Headers) -> bool:
+        """Returns whether a request comes from a page of the server itself, or from no page."""
         origin = headers.get("origin")
-        if origin is None or "*" in self._allowed or origin.lower() in self._allowed:
-            return True
-        return urlsplit(origin).netloc == headers.get("host")
+        return origin is None or urlsplit(origin).netloc == headers.get("host")
 
     def guard(self, app: FastAPI) -> None:
         """Refuses what foreign pages would change, and lets allowed pages read the answers."""

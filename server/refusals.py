@@ -11,12 +11,15 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.access.guard import rule_of
+from server.access.rules import MEGABYTE, PICTURE_BODY
 from server.portraits import MAX_UPLOAD
-from server.protocol import RETRY_AFTER, CapacityError, error_body, fault
+from server.protocol import RETRY_AFTER, CapacityError, ProtocolError, error_body, fault
 from streaming_model.errors import ImageTooLargeError, VivantError
 
 _STATUS = {
     "bad_request": 400,
+    "unauthorized": 401,
     "invalid_sdp": 400,
     "not_found": 404,
     "queued": 409,
@@ -25,6 +28,7 @@ _STATUS = {
     "forbidden": 403,
     "session_gone": 410,
     "text_too_long": 413,
+    "body_too_large": 413,
     "image_too_large": 413,
     "image_unreadable": 415,
     "wrong_type": 415,
@@ -37,7 +41,6 @@ _STATUS = {
     "recording_refused": 507,
 }
 _UNPROCESSABLE = 422
-_MOST_BODY = MAX_UPLOAD + 64 * 1024  # bytes: an upload with its boundaries and headers
 
 
 def refuse_properly(app: FastAPI) -> None:
@@ -69,25 +72,33 @@ class _BodyLimit:
             await self._app(scope, receive, send)
             return
         size = 0
+        rule = rule_of(scope)
+        most = PICTURE_BODY if rule is None else rule.largest
 
         async def receive_some() -> Message:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if size > _MOST_BODY:
-                raise too_large()
+            if size > most:
+                raise _too_long(most)
             return message
 
         async def send_unless_too_large(message: Message) -> None:
-            if size <= _MOST_BODY:
+            if size <= most:
                 await send(message)
 
         # FastAPI takes the error for a malformed body, so its answer is replaced.
         await self._app(scope, receive_some, send_unless_too_large)
-        if size > _MOST_BODY:
-            error = too_large()
+        if size > most:
+            error = _too_long(most)
             answer = JSONResponse(error_body(error.code, str(error)), _STATUS[error.code])
             await answer(scope, receive, send)
+
+
+def _too_long(most: int) -> VivantError:
+    if most == PICTURE_BODY:
+        return too_large()
+    return ProtocolError("body_too_large", f"This takes at most {most // MEGABYTE} MB.")
 
 
 async def _refuse(_: Request, error: Exception) -> Response:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from server import protocol
+from server.access.principal import ALL, Scope
 from server.audience import Audience
 from server.audit import AuditLog
 from server.backgrounds import Backgrounds
@@ -552,14 +553,16 @@ class Session:
             clock=self._clock,
         )
 
-    async def add_viewer(self, offer: str, *, is_owner: bool = False) -> str:
+    async def add_viewer(
+        self, offer: str, *, is_owner: bool = False, scopes: frozenset[Scope] = ALL
+    ) -> str:
         """Connects a viewer; returns the SDP answer.
 
         Raises:
             ProtocolError: `invalid_sdp`; `not_found`, the session ends just now.
         """
         self.touch()
-        viewer = await self.viewers.add(offer, is_owner=is_owner)
+        viewer = await self.viewers.add(offer, is_owner=is_owner, scopes=scopes)
         return viewer.answer
 
     async def _measure(self) -> None:

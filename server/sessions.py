@@ -6,13 +6,12 @@ Each runs as a task of the server's TaskGroup. It knows nothing of HTTP.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import get_args
 
+from server.access.tokens import Tokens
 from server.capacity import Capacity
 from server.clock import Clock
 from server.protocol import RETRY_AFTER, CapacityError, CloseReason, ProtocolError
@@ -43,6 +42,7 @@ class Sessions:
         capacity: Capacity,
         measure: Callable[[int], None],
         queue_length: int,
+        tokens: Tokens,
         clock: Clock,
     ) -> None:
         """Takes what it needs; `measure` is told every second how many sessions are watched."""
@@ -50,7 +50,7 @@ class Sessions:
         self.opened = self.refused = self.resumed = 0
         self.closed: dict[str, int] = dict.fromkeys(get_args(CloseReason), 0)
         self._measure = measure
-        self._key = secrets.token_bytes(32)
+        self._tokens = tokens
         self._clock = clock
         self._sessions: dict[str, Session] = {}
         self._entering: dict[str, Waiting | None] = {}  # places taken, sessions not there yet
@@ -151,29 +151,29 @@ class Sessions:
             waiting.seen = self._clock.now()
         return waiting
 
-    def token(self, session_id: str) -> str:
-        """Returns what proves that a client opened this session."""
-        return hmac.new(self._key, session_id.encode(), hashlib.sha256).hexdigest()[:32]
-
     def is_owner(self, session_id: str, token: str | None) -> bool:
-        """Returns whether the client brings the session's token; False for none.
+        """Returns whether the client brings a token that controls the session; False for none.
 
         Raises:
-            ProtocolError: `forbidden`, for a wrong one.
+            ProtocolError: `forbidden`, for a token that is not of this session or not valid.
         """
         if token is None:
             return False
-        if not hmac.compare_digest(self.token(session_id).encode(), token.encode()):
+        principal = self._tokens.read(token)
+        if principal is None or principal.session != session_id:
             raise ProtocolError("forbidden", "The token is not the one given with this session.")
-        return True
+        return principal.owns(session_id)
 
-    def resume(self, session_id: str, token: str) -> Session | Waiting:
+    def resume(self, session_id: str, token: str, *, is_owner: bool = False) -> Session | Waiting:
         """Returns what a client comes back to after it lost its connection.
+
+        An owner is one by what the request was let in with, and needs no token beside that.
 
         Raises:
             ProtocolError: `forbidden`, or `session_gone`.
         """
-        self.is_owner(session_id, token)
+        if not (is_owner or self.is_owner(session_id, token)):
+            raise ProtocolError("forbidden", "The token is not one that controls the session.")
         waiting = self.find_waiting(session_id)
         if waiting is not None:
             return waiting

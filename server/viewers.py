@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from server import protocol
+from server.access.principal import ALL, Scope
 from server.audience import Audience
 from server.clock import Clock
 from server.desk import Desk
@@ -36,6 +37,7 @@ class Viewer:
         peer: the connection itself.
         answer: the SDP that it began with.
         watches: whether it is sent sound and pictures; one that brings a voice need not be.
+        is_heard: whether its voice is for the session.
         dialect: in which words its data channel speaks.
     """
 
@@ -43,6 +45,7 @@ class Viewer:
     peer: Peer
     answer: str
     watches: bool
+    is_heard: bool
     dialect: Dialect
 
     def tell(self, event: ServerEvent) -> None:
@@ -118,8 +121,9 @@ class Viewers:
         is_owner: bool = False,
         watches: bool = True,
         dialect: Dialect | None = None,
+        scopes: frozenset[Scope] = ALL,
     ) -> Viewer:
-        """Connects a viewer.
+        """Connects a viewer, who may do what `scopes` hold: without 'speak' nobody hears it.
 
         The client that opened the session has one connection: a new one takes the place of one
         that was lost, which the server may not have noticed yet.
@@ -127,7 +131,8 @@ class Viewers:
         Raises:
             ProtocolError: `invalid_sdp`; `not_found`, the session ends just now.
         """
-        dialect = dialect or Native(Desk(self._session, takes_pcm=False))
+        desk = Desk(self._session, takes_pcm=False, scopes=scopes)
+        dialect = dialect or Native(desk)
         peer = Peer(
             label=dialect.label,
             codecs=self._options.codecs,
@@ -141,7 +146,8 @@ class Viewers:
         if self._closing.is_set():
             await peer.close()
             raise ProtocolError("not_found", "The session has ended.")
-        viewer = Viewer(secrets.token_urlsafe(9), peer, answer, watches, dialect)
+        is_heard = Scope.SPEAK in scopes
+        viewer = Viewer(secrets.token_urlsafe(9), peer, answer, watches, is_heard, dialect)
         self._all[viewer.id] = viewer
         if is_owner:
             for lost in self._owners:
@@ -164,7 +170,7 @@ class Viewers:
                     group.create_task(self._forward_events(viewer)),
                     group.create_task(_forward_motion(viewer)),
                     group.create_task(_obey(viewer)),
-                    group.create_task(self._hear(peer)),
+                    group.create_task(self._hear(viewer)),
                 ]
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 for task in ends + tasks:
@@ -200,8 +206,9 @@ class Viewers:
             async for event in events:
                 viewer.tell(event)
 
-    async def _hear(self, peer: Peer) -> None:
-        if peer.microphone is None:
+    async def _hear(self, viewer: Viewer) -> None:
+        peer = viewer.peer
+        if peer.microphone is None or not viewer.is_heard:
             return
         async for frame in microphone_frames(peer.microphone):
             self._hearing.take(peer, frame)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from server.access.principal import LOCAL, Scope
+from server.access.tokens import Tokens, narrowed
 from server.backgrounds import Backgrounds
 from server.capacity import Capacity
 from server.channel import Channel
@@ -38,6 +40,7 @@ from tests.live_fakes import FakeAvatar, FakeEntry, open_fake_voice
 from tests.virtual_time import InlineExecutor, VirtualClock, settle
 
 SECOND = 1_000_000_000  # ns
+TOKENS = Tokens()
 
 
 @dataclass
@@ -103,6 +106,7 @@ async def house(folder: Path) -> AsyncIterator[House]:
         capacity=Capacity(cores=2, share=0.8, cap=2),
         measure=lambda _: None,
         queue_length=2,
+        tokens=TOKENS,
         clock=clock,
     )
     is_over = asyncio.Event()
@@ -295,7 +299,7 @@ async def test_a_forgotten_session_is_warned_and_ends_and_another_enters(tmp_pat
 async def test_a_session_is_resumed_by_who_opened_it_and_in_time(tmp_path: Path) -> None:
     async with house(tmp_path) as rig:
         session = await rig.open()
-        token = rig.sessions.token(session.id)
+        token = token_of(session.id)
         session.speak("x" * 400)
         with session.events.listen():
             await rig.run(3)
@@ -321,10 +325,25 @@ async def test_a_place_in_line_is_resumed_too(tmp_path: Path) -> None:
         for _ in range(2):
             await rig.open()
         waiting = await rig.wait()
-        assert rig.sessions.resume(waiting.id, rig.sessions.token(waiting.id)) is waiting
+        assert rig.sessions.resume(waiting.id, token_of(waiting.id)) is waiting
 
 
-@pytest.mark.parametrize("token", ["", "x", "\u00fc", "0" * 32])
+def token_of(session_id: str) -> str:
+    return TOKENS.for_session(session_id, LOCAL, lifetime=60)
+
+
+async def test_a_token_that_only_watches_resumes_nothing(tmp_path: Path) -> None:
+    watcher = narrowed(LOCAL, frozenset({Scope.WATCH}))
+    async with house(tmp_path) as rig:
+        session = await rig.open()
+        token = TOKENS.for_session(session.id, watcher, lifetime=60)
+        with pytest.raises(ProtocolError) as caught:
+            rig.sessions.resume(session.id, token)
+        assert caught.value.code == "forbidden"
+        assert rig.sessions.is_owner(session.id, token) is False
+
+
+@pytest.mark.parametrize("token", ["", "x", "\u00fc", "0" * 32, token_of("another")])
 async def test_nobody_else_resumes_a_session(tmp_path: Path, token: str) -> None:
     async with house(tmp_path) as rig:
         session = await rig.open()

@@ -16,6 +16,7 @@ from aiortc.sdp import candidate_from_sdp
 from fastapi import APIRouter, Request
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+from server.access.principal import Holder, Scope, principal_of, require, require_key
 from server.desk import Desk
 from server.opening import SessionRequest, open_for
 from server.pipecat.rtvi import Rtvi
@@ -78,16 +79,15 @@ class Candidates(BaseModel):
 @ROUTES.post("/api/offer")
 async def offer(request: Request, body: PipecatOffer) -> dict[str, Any]:
     """Connects a client of Pipecat's small WebRTC transport."""
-    house: House = request.app.state.house
-    before = None if body.pc_id is None else _before(house, body.pc_id)
-    session = before[0] if before else await _session(house, body.wanted or Wanted())
-    return await _connect(session, before, body.sdp)
+    before = None if body.pc_id is None else _before(request, body.pc_id)
+    session = before[0] if before else await _session(request, body.wanted or Wanted())
+    return await _connect(request, session, before, body.sdp)
 
 
 @ROUTES.patch("/api/offer")
 async def candidates(request: Request, body: Candidates) -> dict[str, str]:
     """Takes ICE candidates that were found after the offer."""
-    return await _add(_before(request.app.state.house, body.pc_id), body)
+    return await _add(_before(request, body.pc_id), body)
 
 
 @ROUTES.post("/start")
@@ -99,7 +99,7 @@ async def start(request: Request, body: Start | None = None) -> dict[str, Any]:
     if transport != "webrtc":
         sentence = f"The transport here is 'webrtc', not {transport[:_SHOWN]!r}."
         raise ProtocolError("bad_request", sentence)
-    session = await _session(house, wanted.body or Wanted())
+    session = await _session(request, wanted.body or Wanted())
     servers = [
         {name: value for name, value in asdict(server).items() if value is not None}
         for server in house.options.ice_servers
@@ -112,24 +112,26 @@ async def offer_to(request: Request, session_id: str, body: PipecatOffer) -> dic
     """Connects a client to the session that it started."""
     house: House = request.app.state.house
     session = house.sessions.find(session_id)
-    before = None if body.pc_id is None else _before(house, body.pc_id)
+    before = None if body.pc_id is None else _before(request, body.pc_id)
     is_ours = before is not None and before[0] is session
-    return await _connect(session, before if is_ours else None, body.sdp)
+    return await _connect(request, session, before if is_ours else None, body.sdp)
 
 
 @ROUTES.patch("/sessions/{session_id}/api/offer")
 async def candidates_to(request: Request, session_id: str, body: Candidates) -> dict[str, str]:
     """Takes ICE candidates that were found after the offer."""
-    found = _before(request.app.state.house, body.pc_id)
+    found = _before(request, body.pc_id)
     return await _add(found if found and found[0].id == session_id else None, body)
 
 
 async def _connect(
-    session: Session, before: tuple[Session, Viewer] | None, sdp: str
+    request: Request, session: Session, before: tuple[Session, Viewer] | None, sdp: str
 ) -> dict[str, Any]:
-    dialect = Rtvi(Desk(session, takes_pcm=False), leave=lambda: session.close("client"))
+    principal = principal_of(request.scope)
+    desk = Desk(session, takes_pcm=False, scopes=principal.scopes)
+    dialect = Rtvi(desk, leave=lambda: _leave(session, principal))
     session.touch()
-    viewer = await session.viewers.add(sdp, dialect=dialect)
+    viewer = await session.viewers.add(sdp, dialect=dialect, scopes=principal.scopes)
     if before:
         before[1].peer.closed.set()
     return {"sdp": viewer.answer, "type": "answer", "pc_id": f"{session.id}.{viewer.id}"}
@@ -145,18 +147,29 @@ async def _add(found: tuple[Session, Viewer] | None, body: Candidates) -> dict[s
     return {"status": "success"}
 
 
-async def _session(house: House, wanted: Wanted) -> Session:
+async def _session(request: Request, wanted: Wanted) -> Session:
+    house: House = request.app.state.house
     if wanted.session_id is not None:
+        require(request.scope, wanted.session_id, Scope.SPEAK)
         return house.sessions.find(wanted.session_id)
+    require_key(request.scope)
     entered, _ = await open_for(house, wanted, may_wait=False)
     assert isinstance(entered, Session)
     return entered
 
 
-def _before(house: House, pc_id: str) -> tuple[Session, Viewer] | None:
-    """Returns the connection of that id, or None where it or its session has gone."""
+def _leave(session: Session, principal: Holder) -> None:
+    """Ends the session for a client that sends the bot away, if the bot is its to send."""
+    if principal.owns(session.id):
+        session.close("client")
+
+
+def _before(request: Request, pc_id: str) -> tuple[Session, Viewer] | None:
+    """Returns the connection of that id; None where it or its session has gone, or is another's."""
+    house: House = request.app.state.house
     session_id, _, viewer_id = pc_id.partition(".")
     try:
+        require(request.scope, session_id, Scope.SPEAK)
         session = house.sessions.find(session_id)
         return session, session.viewers.find(viewer_id)
     except ProtocolError:

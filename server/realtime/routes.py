@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from fastapi import APIRouter, WebSocket
 from fastapi.responses import JSONResponse
 
+from server.access.credentials import offered as offered_by
+from server.access.principal import principal_of
 from server.opening import SessionRequest, open_for
 from server.protocol import CapacityError, ProtocolError
 from server.realtime.socket import RealtimeSocket
@@ -31,14 +33,13 @@ async def realtime(websocket: WebSocket, model: str = "vivant", session: str | N
     if not house.origins.may_use(websocket.headers):
         await websocket.close(code=1008, reason="cross-origin")
         return
-    offered = [
-        each.strip() for each in websocket.headers.get("sec-websocket-protocol", "").split(",")
-    ]
+    offered = offered_by(websocket.headers)
     try:
         if session is None:
             entered = await _enter(house)
         else:
-            _check_key(house, session, _key(websocket, offered))
+            if principal_of(websocket.scope).is_unproven:
+                _check_key(house, session, _key(websocket, offered))
             entered = house.sessions.find(session)
     except ProtocolError as error:
         await _refuse(websocket, error)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
+from server.access.principal import principal_of
 from server.ice_servers import IceServer
 from server.protocol import ProtocolError, error_body
 from server.session import Session
@@ -126,7 +127,8 @@ async def _connect(request: Request, session_id: str, *, watches: bool) -> Respo
     _check_bearer(request, session_id)
     offer = await _body(request, SDP)
     session.touch()
-    viewer = await session.viewers.add(offer, watches=watches)
+    scopes = principal_of(request.scope).scopes
+    viewer = await session.viewers.add(offer, watches=watches, scopes=scopes)
     headers = {
         "Location": f"{request.url.path.rstrip('/')}/{viewer.id}",
         "ETag": _tag(viewer),
@@ -164,13 +166,13 @@ def _find(request: Request, session_id: str, viewer_id: str) -> _Found:
 
 
 def _check_bearer(request: Request, session_id: str) -> None:
-    """Checks the session's token, if one is brought (RFC 6750).
+    """Checks the session's token, if one is brought and the guard did not (RFC 6750).
 
     Raises:
         HTTPException: 401, for a wrong one.
     """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
+    if scheme.lower() != "bearer" or not principal_of(request.scope).is_unproven:
         return
     try:
         _house(request).sessions.is_owner(session_id, token.strip())
