@@ -18,7 +18,7 @@ from server.ending import Ending
 from server.protocol import CapacityError, Expiring, SessionClosed
 from server.session import Session
 from tests.test_server_app import process
-from tests.test_sessions import House, house, told
+from tests.test_sessions import House, house, token_of, told
 from tests.virtual_time import settle
 
 
@@ -70,7 +70,7 @@ async def test_who_comes_back_meanwhile_is_told_too(tmp_path: Path) -> None:
         assert not [event for event in session.greeting() if isinstance(event, Expiring)]
         watch.ending.ask()
         await rig.run(5)
-        assert rig.sessions.resume(session.id, rig.sessions.token(session.id)) is session
+        assert rig.sessions.resume(session.id, token_of(session.id)) is session
         assert session.greeting()[-1] == Expiring("shutdown", 15)
 
 

@@ -62,7 +62,7 @@ def server(network: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("netns")
     inside = ["ip", "netns", "exec", SERVER, sys.executable, "-m", "tests.live_fakes"]
     process = subprocess.Popen(
-        [*inside, "--host", ADDRESS, "--port", "8080", "--size", "256"],
+        [*inside, "--host", ADDRESS, "--insecure", "--port", "8080", "--size", "256"],
         cwd=ROOT,
         env={**os.environ, "VIVANT_CACHE": str(folder), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
