@@ -29,6 +29,7 @@ from server.converse.talk import BrainRequest, Talk
 from server.event_routes import ROUTES as EVENT_ROUTES
 from server.event_socket import serve_events
 from server.face_tracker import tracker_file
+from server.livekit.routes import ROUTES as LIVEKIT_ROUTES
 from server.metrics import CONTENT_TYPE, Figures
 from server.motion_routes import ROUTES as MOTION_ROUTES
 from server.opening import SessionRequest, open_for
@@ -171,6 +172,7 @@ def make_app(house: House, *, page: Path | None, lifespan: Lifespan) -> FastAPI:
     app.include_router(MOTION_ROUTES)
     app.include_router(EVENT_ROUTES)
     app.include_router(PIPECAT_ROUTES)
+    app.include_router(LIVEKIT_ROUTES)
     app.include_router(REALTIME_ROUTES)
     if page is not None:
         app.add_api_route("/view/{session_id}", _shown(page / "view.html"), include_in_schema=False)

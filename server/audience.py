@@ -153,7 +153,10 @@ class Audience:
         A decoder gives what Opus was told `len(ahead)` samples late. The coder is told that much
         early, so that what is heard at a packet's time stamp is the sound of that media time.
         """
-        wanted = {terms.sound for terms in self._peers.values()}
+        for terms in self._peers.values():
+            if terms.raw_sound is not None:
+                terms.raw_sound.hear(sound, media_time)
+        wanted = self._sound_codecs()
         if SoundCodec.OPUS in wanted:
             self._opus = self._opus or SoundEncoder()
             told = np.concatenate([sound[len(ahead) :], ahead])
@@ -171,7 +174,7 @@ class Audience:
         for packet in packets:
             self.bytes_sent += packet.size
             for peer, terms in self._peers.items():
-                if terms.sound is codec:
+                if terms.sound is codec and terms.raw_sound is None:
                     peer.sound.offer(packet)
 
     def hush(self) -> None:
@@ -257,13 +260,16 @@ class Audience:
         self.want_keyframe(peer)
 
     def _forget_unused(self) -> None:
-        listened = {terms.sound for terms in self._peers.values()}
+        listened = self._sound_codecs()
         if SoundCodec.OPUS not in listened:
             self._opus = None
         if SoundCodec.AAC not in listened:
             self._aac = None
         for unused in set(self._encodings) - self._in_use():
             del self._encodings[unused]
+
+    def _sound_codecs(self) -> set[SoundCodec]:
+        return {terms.sound for terms in self._peers.values() if terms.raw_sound is None}
 
     def _in_use(self) -> set[_Stream]:
         return {self._stream_of(peer) for peer, terms in self._peers.items() if terms.raw is None}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict
+from starlette.datastructures import UploadFile as AnyUpload
 
 from server.portraits import MAX_UPLOAD, PortraitEntry, Portraits
 from server.protocol import ProtocolError
@@ -80,7 +81,7 @@ async def portrait_image(request: Request, portrait_id: str) -> Response:
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"})
 
 
-async def read_picture(image: UploadFile) -> bytes:
+async def read_picture(image: AnyUpload) -> bytes:
     """Returns an uploaded file's content.
 
     Raises:

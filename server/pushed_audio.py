@@ -19,8 +19,10 @@ _LOOK_AGAIN: Final = 50_000_000  # ns
 class PushedAudio:
     """Converts what comes and queues it, at the pace at which it is heard.
 
-    Args:
+    Attributes:
         utterance: its number in `queue`, open already.
+
+    Args:
         ingest: knows the client's rate and channels.
         worker: converts.
     """
@@ -34,7 +36,7 @@ class PushedAudio:
         worker: Executor,
         clock: Clock,
     ) -> None:
-        self._utterance = utterance
+        self.utterance = utterance
         self._ingest = ingest
         self._queue = queue
         self._worker = worker
@@ -49,14 +51,14 @@ class PushedAudio:
         loop = asyncio.get_running_loop()
         for piece in _pieces(pcm, frame=2 * self._ingest.channels):
             aligned = await loop.run_in_executor(self._worker, self._ingest.push_pcm16, piece)
-            while self._queue.samples > _MOST_AHEAD and self._queue.holds(self._utterance):
+            while self._queue.samples > _MOST_AHEAD and self._queue.holds(self.utterance):
                 await self._clock.sleep_until(self._clock.now() + _LOOK_AGAIN)
-            self._queue.append(self._utterance, aligned)
+            self._queue.append(self.utterance, aligned)
 
     def end(self) -> None:
         """Completes the utterance."""
-        self._queue.append(self._utterance, self._ingest.finish())
-        self._queue.complete(self._utterance)
+        self._queue.append(self.utterance, self._ingest.finish())
+        self._queue.complete(self.utterance)
 
 
 def _pieces(pcm: bytes, *, frame: int) -> list[bytes]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -194,6 +194,7 @@ class Session:
             seed=seed,
         )
         self._group = asyncio.TaskGroup()
+        self._running = asyncio.Event()
         self.outputs = Outputs(
             session_id=session_id,
             audience=self._audience,
@@ -256,6 +257,7 @@ class Session:
                     self._group.create_task(self.converse.run(), name="converse"),
                     self._group.create_task(self._measure(), name="metrics"),
                 ]
+                self._running.set()
                 await self._closing.wait()
                 self.outputs.end()
                 for task in tasks:
@@ -268,6 +270,20 @@ class Session:
             self._publish([protocol.SessionClosed(self.reason)])
             self.events.close()
             self.audit.closed(self.reason, (self._clock.now() - began) / _SECOND)
+
+    async def accompany(self, work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+        """Runs something for as long as the session lives, which waits for its end.
+
+        It is given an event that is set when the session begins to end. What it raises ends the
+        session.
+
+        Raises:
+            ProtocolError: `not_found`, the session has ended.
+        """
+        await self._running.wait()
+        if self.is_closing:
+            raise ProtocolError("not_found", "The session has ended.")
+        self._group.create_task(work(self._closing), name="company")
 
     def close(self, reason: CloseReason) -> None:
         """Ends the session; listeners hear why."""

@@ -69,6 +69,13 @@ class RawWatcher(Protocol):
         """Takes the next [s, s, 3] or [s, s, 4] picture, without waiting; it is not to change."""
 
 
+class RawListener(Protocol):
+    """Who gets sound as it is heard, in place of packets."""
+
+    def hear(self, sound: NDArray[np.float32], media_time: int, /) -> None:
+        """Takes the next [960] float32 of 48 kHz sound, without waiting; it is not to change."""
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """On which terms somebody watches; the defaults are a viewer's.
@@ -79,6 +86,7 @@ class Terms:
         bitrate: of an encoding of its own, in bits a second; shares the viewers' if None.
         spacing: samples after which a complete picture comes at the latest; None for on demand.
         raw: takes the pictures as they are drawn; no packets of them then.
+        raw_sound: takes the sound as it is heard; no packets of it then.
     """
 
     sound: SoundCodec = SoundCodec.OPUS
@@ -86,3 +94,4 @@ class Terms:
     bitrate: int | None = None
     spacing: int | None = None
     raw: RawWatcher | None = None
+    raw_sound: RawListener | None = None

@@ -27,7 +27,7 @@ from server.outputs.targets import Target, read_target
 from server.outputs.whip import Whip
 from server.protocol import ProtocolError, ServerEvent
 from server.sender_reports import NtpClock
-from server.watchers import Terms
+from server.watchers import RawListener, RawWatcher, Terms
 from streaming_model.media import SAMPLE_RATE
 
 FilmFormat = Literal["mp4", "webm"]
@@ -56,6 +56,10 @@ class StreamOptions(Protocol):
     @property
     def outputs(self) -> OutputOptions:
         """Limits and places."""
+
+
+class Carrier(RawWatcher, RawListener, Protocol):
+    """Who carries a session elsewhere and encodes it there."""
 
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
@@ -95,11 +99,14 @@ class Outputs:
         self._motion = motion
         self._recordings: dict[str, Recording] = {}
         self._outputs: dict[str, Output] = {}
+        self._carriers = 0
 
     def __len__(self) -> int:
-        """How many are recorded or pushed; a session that has some is not left alone."""
-        return len(self._recordings) + sum(
-            output.state != "failed" for output in self._outputs.values()
+        """How many are recorded, pushed or carried; a session that has some is not left alone."""
+        return (
+            len(self._recordings)
+            + sum(output.state != "failed" for output in self._outputs.values())
+            + self._carriers
         )
 
     def end(self) -> None:
@@ -180,6 +187,20 @@ class Outputs:
     def _own(self, bitrate: int | None) -> int | None:
         """Returns the rate of an encoding of its own, None where the viewers' will do."""
         return None if bitrate == self._bitrate else bitrate
+
+    @contextlib.contextmanager
+    def carried_by(self, carrier: Carrier) -> Iterator[None]:
+        """Hands pictures as they are drawn and sound as it is heard to somebody, while entered."""
+        seat = Seat(
+            VideoCodec.VP8, bitrate=self._bitrate, want_keyframe=self._audience.want_keyframe
+        )
+        self._audience.add(seat, Terms(raw=carrier, raw_sound=carrier))
+        self._carriers += 1
+        try:
+            yield
+        finally:
+            self._carriers -= 1
+            self._audience.remove(seat)
 
     def recording(self, recording_id: str) -> Recording | None:
         """Returns a recording that goes on."""
