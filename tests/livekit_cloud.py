@@ -94,9 +94,12 @@ class Cloud:
     Attributes:
         calls: every remote call so far.
         answered: seconds that each took, in the order of their answers, with its method.
+        published: instant of each publication, by its sid.
+        captured: instants at which pictures were given to a track, by its handle.
         subscribed: (track name, instant) of each subscription.
         fails: how many of the next calls of a method fail on the way.
         loses_trailers: whether the ends of byte streams are lost.
+        attributes: those that somebody set.
         publishing: a reason for which tracks are refused; empty for none.
     """
 
@@ -108,6 +111,10 @@ class Cloud:
         self.fails: dict[str, int] = {}
         self.loses_trailers = False
         self.publishing = ""
+        self.attributes: list[dict[str, str]] = []
+        self.published: dict[str, float] = {}
+        self.captured: dict[int, list[float]] = {}
+        self._given: dict[int, list[float]] = {}  # by the source's handle
         self._handles = itertools.count(_FIRST_HANDLE)
         self._numbers = itertools.count(1)
         self._streams: dict[int, tuple[Member, list[int]]] = {}  # by the writer's handle
@@ -178,6 +185,11 @@ class Cloud:
         if which in ("create_audio_track", "create_video_track"):
             made = getattr(response, which).track
             self._tracks[made.handle.id] = (made.info.name, made.info.kind)
+            source = getattr(request, which).source_handle
+            self.captured[made.handle.id] = self._given.setdefault(source, [])
+        elif which == "capture_video_frame":
+            source = request.capture_video_frame.source_handle
+            self._given.setdefault(source, []).append(time.monotonic())
 
     def _translate(self, which: str, request: Request) -> None:
         """Lets the native library stream a remote track from the local one that it is."""
@@ -293,7 +305,7 @@ class Cloud:
             self._tell(other, event)
 
     def _set_attributes(self, asked: Proto, answered: Proto) -> None:
-        del asked
+        self.attributes.append({entry.key: entry.value for entry in asked.attributes})
         event = ffi_pb2.FfiEvent()
         event.set_local_attributes.async_id = answered.async_id
         _emit(event)
@@ -335,6 +347,7 @@ class Cloud:
             options=asked.options,
         )
         member.publications[publication.sid] = publication
+        self.published[publication.sid] = time.monotonic()
         self._describe_publication(event.publish_track.publication, publication)
         _emit(event)
         event = _room_event(member)

@@ -4,161 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+import time
 
 import numpy as np
 import pytest
 from livekit import rtc
-from livekit.agents.voice.avatar import DataStreamAudioOutput
-from livekit.agents.voice.io import PlaybackFinishedEvent
-from numpy.typing import NDArray
 
-from server.config import Settings
-from tests.livekit_cloud import URL, Call, Cloud, cloud, token, until
-from tests.test_server_live import SIZE, LiveServer, serving
+from server.livekit import presence, speech
+from server.livekit.contract import read_format
+from server.protocol import ProtocolError
+from tests.livekit_cloud import Cloud, until
+from tests.livekit_room import (
+    AGENT,
+    AVATAR,
+    FINISHED,
+    STARTED,
+    agent,
+    hum,
+    invited,
+    joined,
+    live,
+    loudness,
+    sfu,
+    told,
+    watching,
+)
+from tests.test_server_live import SIZE, LiveServer
 
-ROOM = "studio"
-AVATAR = "the-avatar"
-AGENT = "the-agent"
-FINISHED, STARTED = "lk.playback_finished", "lk.playback_started"
-
-
-@pytest.fixture
-def sfu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    with cloud(monkeypatch) as made:
-        yield made
-
-
-@pytest.fixture
-async def live(tmp_path: Path, sfu: Cloud) -> AsyncIterator[LiveServer]:
-    del sfu
-    async with serving(Settings(size=SIZE, cache_dir=tmp_path, port=0)) as live:
-        yield live
-
-
-@asynccontextmanager
-async def joined(name: str, *, kind: str = "standard", subscribes: bool = True) -> AsyncIterator[rtc.Room]:
-    room = rtc.Room()
-    options = rtc.RoomOptions(auto_subscribe=subscribes)
-    await room.connect(URL, token(name, ROOM, kind=kind), options)
-    try:
-        yield room
-    finally:
-        await room.disconnect()
-
-
-async def invited(live: LiveServer, **wanted: object) -> dict[str, Any]:
-    body = {
-        "livekit_url": URL,
-        "livekit_token": token(AVATAR, ROOM, kind="agent", lk__publish_on_behalf=AGENT),
-        "room_name": ROOM,
-        **wanted,
-    }
-    answer = await live.client.post("/v1/livekit/sessions", json=body, timeout=60)
-    assert answer.status_code == 201, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
-
-
-@dataclass
-class Watcher:
-    """Somebody in the room who sees and hears the avatar."""
-
-    room: rtc.Room
-    pictures: list[NDArray[np.uint8]] = field(default_factory=list)
-    sound: list[NDArray[np.int16]] = field(default_factory=list)
-
-    async def watch(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            while True:
-                track = await self._tracks.get()
-                watch = self._see if track.kind == rtc.TrackKind.KIND_VIDEO else self._hear
-                group.create_task(watch(track))
-
-    def __post_init__(self) -> None:
-        self._tracks: asyncio.Queue[rtc.Track] = asyncio.Queue()
-        self.room.on("track_subscribed", lambda track, *_: self._tracks.put_nowait(track))
-
-    async def _see(self, track: rtc.Track) -> None:
-        stream = rtc.VideoStream(track, format=rtc.VideoBufferType.RGB24)
-        try:
-            async for event in stream:
-                frame = event.frame
-                picture = np.frombuffer(frame.data, np.uint8).reshape(frame.height, frame.width, 3)
-                self.pictures.append(picture.copy())
-        finally:
-            await stream.aclose()
-
-    async def _hear(self, track: rtc.Track) -> None:
-        stream = rtc.AudioStream(track, sample_rate=48_000, num_channels=1)
-        try:
-            async for event in stream:
-                self.sound.append(np.frombuffer(event.frame.data, np.int16).copy())
-        finally:
-            await stream.aclose()
-
-
-@asynccontextmanager
-async def watching(name: str = "the-user") -> AsyncIterator[Watcher]:
-    async with joined(name) as room:
-        watcher = Watcher(room)
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(watcher.watch())
-            try:
-                yield watcher
-            finally:
-                task.cancel()
-
-
-def hum(seconds: float, rate: int, channels: int = 1) -> Iterator[rtc.AudioFrame]:
-    """Yields a tone in frames of 50 ms."""
-    times = np.arange(int(seconds * rate)) / rate
-    mono = np.round(12_000 * np.sin(2 * np.pi * 220 * times)).astype("<i2")
-    pcm = np.repeat(mono[:, None], channels, axis=1)
-    step = rate // 20
-    for start in range(0, len(pcm), step):
-        piece = pcm[start : start + step]
-        yield rtc.AudioFrame(piece.tobytes(), rate, channels, len(piece))
-
-
-class Agent:
-    """What an AgentSession does with an avatar, by the very class that it does it with."""
-
-    def __init__(self, room: rtc.Room, *, wait_playback_start: bool = True) -> None:
-        self.output = DataStreamAudioOutput(
-            room,
-            destination_identity=AVATAR,
-            wait_remote_track=rtc.TrackKind.KIND_VIDEO,
-            wait_playback_start=wait_playback_start,
-        )
-        self.started = 0
-        self.finished: list[PlaybackFinishedEvent] = []
-        self.output.on("playback_started", self._begun)
-        self.output.on("playback_finished", self.finished.append)
-
-    def _begun(self, _: object) -> None:
-        self.started += 1
-
-    async def say(self, seconds: float, rate: int = 24_000, channels: int = 1) -> None:
-        for frame in hum(seconds, rate, channels):
-            await self.output.capture_frame(frame)
-        self.output.flush()
-
-
-@asynccontextmanager
-async def agent(**options: bool) -> AsyncIterator[Agent]:
-    async with joined(AGENT, kind="agent") as room:
-        yield Agent(room, **options)
-
-
-def told(call: Call) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(call.payload)
-    return content
+__all__ = ["live", "sfu"]  # fixtures
+CLEAR = "lk.clear_buffer"
 
 
 def test_the_versions_of_the_packages_are_told() -> None:
@@ -176,21 +50,342 @@ async def test_a_segment_is_heard_and_seen_and_its_end_is_told(
     async with watching() as user, agent() as speaker:
         opened = await invited(live)
         assert opened["identity"] == AVATAR
-        assert opened["room_name"] == ROOM
         await speaker.say(1.0, rate, channels)
-        event = await asyncio.wait_for(speaker.output.wait_for_playout(), 60)
+        event = await speaker.end()
         assert not event.interrupted
         assert event.playback_position == pytest.approx(1.0, abs=0.001)
         assert speaker.started == 1
         assert [call.method for call in sfu.calls] == [STARTED, FINISHED]
+        assert {call.target for call in sfu.calls} == {AGENT}
         await until(lambda: loudness(user) > 0.9 * 48_000)
         assert loudness(user) == pytest.approx(48_000, rel=0.06)
         assert user.pictures[0].shape == (SIZE, SIZE, 3)
         assert max(picture.max() for picture in user.pictures[-20:]) > 200  # the mouth opened
 
 
-def loudness(watcher: Watcher) -> int:
-    """Returns how many samples are within a tone."""
-    heard = np.concatenate([np.zeros(480, np.int16), *watcher.sound]).astype(np.float64)
-    pieces = heard[: len(heard) // 480 * 480].reshape(-1, 480)
-    return 480 * int((np.sqrt((pieces**2).mean(axis=1)) > 1000).sum())
+async def test_segments_are_heard_one_after_the_other(live: LiveServer, sfu: Cloud) -> None:
+    async with agent() as speaker:
+        await invited(live)
+        for seconds in (0.3, 0.2, 0.4):
+            await speaker.say(seconds)
+        await speaker.end()
+        assert [call.method for call in sfu.calls] == 3 * [STARTED, FINISHED]
+        positions = [event.playback_position for event in speaker.finished]
+        assert positions == pytest.approx([0.3, 0.2, 0.4], abs=0.001)
+        assert not any(event.interrupted for event in speaker.finished)
+
+
+async def test_tracks_are_published_as_avatars_do_and_never_without_a_picture(
+    live: LiveServer, sfu: Cloud
+) -> None:
+    async with watching() as user:
+        began = time.monotonic()
+        await invited(live)
+        await until(lambda: len(sfu.subscribed) == 2)
+        ready = time.monotonic() - began
+        avatar = sfu.member(AVATAR)
+        assert avatar is not None
+        voice, face = avatar.publications.values()
+        assert (voice.name, voice.source) == ("avatar_audio", rtc.TrackSource.SOURCE_MICROPHONE)
+        assert (face.name, face.source) == ("avatar_video", rtc.TrackSource.SOURCE_CAMERA)
+        assert not face.options.simulcast
+        # The agent speaks once it sees the face: whoever is there must hear the voice by then.
+        assert [name for name, _ in sfu.subscribed] == ["avatar_audio", "avatar_video"]
+        # What is published has a picture already: no green frame.
+        assert sfu.captured[face.track][0] < sfu.published[face.sid]
+        await until(lambda: len(user.pictures) > 3)
+        assert all(picture.any() for picture in user.pictures)
+        print(f"from the call to the face: {ready:.2f} s")  # noqa: T201 - for who reads the log
+
+
+async def test_an_empty_room_is_waited_for_no_longer_than_a_while(
+    live: LiveServer, sfu: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.livekit.visit._EMPTY", 0.2)
+    await invited(live)
+    avatar = sfu.member(AVATAR)
+    assert avatar is not None
+    await until(lambda: len(avatar.publications) == 2)
+    assert sfu.subscribed == []
+
+
+async def test_a_cleared_buffer_is_silent_at_once_and_its_position_told(
+    live: LiveServer, sfu: Cloud
+) -> None:
+    async with watching() as user, agent() as speaker:
+        await invited(live)
+        for attempt in range(5):
+            await speaker.say(5.0)
+            await until(lambda: speaker.started > attempt)  # noqa: B023
+            await asyncio.sleep(0.1 + 0.13 * attempt)
+            began = loudness(user)
+            speaker.output.clear_buffer()
+            event = await speaker.end()
+            assert event.interrupted
+            assert len(speaker.finished) == attempt + 1
+            await asyncio.sleep(0.3)
+            ended = loudness(user)
+            await asyncio.sleep(0.2)
+            assert loudness(user) == ended  # silent
+            assert 0.05 < event.playback_position < 4.0
+            assert ended - began < 0.2 * 48_000
+        waits = [seconds for method, seconds in sfu.answered if method == CLEAR]
+        assert len(waits) == 5
+        print(f"clear_buffer answered in {1000 * max(waits):.1f} ms")  # noqa: T201
+        assert sorted(waits)[2] < 0.1  # the median: a busy machine is late, not wrong
+        assert heard_by(user) == pytest.approx(
+            sum(event.playback_position for event in speaker.finished), abs=5 * 0.04
+        )
+
+
+def heard_by(user: object) -> float:
+    return loudness(user) / 48_000  # type: ignore[arg-type]
+
+
+async def test_all_that_waits_is_cleared_and_every_end_is_told(
+    live: LiveServer, sfu: Cloud
+) -> None:
+    async with agent() as speaker:
+        await invited(live)
+        for _ in range(3):
+            await speaker.say(2.0)
+        await until(lambda: speaker.started == 1)
+        speaker.output.clear_buffer()
+        await speaker.end()
+        assert [event.interrupted for event in speaker.finished] == [True] * 3
+        assert [event.playback_position for event in speaker.finished][1:] == [0, 0]
+        await speaker.say(0.2)  # and the next is heard as if nothing had been
+        event = await speaker.end()
+        assert not event.interrupted
+        assert event.playback_position == pytest.approx(0.2, abs=0.001)
+        assert len(sfu.of(FINISHED)) == 4
+
+
+async def test_what_is_sent_after_a_clear_in_the_same_stream_is_not_heard(
+    live: LiveServer, sfu: Cloud
+) -> None:
+    async with agent() as speaker:
+        await invited(live)
+        frames = list(hum(2.0, 24_000))
+        for frame in frames[:20]:
+            await speaker.output.capture_frame(frame)
+        await until(lambda: speaker.started == 1)
+        speaker.output.clear_buffer()
+        await until(lambda: speaker.finished)
+        for frame in frames[20:]:
+            await speaker.output.capture_frame(frame)
+        speaker.output.flush()
+        await speaker.say(0.2)
+        await until(lambda: len(speaker.finished) == 2)
+        assert [event.interrupted for event in speaker.finished] == [True, False]
+        assert told(sfu.of(FINISHED)[1])["playback_position"] == pytest.approx(0.2, abs=0.001)
+
+
+async def test_an_end_that_got_lost_holds_up_nothing(
+    live: LiveServer, sfu: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speech, "IDLE", 1.0)
+    sfu.loses_trailers = True
+    async with agent() as speaker:
+        await invited(live)
+        await speaker.say(0.2)
+        await speaker.say(0.3)
+        await speaker.end()
+        assert [event.playback_position for event in speaker.finished] == pytest.approx(
+            [0.2, 0.3], abs=0.001
+        )
+
+
+async def test_a_slow_voice_is_waited_for(live: LiveServer, sfu: Cloud) -> None:
+    async with agent() as speaker:
+        await invited(live)
+        for frame in hum(0.5, 24_000):
+            await speaker.output.capture_frame(frame)
+            await asyncio.sleep(0.1)  # twice as long as it is
+        speaker.output.flush()
+        event = await speaker.end()
+        assert event.playback_position == pytest.approx(0.5, abs=0.001)  # silence is not counted
+        assert len(sfu.of(STARTED)) == 1
+
+
+async def test_a_call_that_fails_is_made_again(live: LiveServer, sfu: Cloud) -> None:
+    sfu.fails = {STARTED: 1, FINISHED: 2}
+    async with agent() as speaker:
+        await invited(live)
+        await speaker.say(0.2)
+        await speaker.end()
+        assert speaker.started == 1
+        assert [call.method for call in sfu.calls] == [STARTED, FINISHED]
+
+
+async def test_an_agent_that_does_not_want_to_know_the_beginning_is_told_the_end(
+    live: LiveServer, sfu: Cloud
+) -> None:
+    async with agent(wait_playback_start=False) as speaker:
+        await invited(live)
+        for _ in range(2):
+            await speaker.say(0.2)
+            await speaker.end()
+        assert [call.method for call in sfu.calls] == [STARTED, FINISHED, FINISHED]
+
+
+async def test_nobody_else_speaks_through_the_avatar_or_stops_it(
+    live: LiveServer, sfu: Cloud
+) -> None:
+    async with joined("the-intruder") as intruder, agent() as speaker:
+        await invited(live)
+        await until(lambda: sfu.member(AVATAR))
+        writer = await intruder.local_participant.stream_bytes(
+            name="AUDIO_1",
+            topic="lk.audio_stream",
+            destination_identities=[AVATAR],
+            attributes={"sample_rate": "24000", "num_channels": "1"},
+        )
+        await writer.write(bytes(48_000))
+        await writer.aclose()
+        await speaker.say(0.6)
+        await until(lambda: speaker.started == 1)
+        answer = await intruder.local_participant.perform_rpc(
+            destination_identity=AVATAR, method=CLEAR, payload=""
+        )
+        assert answer == "reject"
+        event = await speaker.end()
+        assert not event.interrupted
+        assert len(sfu.of(FINISHED)) == 1
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{}, {"sample_rate": "24000"}, {"sample_rate": "4000", "num_channels": "1"}],
+)
+async def test_a_stream_that_cannot_be_read_has_an_end_too(
+    live: LiveServer, sfu: Cloud, attributes: dict[str, str]
+) -> None:
+    async with joined(AGENT, kind="agent") as room:
+        await invited(live)
+        room.local_participant.register_rpc_method(FINISHED, lambda _: "ok")
+        writer = await room.local_participant.stream_bytes(
+            name="AUDIO_1",
+            topic="lk.audio_stream",
+            destination_identities=[AVATAR],
+            attributes=attributes,
+        )
+        await writer.write(bytes(4800))
+        await writer.aclose()
+        await until(lambda: sfu.of(FINISHED))
+        assert told(sfu.of(FINISHED)[0]) == {"playback_position": 0.0, "interrupted": True}
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        None,
+        {"sample_rate": "24000", "num_channels": ""},
+        {"sample_rate": "-1", "num_channels": "1"},
+        {"sample_rate": "9999999", "num_channels": "1"},
+        {"sample_rate": "24e3", "num_channels": "1"},
+    ],
+)
+def test_attributes_that_say_no_format_are_refused(attributes: dict[str, str] | None) -> None:
+    with pytest.raises(ProtocolError, match=r"A stream's attribute"):
+        read_format(attributes)
+    assert read_format({"sample_rate": "24000", "num_channels": "2"}).frame == 4
+
+
+async def test_the_avatar_leaves_when_its_agent_does(
+    live: LiveServer, sfu: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "_RETURNS", 100_000_000)
+    async with agent() as speaker:
+        opened = await invited(live)
+        await speaker.say(0.2)
+        await speaker.end()
+    await until(lambda: sfu.member(AVATAR) is None)
+    await until(lambda: live.server.house.sessions.get(opened["session_id"]) is None)
+
+
+async def test_an_agent_that_comes_back_finds_its_avatar(live: LiveServer, sfu: Cloud) -> None:
+    async with joined(AGENT, kind="agent"):
+        await invited(live)
+    async with agent() as speaker:
+        await speaker.say(0.2)
+        assert (await speaker.end()).playback_position == pytest.approx(0.2, abs=0.001)
+
+
+async def test_an_avatar_whose_agent_never_comes_leaves(
+    live: LiveServer, sfu: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "_COMES", 300_000_000)
+    opened = await invited(live)
+    await until(lambda: live.server.house.sessions.get(opened["session_id"]) is None)
+    assert sfu.member(AVATAR) is None
+
+
+async def test_the_session_ends_with_the_room(live: LiveServer, sfu: Cloud) -> None:
+    async with agent() as speaker:
+        opened = await invited(live)
+        await speaker.say(2.0)
+        await until(lambda: speaker.started)
+        sfu.close_room("studio")
+        await until(lambda: live.server.house.sessions.get(opened["session_id"]) is None)
+
+
+async def test_another_avatar_of_the_same_name_takes_its_place(
+    live: LiveServer, sfu: Cloud
+) -> None:
+    async with agent() as speaker:
+        first = await invited(live)
+        await until(lambda: len(sfu.subscribed) == 2)
+        second = await invited(live)  # as a client does that was not answered in time
+        await until(lambda: live.server.house.sessions.get(first["session_id"]) is None)
+        await until(lambda: len(sfu.subscribed) == 4)
+        await speaker.say(0.2)
+        assert (await speaker.end()).playback_position == pytest.approx(0.2, abs=0.001)
+        assert live.server.house.sessions.get(second["session_id"]) is not None
+
+
+@pytest.mark.parametrize("way", ["delete", "shutdown", "interrupt"])
+async def test_the_end_of_what_is_said_is_told_however_it_ends(
+    live: LiveServer, sfu: Cloud, way: str
+) -> None:
+    async with agent() as speaker:
+        opened = await invited(live)
+        await speaker.say(2.0)
+        await speaker.say(1.0)
+        await until(lambda: speaker.started)
+        session_id = opened["session_id"]
+        if way == "delete":
+            answer = await live.client.delete(f"/v1/livekit/sessions/{session_id}")
+            assert answer.status_code == 204
+        elif way == "shutdown":
+            live.server.end()
+        else:
+            await live.client.post(f"/v1/sessions/{session_id}/interrupt")
+        await speaker.end()
+        assert [event.interrupted for event in speaker.finished] == [True, True]
+        assert speaker.finished[0].playback_position < 1.9
+        if way != "interrupt":
+            await until(lambda: sfu.member(AVATAR) is None)
+
+
+async def test_a_room_that_takes_no_tracks_is_left(live: LiveServer, sfu: Cloud) -> None:
+    sfu.publishing = "insufficient permissions to publish"
+    opened = await invited(live)
+    await until(lambda: live.server.house.sessions.get(opened["session_id"]) is None)
+    assert sfu.member(AVATAR) is None
+
+
+async def test_what_others_say_through_the_session_is_not_the_agents(
+    live: LiveServer, sfu: Cloud
+) -> None:
+    async with watching() as user, agent() as speaker:
+        opened = await invited(live)
+        await until(lambda: len(sfu.subscribed) == 4 or len(user.pictures) > 2)
+        path = f"/v1/sessions/{opened['session_id']}/speak"
+        assert (await live.client.post(path, json={"text": "Hello."})).status_code == 202
+        await until(lambda: loudness(user) > 4_800)
+        await asyncio.sleep(0.5)
+        assert sfu.calls == []
+        await speaker.say(0.2)
+        assert (await speaker.end()).playback_position == pytest.approx(0.2, abs=0.001)
+        assert np.concatenate(user.sound).any()

@@ -52,13 +52,14 @@ class Presence:
 
     async def until_gone(self) -> None:
         """Returns when it does not come, or has gone for good."""
-        patience = _COMES
+        deadline = self._clock.now() + _COMES
         while True:
-            await sleep_until_or(self._clock, self._clock.now() + patience, self._here)
-            if not self._here.is_set():
+            await sleep_until_or(self._clock, deadline, self._here)
+            if self._here.is_set():
+                await self._away.wait()
+            elif self._clock.now() >= deadline:
                 return
-            await self._away.wait()
-            patience = _RETURNS
+            deadline = self._clock.now() + _RETURNS  # it has been there, if only for a moment
 
     def _came(self, participant: rtc.RemoteParticipant) -> None:
         is_agent = participant.kind == _AGENT and ON_BEHALF not in participant.attributes

@@ -1,6 +1,6 @@
 """`POST /v1/livekit/sessions`: a session that goes to a room of LiveKit, for an agent there.
 
-The body is JSON, or the form that bitHuman's plugin for LiveKit Agents sends to a worker of one's
+The body is JSON, or a form as bitHuman's plugin for LiveKit Agents sends it to a worker of one's
 own. LiveKit's library is an extra, so it is imported when the first session is asked for.
 """
 
@@ -12,7 +12,7 @@ import binascii
 import importlib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
@@ -55,16 +55,20 @@ class LiveKitRequest(BaseModel):
     async_mode: bool = False
 
 
-_FIELDS: Final = LiveKitRequest.model_json_schema()
+_JSON: Final = "application/json"
+# aiohttp, which plugins use, sends a form without a file in the second way.
+_FORMS: Final = ("multipart/form-data", "application/x-www-form-urlencoded")
+_FIELDS: Final = {"schema": LiveKitRequest.model_json_schema()}
 _BODY: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": _FIELDS},
-            "multipart/form-data": {"schema": _FIELDS},
-        },
-    }
+    "requestBody": {"required": True, "content": dict.fromkeys((_JSON, *_FORMS), _FIELDS)}
 }
+
+
+class Picture(NamedTuple):
+    """A portrait that came with a request."""
+
+    content: bytes
+    name: str = "avatar"
 
 
 @ROUTES.post("/v1/livekit/sessions", status_code=201, openapi_extra=_BODY)
@@ -123,7 +127,7 @@ async def _library() -> Any:  # noqa: ANN401 - a module
         raise ProtocolError("not_installed", _INSTALL) from None
 
 
-async def _read(request: Request) -> tuple[LiveKitRequest, bytes | None]:
+async def _read(request: Request) -> tuple[LiveKitRequest, Picture | None]:
     """Returns what is asked for, and the picture that came with it.
 
     Raises:
@@ -131,18 +135,18 @@ async def _read(request: Request) -> tuple[LiveKitRequest, bytes | None]:
         ImageTooLargeError: the picture is.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/json":
+    if kind == _JSON:
         wanted = _checked(await request.body())
         return wanted, _decoded(wanted.avatar_image)
-    if kind != "multipart/form-data":
-        sentence = f"The body is JSON or multipart/form-data, not {kind[:60]!r}."
-        raise ProtocolError("wrong_type", sentence)
+    if kind not in _FORMS:
+        raise ProtocolError("wrong_type", f"The body is JSON or a form, not {kind[:60]!r}.")
     async with request.form(max_files=1, max_fields=20) as form:
-        picture = form.get("avatar_image")
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
-        data = await read_picture(picture) if isinstance(picture, UploadFile) else None
-    wanted = _checked(fields)
-    return wanted, data or _decoded(wanted.avatar_image)
+        wanted = _checked(fields)
+        file = form.get("avatar_image")
+        if isinstance(file, UploadFile):
+            return wanted, Picture(await read_picture(file), file.filename or "avatar")
+    return wanted, _decoded(wanted.avatar_image)
 
 
 def _checked(body: bytes | Mapping[str, str]) -> LiveKitRequest:
@@ -156,14 +160,15 @@ def _checked(body: bytes | Mapping[str, str]) -> LiveKitRequest:
         raise ProtocolError("bad_request", f"In {where}: {fault(first)}.") from None
 
 
-def _decoded(picture: str | None) -> bytes | None:
+def _decoded(picture: str | None) -> Picture | None:
     if not picture:
         return None
     try:
-        return base64.b64decode(picture.rpartition(",")[2], validate=True)  # also of a data: URL
+        content = base64.b64decode(picture.rpartition(",")[2], validate=True)  # or a data: URL
     except binascii.Error:
         sentence = "In avatar_image: a picture is a file, or in JSON its content as Base64."
         raise ProtocolError("bad_request", sentence) from None
+    return Picture(content)
 
 
 def _check_url(url: str, hosts: tuple[str, ...]) -> None:
@@ -179,7 +184,7 @@ def _check_url(url: str, hosts: tuple[str, ...]) -> None:
         raise ProtocolError("forbidden", f"This server does not push streams to {host[:80]!r}.")
 
 
-async def _portrait(house: House, wanted: LiveKitRequest, picture: bytes | None) -> str | None:
+async def _portrait(house: House, wanted: LiveKitRequest, picture: Picture | None) -> str | None:
     """Returns the portrait to show, None for the server's own.
 
     Raises:
@@ -191,7 +196,7 @@ async def _portrait(house: House, wanted: LiveKitRequest, picture: bytes | None)
         raise ProtocolError("bad_request", sentence)
     if wanted.avatar_image_url:
         fetcher = Fetcher(most=MAX_UPLOAD, seconds=_PATIENCE)
-        picture = await fetcher.fetch(wanted.avatar_image_url)
-    if picture:
-        return (await house.portraits.add(picture, "avatar")).id
+        picture = Picture(await fetcher.fetch(wanted.avatar_image_url))
+    if picture is not None:
+        return (await house.portraits.add(picture.content, picture.name)).id
     return wanted.avatar_id or None
