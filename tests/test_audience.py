@@ -113,6 +113,33 @@ async def test_sound_is_encoded_once_for_everyone() -> None:
     assert len({id(watcher.sound.packets[0]) for watcher in watchers}) == 1
 
 
+async def test_who_wants_sound_and_pictures_as_they_are_gets_no_packets(
+    encoders: list[CountingEncoder],
+) -> None:
+    class Raw:
+        def __init__(self) -> None:
+            self.got: list[tuple[object, int]] = []
+
+        def see(self, image: NDArray[np.uint8], media_time: int) -> None:
+            self.got.append((image.shape, media_time))
+
+        def hear(self, sound: NDArray[np.float32], media_time: int) -> None:
+            self.got.append((sound.shape, media_time))
+
+    house, raw = audience(), Raw()
+    carrier = Watcher(VideoCodec.VP8)
+    house.add(carrier, Terms(raw=raw, raw_sound=raw))  # type: ignore[arg-type]
+    await house.play(np.zeros(960, np.float32), 320, NOTHING)
+    await show(house, 1, 1)
+    assert raw.got == [((960,), 320), ((SIZE, SIZE, 3), FRAME)]
+    assert encoders == []
+    assert house.bytes_sent == 0
+    viewer = seat(house, VideoCodec.VP8)
+    await house.play(np.zeros(960, np.float32), 640, NOTHING)
+    assert len(viewer.sound.packets) == 1
+    assert carrier.sound.packets == carrier.picture.packets == []
+
+
 async def test_all_of_a_rung_get_what_the_weakest_of_it_carries(
     encoders: list[CountingEncoder],
 ) -> None:

@@ -118,6 +118,7 @@ RULES: Final[Mapping[str, Mapping[str, Rule]]] = {
     "/v1/recordings/{recording_id}": {"GET": _FILM, "DELETE": _FILM},
     "/v1/realtime": {"WS": Rule(Reach.JOINED, Scope.SPEAK, cost=10.0)},
     "/v1/livekit/sessions": {"POST": Rule(Reach.SERVER, Scope.CONTROL, 10.0, PICTURE_BODY)},
+    "/v1/livekit/sessions/{session_id}": {"DELETE": _CONTROL},
     "/api/offer": {
         "POST": Rule(Reach.INNER, Scope.SPEAK, cost=10.0),
         "PATCH": Rule(Reach.INNER, Scope.SPEAK),

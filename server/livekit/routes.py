@@ -19,6 +19,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 
+from server.access.principal import principal_of
 from server.fetching import Fetcher
 from server.opening import SessionRequest, open_for
 from server.portrait_routes import read_picture
@@ -99,7 +100,7 @@ async def visit(request: Request, response: Response) -> dict[str, Any]:
             raise visit.failure
     return {
         "session_id": session.id,
-        "token": house.sessions.token(session.id),
+        "token": house.access.token_for(session.id, principal_of(request.scope)),
         "room_name": visit.room_name or wanted.room_name,
         "identity": visit.identity or None,
     }
