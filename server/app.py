@@ -26,7 +26,8 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from server.access.hosts import LocalHosts
+from server.access.certificate import Certificate, certificate_for
+from server.access.hosts import LocalHosts, is_local_name
 from server.access.making import is_for_this_machine, make_access, require_access
 from server.api import House, make_app
 from server.audit import AuditLog
@@ -303,12 +304,14 @@ def serve(
             the model is missing.
     """
     require_access(settings)
+    certificate = certificate_for(settings)
     configure_logs(level=settings.log_level, format=settings.log_format, secrets=settings.secrets())
     sys.setswitchinterval(SWITCH_INTERVAL)
     cv2.setNumThreads(1)  # colour conversion is too small a job to share
     listener = bind(settings)
     with contextlib.closing(listener), asyncio.Runner(loop_factory=make_loop) as runner:
-        has_ended = runner.run(_serve(settings, parts or real_parts(settings), listener))
+        made = parts or real_parts(settings)
+        has_ended = runner.run(_serve(settings, made, listener, certificate))
     if not has_ended:
         # Everything is closed, but a voice is in the middle of a clause and cannot be stopped;
         # an ordinary exit would wait for it.
@@ -326,8 +329,8 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-def http_server(server: Server) -> uvicorn.Server:
-    """Returns what serves HTTP; it ends when its `should_exit` is set."""
+def http_server(server: Server, certificate: Certificate | None = None) -> uvicorn.Server:
+    """Returns what serves HTTP, or HTTPS; it ends when its `should_exit` is set."""
     config = uvicorn.Config(
         server.served,
         log_level="warning",  # below, it tells addresses with all that is in them
@@ -336,11 +339,15 @@ def http_server(server: Server) -> uvicorn.Server:
         timeout_graceful_shutdown=_GRACE,
         ws_ping_interval=_PING,
         ws_ping_timeout=_PING,
+        ssl_certfile=certificate and certificate.file,
+        ssl_keyfile=certificate and str(certificate.key),
     )
     return _Uvicorn(config)
 
 
-async def _serve(settings: Settings, parts: Parts, listener: socket.socket) -> bool:
+async def _serve(
+    settings: Settings, parts: Parts, listener: socket.socket, certificate: Certificate | None
+) -> bool:
     """Serves until told to end; returns whether all threads have ended too."""
     server = Server(settings, parts)
     await server.warm_up()
@@ -350,7 +357,7 @@ async def _serve(settings: Settings, parts: Parts, listener: socket.socket) -> b
     # thread meanwhile: 80 to 120 ms with the shipped model, three pictures of every session.
     gc.collect()
     gc.freeze()
-    http = http_server(server)
+    http = http_server(server, certificate)
 
     def end() -> None:
         server.end()
@@ -363,9 +370,14 @@ async def _serve(settings: Settings, parts: Parts, listener: socket.socket) -> b
     loop.add_signal_handler(signal.SIGTERM, ending.ask)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
+    scheme = "http" if certificate is None else "https"
     if settings.log_format == "text":
-        print(f"Vivant is ready at http://{shown}:{port}/", flush=True)  # noqa: T201 - for people
-    _LOG.info("ready", extra={"address": f"http://{shown}:{port}/"})
+        print(f"Vivant is ready at {scheme}://{shown}:{port}/", flush=True)  # noqa: T201 - for people
+    if settings.tls_self_signed and certificate is not None:
+        print(f"SHA-256 of its certificate: {certificate.fingerprint}", flush=True)  # noqa: T201
+    if certificate is None and not (server.house.access.is_open or is_local_name(settings.host)):
+        _LOG.warning("Keys cross the network as they are, unless a proxy encrypts (--tls-cert).")
+    _LOG.info("ready", extra={"address": f"{scheme}://{shown}:{port}/"})
     async with asyncio.TaskGroup() as group:
         watch = group.create_task(ending.run(), name="ending")
         await http.serve(sockets=[listener])

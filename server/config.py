@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from server.access.keys import keys_path
+from server.access.keys import config_folder, keys_path
 from server.logs import LEVELS
 from server.marks.badge import BADGE_CORNER, BADGE_TEXT, CORNERS, check_badge
 from server.marks.options import MarkOptions
@@ -304,6 +304,19 @@ class Settings:
     keys_file: Path = field(
         default_factory=keys_path,
         metadata={"convert": Path, "help": "where `vivant keys` keeps the hashes of keys"},
+    )
+    tls_cert: Path | None = field(
+        default=None, metadata={"convert": Path, "help": "certificate (PEM) to serve HTTPS with"}
+    )
+    tls_key: Path | None = field(
+        default=None, metadata={"convert": Path, "help": "its key (PEM, not encrypted)"}
+    )
+    tls_self_signed: bool = _switch(
+        "serve HTTPS with a certificate of our own, so that microphones work in your network"
+    )
+    tls_dir: Path = field(
+        default_factory=lambda: config_folder() / "tls",
+        metadata={"convert": Path, "help": "where that certificate is kept"},
     )
     api_key: str | None = _secret("one more key, that need not be kept in a file", _long_key)
     token_secret: str | None = _secret("signs tokens; random if not given", _long_key)

@@ -22,6 +22,7 @@ _PATTERNS: Final = (
     (re.compile(r"(\b(?:https?|wss?)://[^\s?'\"]*\?)[^\s'\"]*"), r"\1..."),
     (re.compile(r"(\b(?:Bearer|Basic)\s+)[\w.~+/=-]{4,}", re.IGNORECASE), r"\1..."),
     (re.compile(r"\b(sk-|openai-insecure-api-key\.)[\w*.-]{6,}"), r"\1..."),
+    (re.compile(r"\bvvt_[\w-]+"), "vvt_..."),  # a key of ours
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), "eyJ..."),  # a JSON Web Token
     (
         re.compile(

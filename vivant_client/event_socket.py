@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -31,14 +31,16 @@ class EventSocket:
         self._listeners: set[Channel[ServerEvent]] = set()
         self._socket: ClientConnection | None = None
 
-    async def open(self, address: str) -> None:
-        """Connects to `ws://...`.
+    async def open(self, address: str, headers: Mapping[str, str]) -> None:
+        """Connects to `ws://...`; `headers` bring the key.
 
         Raises:
             UnreachableError: there is no way there.
         """
         try:
-            self._socket = await connect(address, max_size=_MOST_MESSAGE, proxy=None)
+            self._socket = await connect(
+                address, max_size=_MOST_MESSAGE, proxy=None, additional_headers=headers
+            )
         except (OSError, InvalidHandshake, TimeoutError) as error:
             raise UnreachableError(f"{address} cannot be reached: {error}.") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Literal
 
@@ -21,6 +22,7 @@ def connect(
     mode: Literal["present", "converse"] | None = None,
     media: bool = True,
     keep: bool = False,
+    key: str | None = None,
     on_queued: Callable[[Queued], None] | None = None,
 ) -> Session:
     """Returns a session to be entered by `async with`; waits in line while the server is full.
@@ -35,6 +37,7 @@ def connect(
         mode: `converse` for one that answers what its user says.
         media: whether pictures and sound are wanted; without, the session speaks to others.
         keep: leaves the session open at the end, for `resume` or other viewers.
+        key: API key, where the server takes one; that of `VIVANT_API_KEY` if None.
         on_queued: is told the place in line whenever it changes.
 
     Entering it raises:
@@ -52,7 +55,7 @@ def connect(
     }
     given = {name: value for name, value in wanted.items() if value is not None}
     return Session(
-        Rest(address),
+        Rest(address, key),
         lambda rest: rest.open(given),
         media=media,
         keep=keep,
@@ -67,14 +70,17 @@ def resume(
     *,
     media: bool = True,
     keep: bool = False,
+    key: str | None = None,
     on_queued: Callable[[Queued], None] | None = None,
 ) -> Session:
     """Returns a session that was lost, to be entered again within the server's `resume_timeout`.
 
+    Without a key its token serves as one.
+
     Entering it raises what `connect` does; `RefusedError` with code `session_gone` if too late.
     """
     return Session(
-        Rest(address),
+        Rest(address, key or os.environ.get("VIVANT_API_KEY") or token),
         lambda rest: rest.resume(session_id, token),
         media=media,
         keep=keep,
@@ -82,13 +88,15 @@ def resume(
     )
 
 
-def join(address: str, session_id: str, *, media: bool = True) -> Session:
+def join(address: str, session_id: str, *, media: bool = True, key: str | None = None) -> Session:
     """Returns somebody else's session, to watch it and speak through it; leaving does not end it.
+
+    `key` is an API key or a token of the session, where the server takes one.
 
     Entering it raises `RefusedError` with code `not_found` if there is none.
     """
     return Session(
-        Rest(address),
+        Rest(address, key),
         lambda rest: rest.join(session_id),
         media=media,
         keep=True,

@@ -66,9 +66,12 @@ class Portraits:
     a file raise OSError where it cannot be read.
     """
 
-    def __init__(self, address: str) -> None:
-        """Takes the server's address, such as `http://127.0.0.1:8080`."""
-        self._rest = Rest(address)
+    def __init__(self, address: str, key: str | None = None) -> None:
+        """Takes the server's address, such as `http://127.0.0.1:8080`, and a key, if it takes one.
+
+        Without one it is that of `VIVANT_API_KEY`.
+        """
+        self._rest = Rest(address, key)
 
     async def __aenter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,18 +41,22 @@ class Rest:
 
     Attributes:
         address: such as `http://127.0.0.1:8080`.
+        headers: what every request brings: the key, if there is one.
 
     Raises:
-        ClientError: the address is not one of HTTP.
+        ClientError: the address is not one of HTTP, or the key has characters that no key has.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, key: str | None = None) -> None:
+        """Takes the address and an API key or token; `VIVANT_API_KEY` if none is given."""
         parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ClientError(f"'{address}' is not the address of a server (http://host:port).")
         self.address = address.rstrip("/")
+        self.headers = key_headers(key)
         self._http = httpx.AsyncClient(
             base_url=self.address,
+            headers=self.headers,
             timeout=_PATIENCE,
             limits=httpx.Limits(keepalive_expiry=_LONGEST_IDLE),
         )
@@ -166,6 +171,20 @@ class Rest:
             raise _refusal(answer)
         content = answer.json() if answer.content else {}
         return content if isinstance(content, dict) else {"items": content}
+
+
+def key_headers(key: str | None = None) -> dict[str, str]:
+    """Returns the headers that bring a key; that of `VIVANT_API_KEY` if none is given.
+
+    Raises:
+        ClientError: it has characters that no key has.
+    """
+    key = key or os.environ.get("VIVANT_API_KEY")
+    if not key:
+        return {}
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise ClientError("The key has characters that no key has.")
+    return {"Authorization": f"Bearer {key}"}
 
 
 def _opened(answer: dict[str, Any]) -> Opened:

@@ -118,6 +118,18 @@ class Session:
         answer = await self._call("POST", "/speak", text=text, voice=voice, style=style)
         return int(answer["utterance"])
 
+    async def share(
+        self, *scopes: Literal["watch", "speak", "control"], seconds: float | None = None
+    ) -> str:
+        """Returns a token of this session, for somebody who may do less; an hour's if not told.
+
+        Raises:
+            ClientError: the server refuses, or cannot be reached.
+        """
+        wanted = list(scopes) or ["watch"]
+        answer = await self._call("POST", "/tokens", scopes=wanted, seconds=seconds)
+        return str(answer["token"])
+
     async def finished(self, utterance: int) -> SpeakEnded:
         """Returns once an utterance has ended, said or interrupted.
 
@@ -291,7 +303,7 @@ class Session:
         opened: Opened = await self._enter(self._rest)
         self.id, self.token = opened.session_id, opened.token
         address = f"ws{self._rest.address.removeprefix('http')}/v1/sessions/{self.id}/events"
-        await self._events.open(address)
+        await self._events.open(address, self._rest.headers)
         with self._events.listen() as events:
             self._start(self._follow())
             while not isinstance(event := await self._events.next(events), SessionReady):

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from server.access.client_key import add_key, read_key
 from streaming_model.errors import VivantError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def add_record(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Adds the command to the parser."""
     record = commands.add_parser("record", help="record a session of a running server")
     record.add_argument("--url", default="http://127.0.0.1:8080", help="the server")
+    add_key(record)
     record.add_argument(
         "--session",
         required=True,
@@ -47,6 +49,8 @@ def run_record(options: argparse.Namespace) -> int:
     """Records until told to stop, and writes the film."""
     import httpx
 
+    from vivant_client.rest import key_headers
+
     out: Path = options.output
     film = _FORMATS.get(out.suffix.lower())
     if film is None:
@@ -54,8 +58,9 @@ def run_record(options: argparse.Namespace) -> int:
     if not out.parent.is_dir():
         raise RecordError(f"There is no folder '{out.parent}' to write '{out.name}' in.")
     path = f"/v1/sessions/{options.session}/recordings"
+    headers = key_headers(read_key(options))
     try:
-        with httpx.Client(base_url=options.url, timeout=30) as client:
+        with httpx.Client(base_url=options.url, headers=headers, timeout=30) as client:
             recording = _asked(client.post(path, json={"format": film}))
             with contextlib.suppress(KeyboardInterrupt):
                 _wait(client, path, recording["id"], options.seconds)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from server.access.client_key import add_key, read_key
 from streaming_model.errors import VivantError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def add_present(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "script", type=Path, metavar="SCRIPT", help=".txt, .md, .srt, or recorded speech"
     )
     present.add_argument("--url", default=_ADDRESS, help=f"of the server ({_ADDRESS})")
+    add_key(present)
     present.add_argument("--session", metavar="ID", help="one that is open already")
     present.add_argument("--format", choices=_FORMATS, help="if the file's name does not tell it")
     present.add_argument("--captions", type=Path, metavar="FILE.srt", help="of a recording")
@@ -156,11 +158,12 @@ def _session(options: argparse.Namespace) -> Session:
     from vivant_client.opening import join
 
     wanted = {name: getattr(options, name) for name in ("portrait", "voice", "background")}
+    key = read_key(options)
     if options.session is None:
-        return connect(options.url, media=False, on_queued=_tell_place, **wanted)
+        return connect(options.url, media=False, key=key, on_queued=_tell_place, **wanted)
     if given := next((name for name, value in wanted.items() if value is not None), None):
         raise VivantError(f"--{given} is for a new session; '{options.session}' is open already.")
-    return join(options.url, options.session, media=False)
+    return join(options.url, options.session, media=False, key=key)
 
 
 def _tell_place(queued: Queued) -> None:

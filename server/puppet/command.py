@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from server.access.client_key import add_key, read_key
 from server.puppet.ports import CameraPort, MicrophonePort, PuppetError, SpeakerPort
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from vivant_client import Session
 
 DEFAULT = ""  # a device that is not named
+_VIEW_TIME = 86_400.0  # seconds that OBS may show the session
 FILMS = (".mp4", ".mov", ".mkv")
 
 
@@ -56,6 +58,7 @@ def add_puppet(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     puppet.add_argument(
         "--lips", choices=("voice", "face"), default="voice", help="what moves them, with a face"
     )
+    add_key(puppet)
     puppet.add_argument("--portrait", metavar="PORTRAIT", help="a built-in portrait or a picture")
     puppet.add_argument("--background", metavar="VALUE", help="blur, green, a colour, a picture")
     puppet.add_argument("--url", help="of a server that runs; else one runs here meanwhile")
@@ -148,9 +151,11 @@ async def _session(
 ) -> AsyncIterator[Session]:
     """Yields the session: of another server, or of one that runs here meanwhile."""
     import vivant_client
+    from vivant_client.rest import key_headers
 
+    key = read_key(options)
     if options.session:
-        async with vivant_client.join(options.url, options.session) as session:
+        async with vivant_client.join(options.url, options.session, key=key) as session:
             yield session
         return
     async with AsyncExitStack() as stack:
@@ -161,10 +166,14 @@ async def _session(
             address,
             portrait=portrait,
             background=options.background if options.url else None,
+            key=key,
             on_queued=lambda place: say(f"The server is full: number {place.position} in line"),
         )
         session = await stack.enter_async_context(wanted)
         say(f"For OBS: {address}/view/{session.id}")
+        if key_headers(key) and options.url:
+            token = await session.share("watch", seconds=_VIEW_TIME)
+            say(f"That page asks for this token, good for a day (Interact, in OBS): {token}")
         yield session
 
 
