@@ -20,6 +20,7 @@ from server.logs import LEVELS
 from server.marks.badge import BADGE_CORNER, BADGE_TEXT, CORNERS, check_badge
 from server.marks.options import MarkOptions
 from server.outputs.options import OutputOptions
+from server.secrecy import without_passwords
 from server.voice.cache import cache_folder
 from streaming_model.errors import VivantError
 from streaming_model.motion.style import EMOTION_CHOICES, MotionStyle
@@ -539,7 +540,7 @@ def _converted(name: str, value: Any, title: str) -> Any:  # noqa: ANN401
         return convert(value)
     except (ValueError, TypeError, AttributeError, KeyError):
         wanted = convert.__doc__ if convert is not Path else "a folder"
-        given = "" if "is_secret" in metadata else f", not {value!r}"
+        given = "" if "is_secret" in metadata else f", not {without_passwords(repr(value))}"
         raise SettingsError(f"{title} must be {wanted}{given}.") from None
 
 

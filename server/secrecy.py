@@ -36,6 +36,14 @@ _PATTERNS: Final = (
 )
 
 
+_PASSWORD: Final = re.compile(r"(\w://[^\s/@:]*:)[^\s/@]+@")
+
+
+def without_passwords(text: str) -> str:
+    """Returns a text without the passwords of addresses in it, all else being as it was."""
+    return _PASSWORD.sub(rf"\1{_HIDDEN}@", text)
+
+
 class Redactor:
     """Knows the secrets of the settings by heart, and the rest by their looks."""
 
