@@ -58,6 +58,7 @@ class Animator:
         is_watched: Callable[[], bool],
         on_picture: Callable[[int], None],
         on_motion: Callable[[Sequence[MotionChunk]], None] = lambda _: None,
+        on_placed: Callable[[], None] = lambda: None,
     ) -> None:
         """Takes what it needs.
 
@@ -77,6 +78,7 @@ class Animator:
         self._frame_rate = frame_rate
         self._is_watched = is_watched
         self._on_picture, self._on_motion = on_picture, on_motion
+        self._on_placed = on_placed
         self._state = avatar.start(seed=seed)
         self._blocks: Channel[Block] = Channel(_MOST_WAITING + 2 * _KEPT, Overflow.REFUSE)
         self._current: Block | None = None  # being heard
@@ -125,7 +127,9 @@ class Animator:
             if block.start >= self._next:
                 self._blocks.offer(block)
         self.end = blocks[-1].start + BLOCK
-        self._redrawn_from, self._redrawn_to = start, self.end
+        self._redrawn_from = max(start, self._timeline.open_from)
+        self._redrawn_to = self.end
+        self._timeline.doubt(start)
         self._has_gap = True
 
     def forget(self) -> None:
@@ -187,6 +191,7 @@ class Animator:
             is_late = self._timeline.add_frame(start, drawn) is Pace.DROP
             self._stages.place(drawn.picture, is_late=is_late)
             self.note(is_late=is_late)
+        self._on_placed()
 
     def _smoothed(self, cost: float, began: int) -> float:
         return cost + _SMOOTHING * (to_samples(self._clock.now() - began) - cost)

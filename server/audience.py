@@ -50,6 +50,14 @@ class _Stream(NamedTuple):
     bitrate: int | None
 
 
+class EncodedPicture(NamedTuple):
+    """A picture, and its packets for all who watch."""
+
+    image: NDArray[np.uint8]
+    media_time: int
+    packets: Mapping[_Stream, VideoPacket]
+
+
 @dataclass(slots=True)
 class _Encoding:
     """The encoder of one stream of video packets, shared by those who get it."""
@@ -125,24 +133,31 @@ class Audience:
         if peer in self._peers:
             self._encoding(self._stream_of(peer)).wants_keyframe = True
 
-    async def show(
+    async def encode(
         self, image: NDArray[np.uint8], media_time: int, span: WorkSpan | None = None
-    ) -> None:
-        """Encodes a picture for every codec and rung in use and hands it out.
+    ) -> EncodedPicture:
+        """Encodes a picture for every codec and rung in use; it is to be shown next.
 
         It is [size, size, 3] RGB, or [size, size, 4] straight RGBA, which is packed. Each encoding
         runs within `span`, on the worker's thread.
         """
         self._change_layout(is_transparent=image.shape[2] == 4)
         self._assign_rungs()
-        for terms in self._peers.values():
-            if terms.raw is not None:
-                terms.raw.see(image, media_time)
-        for stream in sorted(self._in_use(), key=lambda stream: stream.rung is Rung.LOW):
-            packet = await self._encode(stream, image, media_time, span)
+        streams = sorted(self._in_use(), key=lambda stream: stream.rung is Rung.LOW)
+        packets = {
+            stream: await self._encode(stream, image, media_time, span) for stream in streams
+        }
+        return EncodedPicture(image, media_time, packets)
+
+    def show(self, picture: EncodedPicture) -> None:
+        """Hands a picture out."""
+        for stream, packet in picture.packets.items():
             self.bytes_sent += packet.size
             for peer in self._peers_of(stream):
                 peer.picture.offer(packet)
+        for terms in self._peers.values():
+            if terms.raw is not None:
+                terms.raw.see(picture.image, picture.media_time)
         self.pictures_sent += 1
 
     async def play(

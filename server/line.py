@@ -1,9 +1,10 @@
 """The straight line of one live session: audio, motion, pictures, and out together.
 
 Four loops joined by bounded channels: one composes a block of audio every 40 ms from what is
-to be said or from silence, the animator turns blocks into pictures, one lets sound and
-pictures leave when the media clock says so, one has the pictures encoded. It decides nothing
-about turns and knows no protocol: what became audible is handed to `on_audible`.
+to be said or from silence, the animator turns blocks into pictures, one lets sound leave when the
+media clock says so, one has the pictures encoded a little before they are due and lets them
+leave. It decides nothing about turns and knows no protocol: what became audible is handed to
+`on_audible`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from server.timeline import Mark, Timeline
 _PICTURES = 4
 _RETRY = 5_000_000  # ns
 _PATIENCE = 80 * MILLISECOND  # with the encoder; ITU-R BT.1359 bears 90 ms of sound before picture
+_EARLY = TICK  # that pictures are encoded before they are due, where they are there
+_SMOOTHING = 8  # pictures
 _LEAD = 10 * MILLISECOND  # that a text begins ahead, besides what its first picture costs
 _MOST_WAIT = 80 * MILLISECOND  # for a block of a live voice that is late
 
@@ -83,7 +86,7 @@ class LiveLine:
         self._sources = Sources(engines.clock, self._media_clock, self._played)
         self.queue, self.microphone = self._sources.queue, self._sources.microphone
         self.stages = Stages(engines.clock, engines.totals)
-        self.timeline: Timeline[Drawn] = Timeline(self.stages.displace)
+        self.timeline: Timeline[Drawn] = Timeline(self.stages.displace, frames_ahead=_EARLY)
         self.frame_rate = FrameRate(avatar.fps)
         self.motion = MotionOutput()
         self.speech = SpeechOutput()
@@ -97,8 +100,9 @@ class LiveLine:
             stages=self.stages,
             frame_rate=self.frame_rate,
             is_watched=lambda: len(audience) > 0,
-            on_picture=self._media_clock.note_picture,
+            on_picture=self._note_picture,
             on_motion=self.motion.add,
+            on_placed=lambda: self._hand_over(self.timeline.take_frames()),
         )
         self._direction = direction
         self._composed = 0  # media time up to which audio was composed
@@ -109,7 +113,10 @@ class LiveLine:
         self._sight = (chunk_frames + lookahead_frames) * BLOCK
         self._begun = asyncio.Event()
         self._pictures: Channel[Drawn] = Channel(_PICTURES, Overflow.DROP_OLDEST)
+        self._departed = asyncio.Event()  # sound has, and with it the pictures of its time
+        self._departure_due = 0  # the instant at which that was due
         self._not_shown = 0
+        self._encode_cost = 0  # samples, smoothed
 
     @property
     def utterance(self) -> int:
@@ -154,7 +161,8 @@ class LiveLine:
         self.stages.interrupted()
         blocks = [silent_block(start, floor) for start in starts]
         for block in blocks:
-            self.stages.compose(block, Origin(), reason="interrupted")
+            if block.start >= self.timeline.open_from:  # what was taken before is shown still
+                self.stages.compose(block, Origin(), reason="interrupted")
         self.animator.rewind(blocks)
         return unheard
 
@@ -224,7 +232,7 @@ class LiveLine:
         """
         # What it hears anew makes two chunks; another session's picture may be under way.
         head_start = _LEAD + 2 * int(self.animator.move_cost + self.animator.draw_cost)
-        first = max(self.timeline.position, self._media_clock.leaving + head_start)
+        first = max(self.timeline.open_from, self._media_clock.leaving + head_start)
         first = _next_block_start(first)
         is_silent = not self.timeline.holds_speech and not self.microphone.is_speech
         end = max(self._composed, first + self._sight)
@@ -248,21 +256,17 @@ class LiveLine:
     async def _release(self) -> None:
         while True:
             position = self.timeline.position
-            await self._clock.sleep_until(self.instant(position))
-            self._media_clock.pause_if_behind(
-                to_samples(self._clock.now() - self.instant(position))
-            )
+            due = self.instant(position)
+            await self._clock.sleep_until(due)
+            self._media_clock.pause_if_behind(to_samples(self._clock.now() - due))
             departure = self.timeline.depart()
             if departure is None:
                 await self._clock.sleep_until(self._clock.now() + _RETRY)
                 continue
+            self._departure_due = due
+            self._departed.set()
             self.motion.leave(self.timeline.position)
-            dropped = self._pictures.dropped
-            for _, drawn in departure.frames:
-                self.stages.release(drawn.picture, due=self.instant(position))
-                self._pictures.offer(drawn)
-            if self._pictures.dropped > dropped:
-                self.animator.note(is_late=True)  # encoding does not keep up
+            self._hand_over(departure.frames)
             if departure.is_speech:
                 said = self.timeline.spoken.characters
                 self.speech.leave(
@@ -273,6 +277,19 @@ class LiveLine:
             self._played.add(departure.sound)
             await self._audience.play(departure.sound, departure.start, departure.ahead)
             self._media_clock.delay.correction(is_silent=not departure.is_speech)
+
+    def _hand_over(self, frames: Sequence[tuple[int, Drawn]]) -> None:
+        """Gives pictures to the encoder."""
+        dropped = self._pictures.dropped
+        for start, drawn in frames:
+            self.stages.release(drawn.picture, due=self.instant(start))
+            self._pictures.offer(drawn)
+        if self._pictures.dropped > dropped:
+            self.animator.note(is_late=True)  # encoding does not keep up
+
+    def _note_picture(self, media_time: int) -> None:
+        """Lets the delay know of a picture that was drawn; encoding it is still to come."""
+        self._media_clock.note_picture(media_time - self._encode_cost)
 
     async def _show(self) -> None:
         async for frame, picture in self._pictures:
@@ -285,8 +302,17 @@ class LiveLine:
                 self.animator.note(is_late=True)  # encoding does not keep up
             else:
                 span = self.stages.encoding(picture)
-                await self._audience.show(frame.image, frame.start, span)
-                self.stages.encoded(picture)
+                encoded = await self._audience.encode(frame.image, frame.start, span)
+                # Beyond a tick it is no cost that a later start would meet, but a queue.
+                cost = min(to_samples(self._clock.now() - span.queued), TICK)
+                self._encode_cost += (cost - self._encode_cost) // _SMOOTHING
+                # How long that took is not to be seen: pauses would be as uneven.
+                while self.timeline.position <= frame.start:
+                    self._departed.clear()
+                    await self._departed.wait()
+                    picture.due = self._departure_due  # the delay may have changed meanwhile
+                self._audience.show(encoded)
+                self.stages.shown(picture)
 
 
 def _next_block_start(media_time: int) -> int:

@@ -73,6 +73,7 @@ class Picture:
         due: the line's clock wanted it to leave.
         released: it left the timeline for the encoder.
         encode: coding it, for all who watch.
+        shown: its packets were handed out.
         first: the first packet of it was handed to a connection.
         last: the last packet of it was.
         outcome: what became of it.
@@ -91,6 +92,7 @@ class Picture:
     due: int | None = None
     released: int | None = None
     encode: Span | None = None
+    shown: int | None = None
     first: int | None = None
     last: int | None = None
     outcome: Outcome = "under_way"
@@ -108,10 +110,8 @@ class Picture:
 
     @property
     def latency(self) -> int | None:
-        """Nanoseconds from its sound to its being encoded; None before."""
-        if self.encode is None or self.encode.done is None:
-            return None
-        return self.encode.done - self.heard
+        """Nanoseconds from its sound to its being handed out, encoded; None before."""
+        return None if self.shown is None else self.shown - self.heard
 
 
 class Drawn(NamedTuple):

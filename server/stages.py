@@ -162,12 +162,13 @@ class Stages:
         self._by_pts[video_pts(picture.media_time)] = picture
         return picture.encode
 
-    def encoded(self, picture: Picture) -> None:
-        """Notes that it went through the encoder, if anybody watched, and adds it to the totals."""
+    def shown(self, picture: Picture) -> None:
+        """Notes that it was encoded and handed out, if anybody watched; adds it to the totals."""
         if picture.encode is None or picture.encode.started is None:
             picture.outcome, picture.reason = "skipped", "unwatched"
             self._watched, self._before = 0, None
             return
+        picture.shown = self.clock.now()
         self._note_pause(picture.media_time)
         if picture.outcome == "under_way":
             picture.outcome = "encoded"

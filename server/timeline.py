@@ -1,8 +1,9 @@
 """Pairs each frame with the audio it was made from, and lets both go together.
 
 Pure: it decides by media time alone and performs nothing. Audio enters in 40 ms blocks and
-leaves in 20 ms packets; frames wait beside it. To interrupt is to raise the number below
-which all sound is silenced.
+leaves in 20 ms packets; frames wait beside it, and may be taken a little earlier than the audio
+that they belong to, to be encoded. To interrupt is to raise the number below which all sound is
+silenced.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ class Departure(Generic[FrameT]):
         ahead: [312] float32, what follows it: the coder is given its sound that much early.
         utterance: number of the utterance that it belongs to.
         is_speech: whether the packet carries an utterance.
-        frames: (start, frame) of the pictures that leave with it, oldest first.
+        frames: (start, frame) of the pictures to be encoded now, oldest first: those that leave
+            with it, and those that leave soon.
         marks: what becomes audible with it.
     """
 
@@ -92,6 +94,13 @@ class _Packet:
     marks: list[Mark] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Frame(Generic[FrameT]):
+    start: int
+    frame: FrameT
+    is_doubtful: bool = False  # another is being made for its time
+
+
 class Timeline(Generic[FrameT]):
     """Audio and frames that were made and have not left yet.
 
@@ -101,20 +110,32 @@ class Timeline(Generic[FrameT]):
         spoken: how much has left of the utterance that spoke last.
     """
 
-    def __init__(self, on_replaced: Callable[[FrameT], None] = lambda _: None) -> None:
-        """Takes whom to tell of frames that others took the place of."""
+    def __init__(
+        self, on_replaced: Callable[[FrameT], None] = lambda _: None, *, frames_ahead: int = 0
+    ) -> None:
+        """Takes whom to tell of frames that others took the place of.
+
+        Frames are taken `frames_ahead` samples before the audio that they belong to.
+        """
         self._on_replaced = on_replaced
+        self._frames_ahead = frames_ahead
+        self._taken = -1  # start of the last frame that was
         self.position = 0
         self.late_frames = 0
         self.spoken = Spoken()
         self._speaking: int | None = None
         self._packets: deque[_Packet] = deque()
-        self._frames: deque[tuple[int, FrameT]] = deque()  # (start, frame)
+        self._frames: deque[_Frame[FrameT]] = deque()
 
     @property
     def end(self) -> int:
         """Media time up to which audio is known."""
         return self._packets[-1].start + TICK if self._packets else self.position
+
+    @property
+    def open_from(self) -> int:
+        """Media time from which frames can be replaced still: those before were taken."""
+        return max(self.position, self._taken + 1)
 
     @property
     def holds_speech(self) -> bool:
@@ -157,25 +178,42 @@ class Timeline(Generic[FrameT]):
     def add_frame(self, start: int, frame: FrameT) -> Pace:
         """Places a finished frame; returns DROP when it is too late.
 
-        Frames come in order. One that goes back in time replaces those from its start on.
+        Frames come in order. One that goes back in time replaces those from its start on, but
+        for one that was taken already: that is shown, and the new one is not.
         """
         decision = pace(media_time=start, position=self.position)
         if decision is Pace.DROP:
             self.late_frames += 1
             return decision
-        while self._frames and self._frames[-1][0] >= start:
-            self._on_replaced(self._frames.pop()[1])
-        self._frames.append((start, frame))
+        while self._frames and self._frames[-1].start >= start:
+            self._on_replaced(self._frames.pop().frame)
+        if start <= self._taken:
+            self._on_replaced(frame)
+        else:
+            self._frames.append(_Frame(start, frame))
         return decision
+
+    def take_frames(self) -> tuple[tuple[int, FrameT], ...]:
+        """Takes the (start, frame) of the pictures to be encoded now, oldest first."""
+        taken = []
+        while self._frames:
+            first = self._frames[0]
+            if first.start >= self.position + (0 if first.is_doubtful else self._frames_ahead):
+                break
+            taken.append((first.start, self._frames.popleft().frame))
+            self._taken = first.start
+        return tuple(taken)
+
+    def doubt(self, start: int) -> None:
+        """Takes the frames from `start` on no earlier than with their audio: others are made."""
+        for frame in self._frames:
+            frame.is_doubtful = frame.is_doubtful or frame.start >= start
 
     def depart(self) -> Departure[FrameT] | None:
         """Takes what leaves next, or None while no audio is known that far."""
         if not self._packets:
             return None
         packet = self._packets.popleft()
-        frames = []
-        while self._frames and self._frames[0][0] < packet.start + TICK:
-            frames.append(self._frames.popleft())
         self.position = packet.start + TICK
         if packet.is_speech:
             self._count(packet)
@@ -185,7 +223,7 @@ class Timeline(Generic[FrameT]):
             ahead=self._ahead(),
             utterance=packet.utterance,
             is_speech=packet.is_speech,
-            frames=tuple(frames),
+            frames=self.take_frames(),
             marks=tuple(
                 replace(mark, spoken=self.spoken) if mark.ends else mark for mark in packet.marks
             ),

@@ -92,7 +92,7 @@ def seat(house: Audience, codec: VideoCodec) -> Watcher:
 async def show(house: Audience, first: int, count: int) -> None:
     for index in range(first, first + count):
         image = np.full((SIZE, SIZE, 3), index % 200, np.uint8)
-        await house.show(image, FRAME * index)
+        house.show(await house.encode(image, FRAME * index))
 
 
 async def test_a_picture_is_encoded_once_per_codec(encoders: list[CountingEncoder]) -> None:
@@ -216,7 +216,7 @@ async def test_encoding_holds_up_neither_the_event_loop_nor_the_sound() -> None:
             group.create_task(speak())
             began = time.perf_counter()
             for index in range(12):
-                await house.show(images[index % 4], FRAME * index)
+                house.show(await house.encode(images[index % 4], FRAME * index))
             encoding = (time.perf_counter() - began) / 12
             is_over.set()
     # Ratios, since the machine is shared: a loop that waited for pictures would be as slow.
@@ -293,7 +293,7 @@ async def test_transparent_pictures_are_packed_for_viewers_and_green_behind_for_
     clear = np.zeros((SIZE, SIZE, 4), np.uint8)
     clear[16:48, 16:48] = 255
     for index in range(3, 6):
-        await house.show(clear, FRAME * index)
+        house.show(await house.encode(clear, FRAME * index))
     await show(house, 10, 2)
     assert output.picture.begun_anew == 2
     heights = [[image.height for image in pictures(each)] for each in (viewer, output)]

@@ -30,7 +30,7 @@ def watched(pauses: list[int], *, reported: Totals, stride: int = 1) -> int:
         stages.draw(picture, [VideoFrame(block.start, image, 0)])
         with stages.encoding(picture):
             pass
-        stages.encoded(picture)
+        stages.shown(picture)
     return clock.now()
 
 

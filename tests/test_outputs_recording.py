@@ -23,6 +23,7 @@ from websockets.asyncio.client import ClientConnection
 
 import server.outputs.outputs
 import server.outputs.recording
+from server.audience import EncodedPicture
 from server.cli import main
 from server.config import Settings
 from server.outputs.film import Mp4Film, WholeFile
@@ -95,9 +96,9 @@ class Left:
         audience: Any = session._audience
         show, play = audience.show, audience.play
 
-        async def note_picture(image: NDArray[np.uint8], media_time: int, span: Any = None) -> None:  # noqa: ANN401
-            self.pictures[media_time] = bool(image.mean() > 128)
-            await show(image, media_time, span)
+        def note_picture(picture: EncodedPicture) -> None:
+            self.pictures[picture.media_time] = bool(picture.image.mean() > 128)
+            show(picture)
 
         async def note_sound(
             sound: NDArray[np.float32], media_time: int, ahead: NDArray[np.float32]

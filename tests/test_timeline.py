@@ -122,3 +122,51 @@ def test_new_speech_is_untouched_by_an_interruption() -> None:
     departures = leave_all(timeline)
     assert departures[2].sound.min() == 0.5
     assert departures[2].marks[0].begins
+
+
+def test_a_picture_is_taken_ahead_of_its_sound() -> None:
+    timeline = Timeline[str](frames_ahead=TICK)
+    for start in (0, 640):
+        timeline.add_audio(silent_block(start, 0))
+        timeline.add_frame(start, f"picture {start}")
+    frames = [departure.frames for departure in leave_all(timeline)]
+    assert frames == [((0, "picture 0"),), ((640, "picture 640"),), (), ()]
+
+
+def test_a_picture_in_doubt_is_not_taken_ahead() -> None:
+    timeline = Timeline[str](frames_ahead=TICK)
+    for start in (0, 640):
+        timeline.add_audio(silent_block(start, 0))
+        timeline.add_frame(start, "old")
+    timeline.depart()
+    timeline.doubt(640)
+    departure = timeline.depart()
+    assert departure is not None
+    assert departure.frames == ()
+    timeline.add_frame(640, "new")
+    assert timeline.take_frames() == ((640, "new"),)
+
+
+def test_a_picture_in_doubt_is_shown_if_no_other_comes() -> None:
+    timeline = Timeline[str](frames_ahead=TICK)
+    timeline.add_audio(silent_block(0, 0))
+    timeline.add_frame(0, "old")
+    timeline.doubt(0)
+    assert timeline.take_frames() == ()
+    departure = timeline.depart()
+    assert departure is not None
+    assert departure.frames == ((0, "old"),)
+
+
+def test_a_picture_that_was_taken_is_not_made_twice() -> None:
+    replaced: list[str] = []
+    timeline = Timeline(replaced.append, frames_ahead=TICK)
+    for start in (0, 640):
+        timeline.add_audio(silent_block(start, 0))
+        timeline.add_frame(start, "old")
+    timeline.depart()
+    timeline.depart()
+    assert timeline.open_from == 641
+    timeline.add_frame(640, "new")
+    assert replaced == ["new"]
+    assert timeline.take_frames() == ()
