@@ -147,6 +147,11 @@ function onPhase(phase) {
     stage.showVeil({ title, message, action: "Try now", seconds: phase.seconds });
     announce(`${title}. ${message}`);
   }
+  if (phase.name === "closed" && phase.code === "unauthorized") {
+    stage.hideVeil();
+    void import("./login.js").then(({ logIn }) => logIn("key")).then(() => connection.retry());
+    return;
+  }
   if (phase.name === "closed") {
     stage.showVeil({ title: "At rest", message: phase.message, action: "Wake the portrait" });
     announce(phase.message);

@@ -18,7 +18,7 @@ import { explain } from "./words.js";
  *   | {name: "queued", position: number, seconds: number | null}
  *   | {name: "live", stream: MediaStream}
  *   | {name: "waiting", message: string, code: string | null, seconds: number}
- *   | {name: "closed", message: string}} Phase
+ *   | {name: "closed", message: string, code: string | null}} Phase
  */
 
 /**
@@ -231,7 +231,7 @@ export class Connection {
       // by a voice, or by somebody else: what is stored here was said before
       if (message.type === "agent.speak_ended" && message.interrupted) this.#peer?.hush();
       this.#listener.onMessage(message);
-    });
+    }, this.#server.token);
     this.#events = events;
     if (session.position !== undefined) {
       this.#wait(session.position, session.wait_s ?? null);
@@ -246,6 +246,8 @@ export class Connection {
     const isOpen = await Promise.race([opened, ended.then(() => false), wait(OPENING).then(() => false)]);
     if (isOpen) {
       isLive();
+      const isOpen = () => this.#given === session && this.#peer === peer;
+      void import("./renewal.js").then(({ renew }) => renew(this.#server, session, isOpen));
       this.#listener.onPhase({ name: "live", stream: peer.stream });
       return this.#leave(session, await ended);
     }
@@ -318,7 +320,7 @@ export class Connection {
       this.#wake = resolve;
     });
     if (pause.untilAsked) {
-      this.#listener.onPhase({ name: "closed", message: pause.message });
+      this.#listener.onPhase({ name: "closed", message: pause.message, code: pause.code });
       await woken;
       return;
     }
@@ -368,6 +370,6 @@ function pauseAfter(error) {
     message: explain(error),
     code: refusal?.code ?? null,
     retryAfter: refusal?.retryAfter ?? null,
-    untilAsked: false,
+    untilAsked: refusal?.code === "unauthorized",
   };
 }

@@ -29,11 +29,12 @@ export class Events {
   /**
    * @param {URL} address of the session's events, over HTTP
    * @param {(message: ServerMessage) => void} hear
+   * @param {string | null} [token] goes as a subprotocol: a browser's WebSocket has no headers
    */
-  constructor(address, hear) {
+  constructor(address, hear, token = null) {
     const url = new URL(address);
     url.protocol = url.protocol.replace("http", "ws");
-    const socket = new WebSocket(url);
+    const socket = new WebSocket(url, token === null ? [] : ["vivant", `vivant-token.${token}`]);
     this.#socket = socket;
     this.opened = new Promise((resolve, reject) => {
       socket.addEventListener("open", () => resolve());

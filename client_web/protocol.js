@@ -28,7 +28,7 @@
 
 /**
  * A new session; with `position` (and `wait_s`, if known) it waits in line for its place.
- * @typedef {{session_id: string, token: string, ice_servers: RTCIceServer[], fps: number, size: number, background: string, layout: Layout, position?: number, wait_s?: number | null}} Session
+ * @typedef {{session_id: string, token: string, expires_in?: number, ice_servers: RTCIceServer[], fps: number, size: number, background: string, layout: Layout, position?: number, wait_s?: number | null}} Session
  */
 
 /**

@@ -44,9 +44,16 @@ const SHORT_PATIENCE = 3_000;
 export class Server {
   #base;
 
-  /** @param {string | URL} base the server's address, or the page's, so that it also works below a prefix */
-  constructor(base) {
+  /** What proves that we may, where a cookie does not. @type {string | null} */
+  token;
+
+  /**
+   * @param {string | URL} base the server's address, or the page's, so that it also works below a prefix
+   * @param {string | null} [token]
+   */
+  constructor(base, token = null) {
     this.#base = new URL(base);
+    this.token = token;
   }
 
   /**
@@ -79,6 +86,18 @@ export class Server {
    */
   portraitImage(id) {
     return this.address(`v1/portraits/${encodeURIComponent(id)}/image`).href;
+  }
+
+  /**
+   * What an image element shows a portrait by: it brings no token, so that with one it is fetched.
+   * @param {string} id
+   * @returns {Promise<string>}
+   */
+  async showPortrait(id) {
+    if (this.token === null) return this.portraitImage(id);
+    const answer = await fetch(this.portraitImage(id), { headers: this.#headers });
+    if (!answer.ok) throw await refusal(answer);
+    return URL.createObjectURL(await answer.blob());
   }
 
   /**
@@ -136,10 +155,15 @@ export class Server {
    * @returns {Promise<void>}
    */
   async deleteSession(id) {
-    const options = { method: "DELETE", keepalive: true };
+    const options = { method: "DELETE", keepalive: true, headers: this.#headers };
     await fetch(this.address(`v1/sessions/${id}`), options).catch((error) => {
       throw new NetworkError(error);
     });
+  }
+
+  /** @returns {Record<string, string>} */
+  get #headers() {
+    return this.token === null ? {} : { Authorization: `Bearer ${this.token}` };
   }
 
   /**
@@ -150,10 +174,11 @@ export class Server {
    * @returns {Promise<any>} null where the answer has no content
    */
   async request(method, path, body, patience = PATIENCE) {
+    const headers = this.#headers;
     /** @type {RequestInit} */
-    const options = { method, signal: AbortSignal.timeout(patience), cache: "no-store" };
+    const options = { method, headers, signal: AbortSignal.timeout(patience), cache: "no-store" };
     if (body !== undefined) options.body = body;
-    if (typeof body === "string") options.headers = { "Content-Type": "application/json" };
+    if (typeof body === "string") headers["Content-Type"] = "application/json";
     /** @type {Response} */
     let response;
     try {

@@ -36,7 +36,7 @@ compositor.onLayout = (layout) => {
 /** Watches until the connection is over. */
 async function watch() {
   const { ice_servers: iceServers } = await getInfo();
-  if (isTransparent) await updateSession(sessionId, { background: "transparent" });
+  if (isTransparent) await makeTransparent();
   const peer = new Peer(iceServers);
   try {
     await peer.open((sdp) => sendOffer({ session_id: sessionId }, sdp));
@@ -48,6 +48,16 @@ async function watch() {
   } finally {
     document.body.dataset.phase = "connecting";
     peer.close();
+  }
+}
+
+/** Asks for the person alone; a token that only watches gets the session as it is. */
+async function makeTransparent() {
+  try {
+    await updateSession(sessionId, { background: "transparent" });
+  } catch (error) {
+    if (!(error instanceof ApiError && error.code === "forbidden")) throw error;
+    console.warn("The background stays: this token only watches.");
   }
 }
 
@@ -64,7 +74,12 @@ async function play() {
 }
 
 for (;;) {
-  await watch().catch((error) => {
+  await watch().catch(async (error) => {
+    if (error instanceof ApiError && error.code === "unauthorized") {
+      const { logIn } = await import("./login.js");
+      await logIn("token", `v1/sessions/${encodeURIComponent(sessionId)}`);
+      return;
+    }
     const isGone = error instanceof ApiError && error.code === "not_found";
     setText(notice, isGone ? `There is no session '${sessionId}' now.` : explain(error));
   });

@@ -439,6 +439,7 @@ def _entered(request: Request, entered: Session | Waiting, response: Response) -
     opened = {
         "session_id": entered.id,
         "token": house.access.token_for(entered.id, principal_of(request.scope)),
+        "expires_in": int(house.access.token_time),
         "ice_servers": _ice(house),
         "fps": house.options.fps,
         "size": house.options.size,

@@ -38,6 +38,8 @@ export class VivantAvatar extends AvatarAttributes {
   #isResting = false;
   /** Those who wait for it to be live. @type {{resolve: () => void, reject: (error: unknown) => void}[]} */
   #waiting = [];
+  /** What proves to the server that we may; no attribute, so that it stays out of the document. @type {string | null} */
+  #token = null;
   #onLeave = () => this.#connection?.stop();
   /** @param {PageTransitionEvent} event */
   #onReturn = (event) => {
@@ -88,6 +90,18 @@ export class VivantAvatar extends AvatarAttributes {
     else if (name === "session-url") this.#restart();
     else if (name === "mode") void this.#report(this.#applyMode(before));
     else if (now !== null) void this.#report(this.#connection.update({ [name]: now }));
+  }
+
+  /** A session's token or, in a page for its operator alone, a key; null for a server that takes none. */
+  get token() {
+    return this.#token;
+  }
+
+  set token(value) {
+    if (value === this.#token) return;
+    this.#token = value;
+    if (this.#connection === null) this.#showRest();
+    else this.#restart();
   }
 
   /** How far the connection is. */
@@ -257,7 +271,7 @@ export class VivantAvatar extends AvatarAttributes {
       this.#fail("bad_request", `session-url is no address: '${this.sessionUrl}'.`);
       return;
     }
-    const server = new Server(place.base);
+    const server = new Server(place.base, this.#token);
     const join = place.session;
     this.#surface.withdrawStart();
     /** @type {Connection} */
@@ -307,10 +321,10 @@ export class VivantAvatar extends AvatarAttributes {
   async #fetchRest() {
     try {
       const { base, session } = readPlace(this.getAttribute("session-url"), this.#usual());
-      const server = new Server(base);
+      const server = new Server(base, this.#token);
       const shown = session === null ? this.portrait : (await server.request("GET", `v1/sessions/${session}`)).portrait;
       const portrait = shown || (await server.getInfo()).default_portrait;
-      this.#surface.showStill(server.portraitImage(portrait));
+      this.#surface.showStill(await server.showPortrait(portrait));
     } catch (error) {
       if (this.#connection === null) this.#surface.notify({ message: explain(error) });
     }

@@ -40,6 +40,8 @@ export class VivantAvatar extends HTMLElement {
   muted: boolean;
   captions: boolean;
   autoplay: boolean;
+  /** A session's token, where the server takes one; no attribute. */
+  token: string | null;
   readonly phase: Phase;
   readonly state: SpeechState;
   readonly sessionId: string | null;
