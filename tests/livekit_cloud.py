@@ -137,7 +137,7 @@ class Cloud:
             "perform_rpc": self._call,
             "rpc_method_invocation_response": self._call_answered,
             "set_local_attributes": self._set_attributes,
-            "send_bytes": self._ignore,
+            "publish_transcription": self._transcribe,
             "set_track_subscription_permissions": self._ignore,
             "text_stream_open": self._open_text,
             "text_stream_write": self._write_text,
@@ -199,6 +199,12 @@ class Cloud:
 
     def _ignore(self, asked: Proto, answered: Proto) -> None:
         del asked, answered
+
+    def _transcribe(self, asked: Proto, answered: Proto) -> None:
+        del asked
+        event = ffi_pb2.FfiEvent()
+        event.publish_transcription.async_id = answered.async_id
+        _emit(event)
 
     def _open_text(self, asked: Proto, answered: Proto) -> None:
         """Takes a stream of text, which nobody here reads."""
