@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Final, NamedTuple
 
-import cv2
 import numpy as np
 from livekit import rtc
 from numpy.typing import NDArray
@@ -19,13 +18,12 @@ from numpy.typing import NDArray
 from server.channel import Channel, Overflow
 from server.ingest import SOUND_RATE
 from server.livekit.contract import AUDIO_TRACK, VIDEO_TRACK
-from server.packing import flatten
+from server.livekit.frames import audio_frame, video_frame
 
 Cue = Callable[[], None]
 
 _PIECE: Final = SOUND_RATE // 100  # samples: what a source without a queue takes
 _SOUNDS: Final = 50  # packets, a second, after which sound is left out
-_FULL_SCALE: Final = 32767
 
 
 class _Sound(NamedTuple):
@@ -109,10 +107,8 @@ class Stage:
 
     async def _speak(self) -> None:
         async for sound in self._sounds:
-            pcm = np.rint(np.clip(sound.samples, -1, 1) * _FULL_SCALE).astype("<i2")
-            for start in range(0, len(pcm), _PIECE):
-                piece = pcm[start : start + _PIECE].tobytes()
-                await self._voice.capture_frame(rtc.AudioFrame(piece, SOUND_RATE, 1, _PIECE))
+            for start in range(0, len(sound.samples), _PIECE):
+                await self._voice.capture_frame(audio_frame(sound.samples[start : start + _PIECE]))
             for cue in sound.cues:
                 cue()
 
@@ -124,8 +120,4 @@ class Stage:
 
 
 def _capture(face: rtc.VideoSource, image: NDArray[np.uint8]) -> None:
-    if image.shape[2] == 4:
-        image = flatten(image)
-    height, width = image.shape[:2]
-    planes = cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420)
-    face.capture_frame(rtc.VideoFrame(width, height, rtc.VideoBufferType.I420, planes.tobytes()))
+    face.capture_frame(video_frame(image))
