@@ -138,6 +138,7 @@ class Cloud:
             "rpc_method_invocation_response": self._call_answered,
             "set_local_attributes": self._set_attributes,
             "publish_transcription": self._transcribe,
+            "send_bytes": self._send_bytes,
             "set_track_subscription_permissions": self._ignore,
             "text_stream_open": self._open_text,
             "text_stream_write": self._write_text,
@@ -204,6 +205,12 @@ class Cloud:
         del asked
         event = ffi_pb2.FfiEvent()
         event.publish_transcription.async_id = answered.async_id
+        _emit(event)
+
+    def _send_bytes(self, asked: Proto, answered: Proto) -> None:
+        event = ffi_pb2.FfiEvent()
+        event.send_bytes.async_id = answered.async_id
+        _describe_stream(event.send_bytes.info, "ST_whole", asked.options)
         _emit(event)
 
     def _open_text(self, asked: Proto, answered: Proto) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import re
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +21,7 @@ from livekit.agents.voice.room_io import RoomOptions
 
 from examples import livekit_agent
 from server.config import Settings
+from tests.conftest import ROOT
 from tests.livekit_cloud import KEY, SECRET, URL, Cloud, until
 from tests.livekit_room import (
     AGENT,
@@ -195,6 +198,33 @@ async def test_the_example_greets_with_a_face(
         }
         await until(lambda: loudness(user) > 0.9 * seconds * 48_000)
         assert np.concatenate(user.sound).any()
+
+
+async def test_the_page_s_lines_give_a_face_in_the_agent_s_own_process(sfu: Cloud) -> None:
+    page = (ROOT / "docs/livekit.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (code,) = [block for block in blocks if "def give_face" in block]
+    names: dict[str, Any] = {}
+    exec(compile(code, "docs/livekit.md", "exec"), names)
+    session: AgentSession[None] = AgentSession()
+    async with watching(), joined(AGENT, kind="agent") as room:
+        runner = await names["give_face"](session, room)
+        options = RoomOptions(audio_input=False, text_input=False)
+        await session.start(Agent(instructions=""), room=room, room_options=options, record=False)
+        handle = session.say("A tone.", audio=voiced(0.4))
+        await asyncio.wait_for(handle.wait_for_playout(), 60)
+        member = sfu.member(AGENT)
+        assert member is not None
+        names_of_tracks = {track.name for track in member.publications.values()}
+        assert names_of_tracks == {"avatar_audio", "avatar_video"}
+        await session.aclose()
+        await runner.aclose()
+
+
+def test_the_page_names_what_the_plugin_takes() -> None:
+    page = (ROOT / "docs/livekit.md").read_text()
+    for name in inspect.signature(AvatarSession.__init__).parameters:
+        assert name == "self" or f"`{name}`" in page, name
 
 
 def test_the_example_is_short() -> None:
