@@ -17,7 +17,8 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -47,7 +48,9 @@ from server.inference import AvatarPort, Inference
 from server.lifetime import LifeLimits
 from server.line import Engines
 from server.logs import configure_logs
+from server.marks.ledger import Entry, Ledger
 from server.marks.marker import MarkedAvatar, Marker, payload_of
+from server.marks.seal import MARKS_FOLDER, Sealer
 from server.metrics import Figures
 from server.origins import Origins
 from server.outputs.library import Library
@@ -164,6 +167,7 @@ class Server:
         )
         origins = Origins(settings.allow_origin)
         access = make_access(settings, origins, self.clock)
+        self._ledger = Ledger(settings.cache_dir / MARKS_FOLDER)
         self._is_warm = False
         self.has_ended = False
         self._is_over = asyncio.Event()
@@ -228,6 +232,11 @@ class Server:
             await loop.run_in_executor(self._workers[name], _give_way, niceness)
         self._is_warm = True
 
+    def tell_omissions(self) -> None:
+        """Logs which marks are left out, and why."""
+        for sentence in self.house.options.marks.omissions:
+            _LOG.warning(sentence)
+
     def end(self) -> None:
         """Ends every session, so that their connections close by themselves."""
         self._is_over.set()
@@ -268,6 +277,8 @@ class Server:
         manner: Manner | None = None,
         owner: Principal = LOCAL,
     ) -> Session:
+        began = datetime.now(tz=UTC).isoformat(timespec="seconds")
+        self._ledger.note(Entry(session_id, began, portrait, "session"))
         return Session(
             session_id=session_id,
             portrait=portrait,
@@ -351,8 +362,7 @@ async def _serve(
     """Serves until told to end; returns whether all threads have ended too."""
     server = Server(settings, parts)
     await server.warm_up()
-    for sentence in server.house.options.marks.omissions:
-        _LOG.warning(sentence)
+    server.tell_omissions()
     # What is there now stays. A full collection would look through all of it again and hold every
     # thread meanwhile: 80 to 120 ms with the shipped model, three pictures of every session.
     gc.collect()
@@ -426,6 +436,8 @@ def _options(settings: Settings) -> SessionOptions:
     for codec in codecs:
         if name := missing_encoder(codec):
             raise SettingsError(f"PyAV here was built without {name}, which {codec.value} needs.")
+    marks = settings.marks()
+    sealer = Sealer.of(marks, settings.cache_dir / MARKS_FOLDER)
     return SessionOptions(
         fps=settings.fps,
         size=settings.size,
@@ -448,8 +460,8 @@ def _options(settings: Settings) -> SessionOptions:
             longest=settings.max_time,
         ),
         barge_in=settings.barge_in,
-        outputs=settings.outputs(),
-        marks=settings.marks(),
+        outputs=replace(settings.outputs(), seal=sealer.seal),
+        marks=marks,
         audit=_audit(settings),
     )
 

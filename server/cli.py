@@ -1,4 +1,4 @@
-"""The `vivant` command: serve, render, motion, portrait, present, puppet, record, keys, voices.
+"""The `vivant` command: serve, render, motion, portrait, present, puppet, record, verify and more.
 
 Parses, calls, and turns errors into one sentence and an exit status: 2 for what the user can
 mend, 1 for a refused portrait check. Heavy imports wait until a command needs them.
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.access.command import add_keys
+from server.marks.command import add_marks, add_verify, marks_for
 from server.outputs.command import add_record
 from server.presenter.command import add_present
 from server.puppet.command import add_puppet
@@ -25,6 +26,7 @@ from streaming_model.errors import AudioError, VivantError
 
 if TYPE_CHECKING:
     from server.ingest import AlignedAudio
+    from server.media_files import FilmMarks
     from server.presenter.script import Script
     from server.presenter.sentence import Sentence
     from server.voice.base import Voice
@@ -64,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     add_puppet(commands)
     add_record(commands)
     add_keys(commands)
+    add_verify(commands)
     voices = commands.add_parser("voices", help="list the voices")
     voices.add_argument("--json", action="store_true", help="for programs")
     voices.set_defaults(run=run_voices)
@@ -99,6 +102,7 @@ def run_render(options: argparse.Namespace) -> int:
     _check_sources(options)
     _style(options)
     script = _script(options)
+    marks = marks_for(options)
     film = _film_from_motion if options.motion else _film_from_speech
     if script is not None:
         film = partial(_film_from_script, script)
@@ -112,7 +116,7 @@ def run_render(options: argparse.Namespace) -> int:
     )
     for warning in avatar.portrait.warnings:
         _warn(warning)
-    seconds = film(avatar, options)
+    seconds = film(avatar, options, marks)
     print(f"{out}: {seconds:.1f} s, {options.size}x{options.size}, {options.fps} fps")
     return 0
 
@@ -204,6 +208,7 @@ def _add_render(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         metavar="VALUE",
         help="keep, blur, green, transparent (.webm), a colour (#336699, navy) or a picture file",
     )
+    add_marks(render)
     render.set_defaults(run=run_render)
 
 
@@ -338,7 +343,9 @@ def _has_marks(sentence: Sentence) -> bool:
     return bool(sentence.marks)
 
 
-def _film_from_script(script: Script, avatar: Avatar, options: argparse.Namespace) -> float:
+def _film_from_script(
+    script: Script, avatar: Avatar, options: argparse.Namespace, marks: FilmMarks
+) -> float:
     from server.direction import Direction
     from server.presenter.film import ScriptSound, render_script
     from server.voice.catalog import choose_voice, open_voice
@@ -351,10 +358,12 @@ def _film_from_script(script: Script, avatar: Avatar, options: argparse.Namespac
         warn=_warn,
     )
     with progress_bar("Rendering", None) as progress:
-        return render_script(avatar, sound, options.output, seed=options.seed, progress=progress)
+        return render_script(
+            avatar, sound, options.output, seed=options.seed, marks=marks, progress=progress
+        )
 
 
-def _film_from_speech(avatar: Avatar, options: argparse.Namespace) -> float:
+def _film_from_speech(avatar: Avatar, options: argparse.Namespace, marks: FilmMarks) -> float:
     from server.offline import render_speech
 
     blocks, seconds = _speech(options)
@@ -365,18 +374,21 @@ def _film_from_speech(avatar: Avatar, options: argparse.Namespace) -> float:
             options.output,
             seed=options.seed,
             style=_style(options),
+            marks=marks,
             progress=progress,
         )
 
 
-def _film_from_motion(avatar: Avatar, options: argparse.Namespace) -> float:
+def _film_from_motion(avatar: Avatar, options: argparse.Namespace, marks: FilmMarks) -> float:
     from server.offline import file_blocks, render_motion
     from streaming_model.motion_files import read_motion
 
     motion = read_motion(options.motion)
     sound = file_blocks(options.audio) if options.audio else ()
     with progress_bar("Rendering", len(motion) / 25) as progress:
-        return render_motion(avatar, motion, options.output, sound=sound, progress=progress)
+        return render_motion(
+            avatar, motion, options.output, sound=sound, marks=marks, progress=progress
+        )
 
 
 def _speech(options: argparse.Namespace) -> tuple[Iterator[AlignedAudio], float | None]:

@@ -441,6 +441,20 @@ class Settings:
         None, _text, "leave out the invisible watermark, and write this reason into the log"
     )
 
+    no_credentials_reason: str | None = _setting(
+        None, _text, "sign no films (C2PA), and write this reason into the log"
+    )
+    c2pa_certificate: Path | None = field(
+        default=None,
+        metadata={
+            "convert": Path,
+            "help": "certificate chain (PEM) that films are signed with; made here if not given",
+        },
+    )
+    c2pa_key: Path | None = field(
+        default=None, metadata={"convert": Path, "help": "file of its private key (PEM)"}
+    )
+
     def marks(self) -> MarkOptions:
         """Returns how pictures are marked.
 
@@ -454,6 +468,9 @@ class Settings:
             font=self.badge_font,
             no_badge=self.no_badge_reason,
             no_watermark=self.no_watermark_reason,
+            no_credentials=self.no_credentials_reason,
+            certificate=self.c2pa_certificate,
+            key=self.c2pa_key,
         )
 
     def secrets(self) -> list[str]:

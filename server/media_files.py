@@ -6,7 +6,7 @@ nothing of the model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +60,21 @@ def codecs_for(path: Path, *, is_transparent: bool) -> Codecs:
         able = " or ".join(TRANSPARENT)
         raise FilmError(f"A transparent film ends in {able}; '{path.name}' cannot be transparent.")
     return CONTAINERS[suffix]
+
+
+class FilmMarks(NamedTuple):
+    """How a film is marked: each of its pictures, and the file once it has its name.
+
+    Attributes:
+        mark: returns a picture marked.
+        seal: gives the finished film what says who made it.
+    """
+
+    mark: Callable[[VideoFrame], VideoFrame]
+    seal: Callable[[Path], None]
+
+
+UNMARKED = FilmMarks(lambda frame: frame, lambda _: None)
 
 
 class AudioFile:
@@ -153,14 +168,23 @@ class FilmWriter:
 
     The film grows in a file beside `path` and takes its name only when it is complete, so that
     an interrupted run never leaves half a film under the asked name. The pictures of a transparent
-    film are RGBA, those of others RGB.
+    film are RGBA, those of others RGB. All are marked as `marks` says, nothing if not given.
 
     Raises:
         FilmError: the container is not known, cannot be transparent, or cannot be written.
     """
 
-    def __init__(self, path: Path, *, size: int, fps: int, is_transparent: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        size: int,
+        fps: int,
+        is_transparent: bool = False,
+        marks: FilmMarks = UNMARKED,
+    ) -> None:
         codecs = codecs_for(path, is_transparent=is_transparent)
+        self._marks = marks
         self._path = path
         self._part = path.with_name(f".{path.stem}.part{path.suffix}")
         try:
@@ -198,10 +222,11 @@ class FilmWriter:
         except OSError as reason:
             self._part.unlink(missing_ok=True)
             raise FilmError(f"'{self._path}' cannot be written: {reason.strerror}.") from reason
+        self._marks.seal(self._path)
 
     def write_picture(self, frame: VideoFrame) -> None:
         """Adds a picture at `frame.start`."""
-        picture = _picture(frame.image)
+        picture = _picture(self._marks.mark(frame).image)
         picture.pts = frame.start
         picture.time_base = Fraction(1, SAMPLE_RATE)
         self._mux(self._video.encode(picture))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from server.ahead import ahead
 from server.ingest import AlignedAudio, Ingest, convert
-from server.media_files import AudioFile, FilmWriter
+from server.media_files import UNMARKED, AudioFile, FilmMarks, FilmWriter
 from server.voice.base import Voice
 from streaming_model.avatar import Avatar, AvatarState
 from streaming_model.errors import AudioError, MotionFileError
@@ -64,11 +64,12 @@ def render_speech(
     *,
     seed: int = 0,
     style: MotionStyle | None = None,
+    marks: FilmMarks = UNMARKED,
     progress: Progress,
 ) -> float:
     """Writes the film of a portrait saying `blocks`; returns its length in seconds."""
     heard = 0
-    with _film(avatar, out) as film:
+    with _film(avatar, out, marks) as film:
         state = avatar.start(seed=seed, style=style)
         for piece in ahead(_drawn(avatar, state, ahead(_short(blocks))), depth=2):
             if len(piece.sound):
@@ -117,6 +118,7 @@ def render_motion(
     out: Path,
     *,
     sound: Iterable[AlignedAudio] = (),
+    marks: FilmMarks = UNMARKED,
     progress: Progress,
 ) -> float:
     """Writes the film of ready-made [frames, 58] motion; returns its length in seconds.
@@ -127,7 +129,7 @@ def render_motion(
     length = len(motion) * SAMPLE_RATE // MOTION_FPS
     blocks = iter(sound)
     heard = 0
-    with _film(avatar, out) as film:
+    with _film(avatar, out, marks) as film:
         for frame in ahead(avatar.animate(as_chunks(motion)), depth=25):
             while heard <= frame.start and (block := next(blocks, None)) is not None:
                 film.write_sound(block.sound[: 3 * max(0, length - heard)])
@@ -139,9 +141,14 @@ def render_motion(
     return length / SAMPLE_RATE
 
 
-def _film(avatar: Avatar, out: Path) -> FilmWriter:
-    is_transparent = avatar.backdrop.is_transparent
-    return FilmWriter(out, size=avatar.size, fps=avatar.fps, is_transparent=is_transparent)
+def _film(avatar: Avatar, out: Path, marks: FilmMarks) -> FilmWriter:
+    return FilmWriter(
+        out,
+        size=avatar.size,
+        fps=avatar.fps,
+        is_transparent=avatar.backdrop.is_transparent,
+        marks=marks,
+    )
 
 
 def write_motion(

@@ -18,6 +18,8 @@ class MarkOptions:
         font: file that the badge's letters are taken from, None for the built-in ones.
         no_badge: why there is no badge, None where there is one.
         no_watermark: why there is no watermark, None where there is one.
+        no_credentials: why films get no content credentials, None where they get some.
+        certificate, key: files of the operator's certificate, PEM; None for one made here.
     """
 
     text: str = BADGE_TEXT
@@ -25,6 +27,9 @@ class MarkOptions:
     font: Path | None = None
     no_badge: str | None = None
     no_watermark: str | None = None
+    no_credentials: str | None = None
+    certificate: Path | None = None
+    key: Path | None = None
 
     def badge(self, size: int) -> Badge:
         """Returns the badge for pictures of one size."""
@@ -33,5 +38,9 @@ class MarkOptions:
     @property
     def omissions(self) -> list[str]:
         """What is left out and why, a sentence each, for the log."""
-        left_out = {"badge": self.no_badge, "watermark": self.no_watermark}
-        return [f"Pictures get no {mark}: {reason}" for mark, reason in left_out.items() if reason]
+        left_out = {
+            "Pictures get no badge": self.no_badge,
+            "Pictures get no watermark": self.no_watermark,
+            "Films get no content credentials": self.no_credentials,
+        }
+        return [f"{what}: {reason}" for what, reason in left_out.items() if reason is not None]

@@ -19,11 +19,12 @@ from server.marks.payload import Payload
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-FAINTEST: Final = 0.4  # levels of 255, standard deviation where the picture is quite flat
+FAINTEST: Final = 0.5  # levels of 255, standard deviation where the picture is quite flat
 FAINT: Final = 0.7  # where there is a camera's noise or more
 STRONGEST: Final = 1.4
 HIDDEN: Final = (0.3, 0.06)  # levels more for each level of texture, up to `FAINT` and beyond
 MOST_LEVELS: Final = 4  # that any pixel is changed by
+_FULL_SIDE: Final = 512  # pixels; smaller pictures have shorter waves, which codecs blur sooner
 _DETAIL: Final = 1 / 128  # of the side: standard deviation of what is taken from texture
 _AROUND: Final = 1 / 85  # of the side: over which texture is looked at
 
@@ -57,7 +58,8 @@ def strength(luma: Pixels) -> Floats:
     side = max(luma.shape)
     fine = luma - _blurred(luma.astype(np.float32), _DETAIL * side)
     texture = np.sqrt(_blurred(fine * fine, _AROUND * side))
-    wanted = np.minimum(FAINTEST + HIDDEN[0] * texture, FAINT + HIDDEN[1] * texture)
+    faintest = FAINTEST * max(1.0, _FULL_SIDE / side) ** 0.5
+    wanted = np.minimum(faintest + HIDDEN[0] * texture, FAINT + HIDDEN[1] * texture)
     wanted = np.minimum(wanted, STRONGEST)
     return _blurred(wanted, _DETAIL * side)
 

@@ -89,8 +89,17 @@ class Library:
         now = datetime.now(tz=UTC).timestamp()
         old = [path for path in self._films() if now - path.stat().st_mtime > self._kept]
         for path in old if self._kept else []:
-            path.unlink(missing_ok=True)
+            self.delete(path)
         return [path.stem for path in old] if self._kept else []
+
+    def delete(self, path: Path) -> None:
+        """Deletes a film, with the credentials that lie beside it.
+
+        Raises:
+            OSError: it cannot be deleted.
+        """
+        path.unlink(missing_ok=True)
+        credentials_of(path).unlink(missing_ok=True)
 
     def repair(self) -> None:
         """Ends films whose making was broken off after what of them is whole.
@@ -127,6 +136,11 @@ class Library:
     def _named(self, name: str) -> Path | None:
         paths = (self.folder / f"{name}{suffix}" for suffix in SUFFIXES)
         return next((path for path in paths if path.is_file()), None)
+
+
+def credentials_of(path: Path) -> Path:
+    """Returns the file of the content credentials that a film does not hold itself."""
+    return path.with_suffix(".c2pa")
 
 
 def session_of(recording_id: str) -> str | None:

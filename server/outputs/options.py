@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ class OutputOptions:
         largest: bytes that a recording may have.
         kept: seconds after which a recording is deleted; 0 for never.
         most: outputs of one session at once, recordings among them.
+        seal: gives a film that is finished, of a session of an id, what says who made it.
         hosts: whom streams may be pushed to: names, `*.name`, or `*` for anybody.
     """
 
@@ -27,3 +29,4 @@ class OutputOptions:
     kept: float = 604_800.0
     most: int = 4
     hosts: tuple[str, ...] = ("*",)
+    seal: Callable[[Path, str], None] = lambda _path, _session: None

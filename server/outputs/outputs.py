@@ -131,6 +131,7 @@ class Outputs:
         recording = Recording(
             library.new(self._session_id, make.suffix),
             make_film=partial(make, size=self._size, fps=self._fps),
+            seal=lambda path: self._options.seal(path, self._session_id),
             seat=seat,
             options=self._options,
             publish=self._publish,

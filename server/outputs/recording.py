@@ -27,6 +27,7 @@ from server.outputs.options import OutputOptions
 from server.outputs.repair import end_after_whole_fragments
 from server.outputs.seat import Piece, Seat
 from server.protocol import RecordingState, RecordingUpdated, ServerEvent
+from streaming_model.errors import VivantError
 
 _LOG = logging.getLogger(__name__)
 _NICER = 5  # than the process: viewers' pictures go first
@@ -50,6 +51,7 @@ class Recording:
         path: Path,
         *,
         make_film: Callable[[WholeFile], Film],
+        seal: Callable[[Path], None] = lambda _: None,
         seat: Seat,
         options: OutputOptions,
         publish: Callable[[ServerEvent], None],
@@ -60,6 +62,7 @@ class Recording:
         self.state: RecordingState = "waiting"
         self.reason: str | None = None
         self._make_film = make_film
+        self._seal = seal
         self._options = options
         self._publish = publish
         self._film: Film | None = None
@@ -161,9 +164,17 @@ class Recording:
                     end_after_whole_fragments(self.path)
             else:
                 film.close()
+                self._seal_film()
         except (OSError, av.error.FFmpegError) as error:
             self._note(error)
         self._size = self.path.stat().st_size
+
+    def _seal_film(self) -> None:
+        """Lets the film say who made it; one that cannot is whole all the same."""
+        try:
+            self._seal(self.path)
+        except VivantError as error:
+            _LOG.warning("recording %s: %s", self.id, error)
 
     def _note(self, error: OSError | av.error.FFmpegError) -> None:
         _LOG.warning("recording %s ends: %s", self.id, error.strerror)

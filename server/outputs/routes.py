@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from server.outputs.library import session_of
+from server.outputs.library import credentials_of, session_of
 from server.outputs.recording import Recording
 from server.protocol import ProtocolError
 
@@ -92,6 +92,15 @@ async def download(request: Request, recording_id: str) -> FileResponse:
     return FileResponse(path, media_type=_TYPES[path.suffix], filename=path.name)
 
 
+@ROUTES.get("/v1/recordings/{recording_id}/credentials", response_class=FileResponse)
+async def credentials(request: Request, recording_id: str) -> FileResponse:
+    """The content credentials of a film that cannot hold them itself."""
+    path = credentials_of(_house(request).library.find(recording_id))
+    if not path.is_file():
+        raise ProtocolError("not_found", f"No credentials lie beside {recording_id[:80]!r}.")
+    return FileResponse(path, media_type="application/c2pa", filename=path.name)
+
+
 @ROUTES.delete("/v1/recordings/{recording_id}", status_code=204)
 async def delete_recording(request: Request, recording_id: str) -> None:
     """Ends a recording if it goes on, and deletes its film."""
@@ -100,7 +109,7 @@ async def delete_recording(request: Request, recording_id: str) -> None:
     if recording is not None:
         recording.stop("request")
         await recording.ended.wait()
-    house.library.find(recording_id).unlink(missing_ok=True)
+    house.library.delete(house.library.find(recording_id))
 
 
 @ROUTES.post("/v1/sessions/{session_id}/outputs", status_code=201)

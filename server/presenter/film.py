@@ -14,7 +14,7 @@ from pathlib import Path
 
 from server.ahead import ahead
 from server.direction import Direction
-from server.media_files import FilmWriter
+from server.media_files import UNMARKED, FilmMarks, FilmWriter
 from server.pacing import MILLISECOND
 from server.presenter.narrator import Context, Narrator
 from server.presenter.script import Script
@@ -139,7 +139,13 @@ class ScriptSound:
 
 
 def render_script(
-    avatar: Avatar, sound: ScriptSound, out: Path, *, seed: int, progress: Callable[[float], None]
+    avatar: Avatar,
+    sound: ScriptSound,
+    out: Path,
+    *,
+    seed: int,
+    marks: FilmMarks = UNMARKED,
+    progress: Callable[[float], None],
 ) -> float:
     """Writes the film of a portrait that reads a script; returns its length in seconds.
 
@@ -148,8 +154,13 @@ def render_script(
         FilmError: the film cannot be written.
     """
     heard = 0
-    is_transparent = avatar.backdrop.is_transparent
-    with FilmWriter(out, size=avatar.size, fps=avatar.fps, is_transparent=is_transparent) as film:
+    with FilmWriter(
+        out,
+        size=avatar.size,
+        fps=avatar.fps,
+        is_transparent=avatar.backdrop.is_transparent,
+        marks=marks,
+    ) as film:
         for block, frames in ahead(_drawn(avatar, sound, seed), depth=12):
             if block is not None:
                 film.write_sound(block.sound)
