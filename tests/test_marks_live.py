@@ -4,12 +4,14 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from benchmarks.viewer import Received
 from server.app import Server
 from server.cli import main
 from server.config import Settings, SettingsError
@@ -90,8 +92,8 @@ async def test_viewers_see_the_badge_before_every_background(live: LiveServer) -
     top, bottom, left, right = Badge(SIZE).box
     for background in ("keep", "#ffffff"):
         await live.client.patch(f"/v1/sessions/{session_id}", json={"background": background})
-        before = len(viewer.received.pictures)
-        await viewer.until(lambda got, before=before: len(got.pictures) > before + 15)
+        enough = len(viewer.received.pictures) + 15
+        await viewer.until(partial(_has, enough))
         image = viewer.received.pictures[-1][2]
         assert image is not None
         inside = image[top:bottom, left:right].astype(float).mean(axis=2)
@@ -123,6 +125,10 @@ def test_impossible_marks_keep_the_server_from_starting(tmp_path: Path) -> None:
         Server(settings, fake_parts(settings))
     with pytest.raises(SettingsError, match="badge_corner"):
         _load(tmp_path, 'badge_corner = "middle"')
+
+
+def _has(enough: int, got: Received) -> bool:
+    return len(got.pictures) > enough
 
 
 def _load(folder: Path, text: str) -> Settings:

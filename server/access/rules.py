@@ -116,6 +116,7 @@ RULES: Final[Mapping[str, Mapping[str, Rule]]] = {
     f"{_ONE}/outputs": {"GET": _CONTROL, "POST": _CONTROL},
     f"{_ONE}/outputs/{{output_id}}": {"DELETE": _CONTROL},
     "/v1/recordings/{recording_id}": {"GET": _FILM, "DELETE": _FILM},
+    "/v1/recordings/{recording_id}/credentials": {"GET": _FILM},
     "/v1/realtime": {"WS": Rule(Reach.JOINED, Scope.SPEAK, cost=10.0)},
     "/v1/livekit/sessions": {"POST": Rule(Reach.SERVER, Scope.CONTROL, 10.0, PICTURE_BODY)},
     "/v1/livekit/sessions/{session_id}": {"DELETE": _CONTROL},
