@@ -421,9 +421,6 @@ async def face_tracker(name: str) -> FileResponse:
 async def events(websocket: WebSocket, session_id: str) -> None:
     """Messages both ways, and PCM in."""
     house: House = websocket.app.state.house
-    if not house.origins.may_use(websocket.headers):
-        await websocket.close(code=1008, reason="cross-origin")
-        return
     await websocket.accept(subprotocol=subprotocol(websocket.headers))
     await serve_events(websocket, house.sessions, session_id)
 

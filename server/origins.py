@@ -66,10 +66,14 @@ class _Guard:
         self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_socket = scope["type"] == "websocket"
         is_change = scope["type"] == "http" and scope["method"] not in _CHANGELESS
-        headers = Headers(scope=scope) if is_change else None
+        headers = Headers(scope=scope) if is_change or is_socket else None
         if headers is None or self._origins.may_use(headers):
             await self._app(scope, receive, send)
+            return
+        if is_socket:  # which no browser keeps to its own site by itself
+            await send({"type": "websocket.close", "code": 1008, "reason": "cross-origin"})
             return
         origin = headers["origin"][:100]
         sentence = f"Pages of {origin!r} may not use this server; --allow-origin lets them."

@@ -148,6 +148,8 @@ def _incoming(method: str, body: bytes) -> Iterator[Message]:
 
 def _answer(sent: list[Message]) -> Answer:
     kinds = [message["type"] for message in sent]
+    if kinds == ["websocket.close"]:  # before it was accepted: servers answer so
+        return Answer(403, [], b"")
     if "websocket.accept" in kinds:
         return Answer(101, [], json.dumps([each.get("text") for each in sent]).encode())
     start = next(each for each in sent if each["type"].endswith("response.start"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from server.access.keys import KeyFile, KeyRing, KeysError
 from server.access.making import require_access
 from server.access.principal import SCOPES
 from server.app import Server
-from server.cli import main
+from server.cli import main, parser
 from server.config import Settings, SettingsError
 from tests.access_rig import HOST, Rig, call, client_of, keyed
 from tests.live_fakes import fake_parts
@@ -331,6 +332,15 @@ async def test_a_body_is_no_larger_than_its_route_takes(rig: Rig) -> None:
     assert json.loads(answer.body)["error"]["code"] == "body_too_large"
     recorded = f"/v1/sessions/{rig.mine}/script/audio"
     assert (await rig.call("PUT", recorded, rig.key, body=large)).status != 413
+
+
+def test_the_commands_of_the_page_on_security_are_there() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "security.md").read_text(encoding="utf-8")
+    commands = re.findall(r"\bvivant ((?:keys|serve)\b[^`#&\n]*)", page)
+    asked = [words.split() for words in commands if not words.startswith("keys`")]
+    assert len(asked) > 10
+    for words in asked:
+        parser().parse_args(words)
 
 
 def test_scopes_are_those_of_the_page() -> None:

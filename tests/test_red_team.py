@@ -20,7 +20,10 @@ from starlette.types import Scope as AsgiScope
 from server.access.guard import Guard
 from server.access.principal import Scope
 from server.access.rules import RULES, Reach, find_rule
+from server.app import Server
+from server.config import Settings
 from tests.access_rig import Answer, Rig, call, forged, keyed, misissued
+from tests.live_fakes import fake_parts
 
 Route = tuple[str, str]  # method and path, as the application has it
 REFUSED = {401, 403, 404}
@@ -239,6 +242,20 @@ def _route(path: str) -> BaseRoute:
         return PlainTextResponse("secret")
 
     return StarletteRoute(path, answer)
+
+
+async def test_a_foreign_site_s_page_changes_nothing_without_a_key_either(tmp_path: Path) -> None:
+    """On loopback nobody logs in: where a page is from is all that keeps it out."""
+    settings = Settings(size=256, cache_dir=tmp_path)
+    app = Server(settings, fake_parts(settings)).app
+    async with app.router.lifespan_context(app):
+        for method, path in routes_of(app):
+            if method in ("GET", "HEAD", "OPTIONS"):
+                continue
+            for origin in ("http://evil.example", "null", "http://server:81", "file://"):
+                foreign = {"origin": origin, "content-type": "text/plain"}
+                answer = await call(app, method, where(path, UNKNOWN), headers=foreign)
+                assert answer.status == 403, (method, path, answer)
 
 
 @pytest.mark.parametrize("pair", ["sessions", "keys"])
