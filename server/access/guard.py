@@ -93,7 +93,7 @@ class Guard:
         if found.session is not None and not principal.reaches(found.session):
             other = self._access.views(headers)  # this browser watches that one, too
             if other is None or not other.reaches(found.session):
-                return _not_found(found, scope)
+                return _not_found(found)
             scope[PRINCIPAL] = principal = other
         try:
             if principal.session is not None and _takes_key(found):
@@ -127,12 +127,12 @@ def _files(page: Path) -> list[str]:
     return ["/", *files]
 
 
-def _not_found(found: Found | None = None, scope: Scope | None = None) -> JSONResponse:
+def _not_found(found: Found | None = None) -> JSONResponse:
     """Returns the refusal that the routes themselves give for what does not exist."""
-    if found is None or scope is None:
+    if found is None:
         return _refusal(404, "not_found", "Not Found.")
     if found.rule.reach is Reach.FILM:
-        recording = get_route_path(scope).rsplit("/", 1)[-1]
+        recording = found.recording or ""
         return _refusal(404, "not_found", f"There is no recording {recording[:80]!r}.")
     return _refusal(404, "not_found", f"There is no session {(found.session or '')[:60]!r}.")
 

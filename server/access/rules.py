@@ -50,10 +50,17 @@ class Rule:
 
 
 class Found(NamedTuple):
-    """The rule of a request, and the session that it is about: None for none, or not yet known."""
+    """The rule of a request, and what it is about.
+
+    Attributes:
+        rule: what it takes.
+        session: None for none, or one that is not known yet.
+        recording: None for none.
+    """
 
     rule: Rule
     session: str | None
+    recording: str | None = None
 
 
 PUBLIC: Final = Rule(Reach.PUBLIC, cost=0.2)  # also the page's files
@@ -157,7 +164,9 @@ def find_rule(method: str, path: str, query: bytes = b"") -> Found | None:
         match = pattern.match(path)
         if match is not None and method in methods:
             rule = methods[method]
-            return Found(rule, _session(rule.reach, match.groupdict(), query))
+            parts = match.groupdict()
+            session = _session(rule.reach, parts, query)
+            return Found(rule, session, parts.get("recording_id"))
     return None
 
 
