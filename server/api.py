@@ -30,6 +30,7 @@ from server.event_routes import ROUTES as EVENT_ROUTES
 from server.event_socket import serve_events
 from server.face_tracker import tracker_file
 from server.livekit.routes import ROUTES as LIVEKIT_ROUTES
+from server.marks.disclosure import DISCLOSURE
 from server.metrics import CONTENT_TYPE, Figures
 from server.motion_routes import ROUTES as MOTION_ROUTES
 from server.opening import SessionRequest, open_for
@@ -354,13 +355,16 @@ async def close_session(request: Request, session_id: str) -> None:
 
 
 @_ROUTES.post("/v1/sessions/{session_id}/offer")
-async def offer(request: Request, session_id: str, body: Offer) -> dict[str, str]:
+async def offer(
+    request: Request, response: Response, session_id: str, body: Offer
+) -> dict[str, str]:
     """Connects a viewer."""
     sessions = _house(request).sessions
     session = sessions.find(session_id)
     is_owner = sessions.is_owner(session_id, body.token)
     scopes = principal_of(request.scope).scopes
     sdp = await session.add_viewer(body.sdp, is_owner=is_owner, scopes=scopes)
+    response.headers.update(DISCLOSURE)
     return {"type": "answer", "sdp": sdp}
 
 

@@ -359,6 +359,22 @@ class SessionReady(ServerEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class AiDisclosure(ServerEvent):
+    """Pictures and sound are AI-generated; told on every connection after `session.ready`.
+
+    Attributes:
+        media: what is generated.
+        badge: what the badge in the pictures says; None where there is none.
+        watermark: the session's tag, which the watermark in the pictures tells; None without one.
+    """
+
+    type: ClassVar[str] = "ai_disclosure"
+    media: tuple[Literal["audio", "video"], ...]
+    badge: str | None
+    watermark: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class MediaOrigin(ServerEvent):
     """The RTP time stamps of media time 0 in one connection's two streams.
 

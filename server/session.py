@@ -34,6 +34,7 @@ from server.lifetime import LifeLimits, Lifetime
 from server.line import Engines, LiveLine
 from server.marks.marker import MarkedAvatar, Marker, payload_of
 from server.marks.options import MarkOptions
+from server.marks.payload import tag_of
 from server.microphone import Mode
 from server.microphone_track import MicrophoneFrame
 from server.outputs.options import OutputOptions
@@ -333,6 +334,7 @@ class Session:
         script = self.presenter.reader.news()
         return [
             self.ready(),
+            self.disclosure(),
             *([state] if state.state != "idle" else []),
             *([script] if script.state != "empty" else []),
             *self._lifetime.notice(self._clock.now()),
@@ -349,6 +351,15 @@ class Session:
             background=self.background.name,
             layout=self.layout,
             style=describe_style(self.direction.style),
+        )
+
+    def disclosure(self) -> protocol.AiDisclosure:
+        """Returns what tells that it is AI-generated."""
+        marks = self._options.marks
+        return protocol.AiDisclosure(
+            media=("audio", "video"),
+            badge=marks.text if marks.no_badge is None else None,
+            watermark=tag_of(self.id) if marks.no_watermark is None else None,
         )
 
     def describe(self) -> dict[str, Any]:

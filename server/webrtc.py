@@ -37,6 +37,7 @@ from server.feedback import listen_to_receiver
 from server.ice import IceDescription, IcePath, hasten_gathering
 from server.ice_servers import IceServer
 from server.ingest import SOUND_RATE
+from server.marks.disclosure import disclosed
 from server.microphone_track import take_packets_at_once
 from server.protocol import MediaOrigin, ProtocolError
 from server.repeats import Answer, Repeats
@@ -207,7 +208,7 @@ class Peer:
         self._prepare_ice()
         await connection.setLocalDescription(answer)
         self._tie(senders, instant_of=instant_of, ntp=ntp)
-        return connection.localDescription.sdp
+        return disclosed(connection.localDescription.sdp)
 
     async def offer(self) -> str:
         """Returns an offer to another server of what a viewer gets; `take_answer` follows."""
@@ -220,7 +221,7 @@ class Peer:
         offer = await connection.createOffer()
         self._prepare_ice()
         await connection.setLocalDescription(offer)
-        return connection.localDescription.sdp
+        return disclosed(connection.localDescription.sdp)
 
     async def take_answer(
         self, answer: str, *, instant_of: Callable[[int], int], ntp: NtpClock

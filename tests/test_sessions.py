@@ -312,6 +312,7 @@ async def test_a_session_is_resumed_by_who_opened_it_and_in_time(tmp_path: Path)
             await rig.run(2)
             assert [event.type for event in session.greeting()] == [
                 "session.ready",
+                "ai_disclosure",
                 "session.state_updated",
             ]
         await rig.run(12)

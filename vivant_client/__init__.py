@@ -9,6 +9,7 @@ docs/client.md shows the rest. It knows the server's protocol and nothing else o
 """
 
 from server.protocol import (
+    AiDisclosure,
     BrainFailed,
     BrainToolCall,
     MediaOrigin,
@@ -44,6 +45,7 @@ from vivant_client.portraits import Portrait, Portraits, Preview
 from vivant_client.session import Session
 
 __all__ = [
+    "AiDisclosure",
     "BrainFailed",
     "BrainToolCall",
     "ClientError",

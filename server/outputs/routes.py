@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from server.marks.disclosure import DISCLOSURE
 from server.outputs.library import credentials_of, session_of
 from server.outputs.recording import Recording
 from server.protocol import ProtocolError
@@ -89,7 +90,8 @@ async def download(request: Request, recording_id: str) -> FileResponse:
             "recording_live", f"The recording {recording_id!r} goes on: end it first."
         )
     path = house.library.find(recording_id)
-    return FileResponse(path, media_type=_TYPES[path.suffix], filename=path.name)
+    kind = _TYPES[path.suffix]
+    return FileResponse(path, media_type=kind, filename=path.name, headers=DISCLOSURE)
 
 
 @ROUTES.get("/v1/recordings/{recording_id}/credentials", response_class=FileResponse)

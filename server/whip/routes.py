@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 
 from server.access.principal import principal_of
 from server.ice_servers import IceServer
+from server.marks.disclosure import DISCLOSURE
 from server.protocol import ProtocolError, error_body
 from server.session import Session
 from server.viewers import Viewer
@@ -130,6 +131,7 @@ async def _connect(request: Request, session_id: str, *, watches: bool) -> Respo
     scopes = principal_of(request.scope).scopes
     viewer = await session.viewers.add(offer, watches=watches, scopes=scopes)
     headers = {
+        **DISCLOSURE,
         "Location": f"{request.url.path.rstrip('/')}/{viewer.id}",
         "ETag": _tag(viewer),
         "Accept-Patch": FRAGMENT,
