@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -32,6 +32,7 @@ class Figures:
     def __init__(self, totals: Totals, sessions: Sessions) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Gatherer(totals, sessions))
+        ProcessCollector(registry=self._registry)  # its own /proc; nothing elsewhere
 
     def text(self) -> bytes:
         """Returns all figures as they are now, of the type `CONTENT_TYPE`."""
