@@ -346,6 +346,7 @@ def http_server(server: Server, certificate: Certificate | None = None) -> uvico
         server.served,
         log_level="warning",  # below, it tells addresses with all that is in them
         log_config=None,
+        server_header=False,  # strangers need not know what to look up
         ws="websockets-sansio",
         timeout_graceful_shutdown=_GRACE,
         ws_ping_interval=_PING,

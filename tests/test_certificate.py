@@ -13,10 +13,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from cryptography import x509
+from websockets.asyncio.client import connect as websocket
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
 
 from server.access import certificate
 from server.access.certificate import Certificate, certificate_for, names_of_machine
@@ -151,6 +155,27 @@ async def test_a_program_speaks_and_shares_over_https(
         monkeypatch.setenv("VIVANT_API_KEY", key)
         async with connect(address, media=False) as other:
             assert other.id != session.id
+
+
+async def test_a_stranger_s_websocket_is_refused_before_it_opens(tmp_path: Path) -> None:
+    async with encrypted(tmp_path) as (address, key, found):
+        context = ssl.create_default_context(cafile=str(found.file))
+        where = f"{address.replace('https', 'wss')}/v1/sessions/none/events"
+        offers: list[tuple[dict[str, Any], int]] = [
+            ({}, 401),
+            ({"subprotocols": ["vivant", "vivant-token.x"]}, 401),
+            ({"additional_headers": {"Origin": "https://evil.example"}}, 403),
+        ]
+        for offer, status in offers:
+            with pytest.raises(InvalidStatus) as caught:
+                async with websocket(where, ssl=context, proxy=None, **offer):
+                    raise AssertionError
+            assert caught.value.response.status_code == status
+            assert "server" not in caught.value.response.headers
+        protocols = [Subprotocol("vivant"), Subprotocol(f"vivant-token.{key}")]
+        async with websocket(where, ssl=context, proxy=None, subprotocols=protocols) as socket:
+            assert socket.subprotocol == "vivant", "which holds no secret"
+            assert "not_found" in str(await socket.recv())
 
 
 async def test_http_gets_nothing_where_https_is(tmp_path: Path) -> None:

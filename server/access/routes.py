@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from server.access.access import LOGIN_TIME
 from server.access.credentials import LOGIN_COOKIE, VIEW_COOKIE, bearer
 from server.access.principal import Holder, Scope, held, principal_of
-from server.access.tokens import LONGEST, narrowed
+from server.access.tokens import LONGEST, OF_SESSIONS, narrowed
 from server.clock import unix_seconds
 from server.protocol import ProtocolError
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from server.api import House
 
 ROUTES = APIRouter()
-_OF_SESSIONS = frozenset({Scope.WATCH, Scope.SPEAK, Scope.CONTROL})
 
 
 class TokenRequest(BaseModel):
@@ -39,8 +38,8 @@ async def make_token(
         house.sessions.find(session_id)
     wanted = wanted or TokenRequest()
     principal = principal_of(request.scope)
-    scopes = _OF_SESSIONS if wanted.scopes is None else held(wanted.scopes)
-    if not scopes <= principal.scopes & _OF_SESSIONS:
+    scopes = OF_SESSIONS if wanted.scopes is None else held(wanted.scopes)
+    if not scopes <= principal.scopes & OF_SESSIONS:
         raise ProtocolError("forbidden", "A token cannot do more than whoever makes it.")
     holder = narrowed(principal, scopes)
     seconds = wanted.seconds or house.access.token_time

@@ -20,6 +20,7 @@ _SESSION: Final = "vivant-session"  # audiences, so that one kind never passes f
 _LOGIN: Final = "vivant-login"
 _CLAIMS: Final = ["iss", "aud", "sub", "scope", "key", "iat", "exp"]
 _SECRET_BYTES: Final = 32
+OF_SESSIONS: Final = frozenset({Scope.WATCH, Scope.SPEAK, Scope.CONTROL})
 LONGEST: Final = 86_400.0  # seconds
 
 
@@ -45,7 +46,7 @@ class Tokens:
 
     def for_session(self, session_id: str, principal: Holder, *, lifetime: float) -> str:
         """Returns a token for a session, of what `principal` may do, for so many seconds."""
-        return self._sign(_SESSION, session_id, principal, lifetime)
+        return self._sign(_SESSION, session_id, narrowed(principal, OF_SESSIONS), lifetime)
 
     def for_login(self, principal: Holder, *, lifetime: float) -> str:
         """Returns what the page's cookie holds while somebody is logged in."""
