@@ -60,7 +60,7 @@ class _Gatherer(Collector):
         )
         yield _histogram(
             "vivant_latency_seconds",
-            "Time from a picture's sound to its being encoded.",
+            "Time from a picture's sound to its leaving, encoded.",
             "source",
             totals.latency,
         )

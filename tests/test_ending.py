@@ -13,6 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from server.ending import Ending
 from server.protocol import CapacityError, Expiring, SessionClosed
@@ -131,6 +133,20 @@ async def test_without_a_limit_it_ends_at_once(tmp_path: Path) -> None:
         assert watch.has_ended
 
 
+def assert_every_door_is_shut(client: httpx.Client, address: str) -> None:
+    """Asks for a session by each of the protocols that open one."""
+    offer = {"sdp": "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\n", "type": "offer"}
+    room = {"livekit_url": "wss://livekit.example.org", "livekit_token": "x"}
+    for path, body in (("/api/offer", offer), ("/v1/livekit/sessions", room)):
+        refused = client.post(path, json=body)
+        assert refused.status_code == 503, path
+        assert int(refused.headers["Retry-After"]) > 0
+    with pytest.raises(InvalidStatus) as caught:
+        connect(f"{address.replace('http', 'ws')}v1/realtime")
+    assert caught.value.response.status_code == 503
+    assert int(caught.value.response.headers["Retry-After"]) > 0
+
+
 def test_a_process_drains_on_sigterm_and_exits_with_0(tmp_path: Path) -> None:
     flags = ("--cache-dir", str(tmp_path), "--drain-timeout", "600")
     with process(*flags) as (running, address), httpx.Client(base_url=address) as client:
@@ -143,6 +159,7 @@ def test_a_process_drains_on_sigterm_and_exits_with_0(tmp_path: Path) -> None:
         assert refused.status_code == 503
         assert int(refused.headers["Retry-After"]) > 0
         assert "shutting down" in refused.json()["error"]["message"]
+        assert_every_door_is_shut(client, address)
         assert client.get("/healthz").status_code == 200
         assert client.get("/readyz").json()["error"]["code"] == "draining"
         assert client.get("/v1/capacity").json()["limit"] == "draining"

@@ -29,6 +29,8 @@ PLANTED = {
     "VIVANT_BRAIN_KEY": "sk-planted-brain-key-0001",
     "VIVANT_TRANSCRIBER_KEY": "planted-transcriber-key-0002",
     "VIVANT_TURN_SECRET": "planted-turn-secret-0003",
+    "VIVANT_API_KEY": "planted-api-key-0020-of-thirty-two-or-more",
+    "VIVANT_TOKEN_SECRET": "planted-token-secret-0021-of-thirty-two-or-more",
     "OPENAI_API_KEY": "sk-planted-openai-key-0004",
 }
 BROUGHT = (
@@ -47,9 +49,11 @@ BROUGHT = (
     "planted-bearer-for-rtmp-0017",
     "planted-listed-token-0018",
     "planted-bad-srt-value-0019",
+    "planted-livekit-token-0022",
+    "planted-livekit-password-0023",
 )
 (RTMP, RTSP, SRT, STREAM_ID, WHIP, WHIP_PATH, FTP, TOKEN, QUERY, REALTIME, ICE, PATH, BEARER,
- LISTED, BAD_SRT) = BROUGHT  # fmt: skip
+ LISTED, BAD_SRT, LIVEKIT, LIVEKIT_PASSWORD) = BROUGHT  # fmt: skip
 OFFER = f"v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\nm=audio 9 X 0\r\na=ice-pwd:{ICE}\r\na=rtpmap:{ICE}\r\n"
 
 
@@ -72,7 +76,7 @@ async def served(
     folder: Path, log_format: str, endpoint: str, told: list[str]
 ) -> AsyncIterator[str]:
     """Runs a server; yields its address, and adds to `told` all that it wrote."""
-    flags = ["--port", "0", "--cache-dir", str(folder), "--max-sessions", "1"]
+    flags = ["--port", "0", "--cache-dir", str(folder), "--max-sessions", "2"]
     flags += ["--log-level", "debug", "--log-format", log_format]
     flags += ["--ice-servers", "turn:127.0.0.1:9", "--brain", "chat", "--brain-url", endpoint]
     flags += ["--transcriber", "endpoint", "--transcriber-url", endpoint]
@@ -109,6 +113,16 @@ def outputs(port: int) -> list[dict[str, str]]:
         {"url": f"rtmp://127.0.0.1:9/live/{RTMP}", "bearer": BEARER},
         {"url": f"rtmp:///{RTMP}"},
     ]
+
+
+def livekit(port: int) -> list[dict[str, str]]:
+    """Returns rooms that cannot be entered."""
+    urls = (
+        f"ws://127.0.0.1:{port}",
+        f"ws://me:{LIVEKIT_PASSWORD}@127.0.0.1:{port}",
+        f"ftp://me:{LIVEKIT_PASSWORD}@h",
+    )
+    return [{"livekit_url": url, "livekit_token": LIVEKIT} for url in urls]
 
 
 def requests(session_id: str) -> list[tuple[str, str, dict[str, Any]]]:
@@ -161,6 +175,12 @@ async def ask_everything(address: str, port: int, told: list[str]) -> None:
                 answer = await client.request(method, url, **options)
                 assert answer.status_code >= 400, (method, url)
                 told.append(f"{answer.headers} {answer.text}")
+            proven = {"Authorization": f"Bearer {PLANTED['VIVANT_API_KEY']}"}
+            for body in livekit(port):
+                url = "/v1/livekit/sessions"
+                answer = await client.post(url, json=body, headers=proven)
+                assert answer.status_code >= 400
+                told.append(answer.text)
             for output in outputs(port):
                 answer = await client.post(f"/v1/sessions/{session_id}/outputs", json=output)
                 told.append(answer.text)
