@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -73,6 +74,8 @@ class Watcher:
     room: rtc.Room
     pictures: list[NDArray[np.uint8]] = field(default_factory=list)
     sound: list[NDArray[np.int16]] = field(default_factory=list)
+    seen: list[float] = field(default_factory=list)  # instants of the pictures
+    heard: list[float] = field(default_factory=list)  # and of the sound
 
     async def watch(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -92,6 +95,7 @@ class Watcher:
                 frame = event.frame
                 picture = np.frombuffer(frame.data, np.uint8).reshape(frame.height, frame.width, 3)
                 self.pictures.append(picture.copy())
+                self.seen.append(time.monotonic())
         finally:
             await stream.aclose()
 
@@ -100,6 +104,7 @@ class Watcher:
         try:
             async for event in stream:
                 self.sound.append(np.frombuffer(event.frame.data, np.int16).copy())
+                self.heard.append(time.monotonic())
         finally:
             await stream.aclose()
 

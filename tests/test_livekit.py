@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from livekit import rtc
 
+from server.config import Settings
 from server.livekit import presence, speech
 from server.livekit.contract import read_format
 from server.protocol import ProtocolError
@@ -19,6 +21,7 @@ from tests.livekit_room import (
     AVATAR,
     FINISHED,
     STARTED,
+    Watcher,
     agent,
     hum,
     invited,
@@ -29,7 +32,7 @@ from tests.livekit_room import (
     told,
     watching,
 )
-from tests.test_server_live import SIZE, LiveServer
+from tests.test_server_live import SIZE, LiveServer, serving
 
 __all__ = ["live", "sfu"]  # fixtures
 CLEAR = "lk.clear_buffer"
@@ -50,6 +53,7 @@ async def test_a_segment_is_heard_and_seen_and_its_end_is_told(
     async with watching() as user, agent() as speaker:
         opened = await invited(live)
         assert opened["identity"] == AVATAR
+        await until(lambda: user.sound and user.pictures)
         await speaker.say(1.0, rate, channels)
         event = await speaker.end()
         assert not event.interrupted
@@ -98,6 +102,43 @@ async def test_tracks_are_published_as_avatars_do_and_never_without_a_picture(
         print(f"from the call to the face: {ready:.2f} s")  # noqa: T201 - for who reads the log
 
 
+async def test_the_mouth_opens_and_closes_with_the_sound(live: LiveServer, sfu: Cloud) -> None:
+    async with watching() as user, agent() as speaker:
+        await invited(live)
+        await until(lambda: user.sound and user.pictures)
+        offsets: list[float] = []
+        for _ in range(7):
+            pictures, sounds = len(user.pictures), len(user.sound)
+            await speaker.say(0.4)
+            await speaker.end()
+            await asyncio.sleep(0.3)
+            opened = [picture[-1, SIZE // 2].max() > 160 for picture in user.pictures[pictures:]]
+            loud = [int(np.abs(sound).max()) > 1000 for sound in user.sound[sounds:]]
+            seen, heard = user.seen[pictures:], user.heard[sounds:]
+            for edge in (1, -1):  # the first and the last that are
+                picture = seen[::edge][opened[::edge].index(True)]
+                sound = heard[::edge][loud[::edge].index(True)]
+                # The last picture stays for its 40 ms, the last sound is 10 ms long.
+                offsets.append(picture - sound + (0 if edge == 1 else 0.03))
+        assert sfu.member(AVATAR) is not None
+        middle = sorted(offsets)[len(offsets) // 2]
+        print(f"picture behind sound: {1000 * middle:.0f} ms in the middle")  # noqa: T201
+        assert abs(middle) < 0.06  # ITU-R BT.1359: 45 ms before, 125 ms behind go unnoticed
+
+
+async def test_an_avatar_that_is_not_spoken_to_stays_until_it_has_been_quiet_for_long(
+    tmp_path: Path, sfu: Cloud
+) -> None:
+    settings = Settings(size=SIZE, cache_dir=tmp_path, port=0, idle_timeout=0.5, quiet_timeout=4.0)
+    async with serving(settings) as live, agent() as speaker:
+        opened = await invited(live)
+        await speaker.say(0.2)
+        await speaker.end()
+        await asyncio.sleep(2.0)  # somebody is connected: the agent
+        assert live.server.house.sessions.get(opened["session_id"]) is not None
+        await until(lambda: sfu.member(AVATAR) is None)
+
+
 async def test_an_empty_room_is_waited_for_no_longer_than_a_while(
     live: LiveServer, sfu: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,32 +155,29 @@ async def test_a_cleared_buffer_is_silent_at_once_and_its_position_told(
 ) -> None:
     async with watching() as user, agent() as speaker:
         await invited(live)
+        await until(lambda: user.sound and user.pictures)
         for attempt in range(5):
             await speaker.say(5.0)
             await until(lambda: speaker.started > attempt)  # noqa: B023
             await asyncio.sleep(0.1 + 0.13 * attempt)
-            began = loudness(user)
             speaker.output.clear_buffer()
             event = await speaker.end()
             assert event.interrupted
             assert len(speaker.finished) == attempt + 1
-            await asyncio.sleep(0.3)
-            ended = loudness(user)
-            await asyncio.sleep(0.2)
-            assert loudness(user) == ended  # silent
+            await until(lambda: is_silent(user))
             assert 0.05 < event.playback_position < 4.0
-            assert ended - began < 0.2 * 48_000
         waits = [seconds for method, seconds in sfu.answered if method == CLEAR]
         assert len(waits) == 5
         print(f"clear_buffer answered in {1000 * max(waits):.1f} ms")  # noqa: T201
         assert sorted(waits)[2] < 0.1  # the median: a busy machine is late, not wrong
-        assert heard_by(user) == pytest.approx(
-            sum(event.playback_position for event in speaker.finished), abs=5 * 0.04
-        )
+        # The packet in which it falls silent is not counted, and pieces of 10 ms are.
+        told_of = sum(event.playback_position for event in speaker.finished)
+        assert loudness(user) / 48_000 == pytest.approx(told_of, abs=5 * 0.03)
 
 
-def heard_by(user: object) -> float:
-    return loudness(user) / 48_000  # type: ignore[arg-type]
+def is_silent(watcher: Watcher) -> bool:
+    """Whether the last 300 ms were."""
+    return not any(np.abs(piece).max() > 1000 for piece in watcher.sound[-30:])
 
 
 async def test_all_that_waits_is_cleared_and_every_end_is_told(

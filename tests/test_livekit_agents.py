@@ -82,6 +82,7 @@ async def speaking(
 async def test_an_agent_speaks_through_a_portrait(live: LiveServer, sfu: Cloud) -> None:
     async with watching() as user, speaking(live, avatar_id="mona_lisa") as (session, avatar):
         assert isinstance(avatar, BaseAvatarSession)
+        await until(lambda: user.sound and user.pictures)
         handle = session.say("A tone.", audio=voiced(0.6))
         await asyncio.wait_for(handle.wait_for_playout(), 60)
         assert not handle.interrupted
@@ -196,7 +197,7 @@ async def test_the_example_greets_with_a_face(
             "playback_position": pytest.approx(seconds, abs=0.002),
             "interrupted": False,
         }
-        await until(lambda: loudness(user) > 0.9 * seconds * 48_000)
+        await until(lambda: loudness(user) > 0.5 * seconds * 48_000)
         assert np.concatenate(user.sound).any()
 
 

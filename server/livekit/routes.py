@@ -120,7 +120,7 @@ async def _library() -> Any:  # noqa: ANN401 - a module
         ProtocolError: `not_installed`.
     """
     try:
-        # Half a second that live media could not bear.
+        # Two pictures' time, in which live media would stand still.
         return await asyncio.to_thread(importlib.import_module, "server.livekit.visit")
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "livekit":
