@@ -2,7 +2,7 @@
 
 Milliseconds depend on the machine and on what else it does; the ratio to the remap, measured
 in the same run, is what to compare. Times are processor time of one thread, medians.
-Further benches: `python -m benchmarks.renderer` (looks), `motion`, `voice` and `live`.
+Further benches: `python -m benchmarks.renderer` (looks), `motion`, `voice`, `live` and `marks`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.marks import print_marks
 from benchmarks.motion.cost import motion_cost
 from benchmarks.renderer.speed import SIZES, frame_cost, swaying
 from server.encoder import VideoCodec, VideoEncoder
@@ -51,6 +52,7 @@ def main() -> None:
         print(f"{name:34}{cost:8.2f}{cost / reference:9.2f}{cost * FPS / 10:13.1f}")
     print(f"{'cv2.remap, for comparison':34}{reference:8.2f}{1:9.2f}")
     print_renderer()
+    print_marks([BUILTIN_PORTRAIT], None, sizes=8, keys=16)
     print(f"\nportrait made {portrait_ms / 1000:.2f} s, from the cache {cached_ms / 1000:.2f} s")
 
 

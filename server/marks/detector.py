@@ -77,7 +77,7 @@ def find(luma: Floats, key: str = PUBLIC_KEY) -> Match | None:
     if min(luma.shape) < SMALLEST_SIDE:
         return None
     best = Match(0.0, 0.0, (0.0, 0.0))
-    for width in _widths(*luma.shape):
+    for width in widths(*luma.shape):
         match = match_at(luma, width, key)
         best = max(best, match, key=lambda each: each.score)
         if best.score >= CERTAIN_SCORE:
@@ -88,14 +88,18 @@ def find(luma: Floats, key: str = PUBLIC_KEY) -> Match | None:
 def match_at(luma: Floats, width: float, key: str = PUBLIC_KEY) -> Match:
     """Returns the best fit if the whole picture is `width` pixels wide."""
     waves = carriers(key)
-    seen = _whitened(luma, width, waves)[waves.pilot]
+    score, place = best_place(whitened(luma, width, waves), waves)
+    return Match(score, width, place)
+
+
+def best_place(seen: NDArray[np.complex128], waves: Carriers) -> tuple[float, tuple[int, int]]:
+    """Returns the pilot's best score among all places of the grid, and the place."""
+    pilot = waves.pilot
     spectrum = np.zeros((GRID, GRID // 2 + 1), np.complex64)
-    places = waves.rows[waves.pilot], waves.columns[waves.pilot]
-    spectrum[places] = seen * waves.phases[waves.pilot].conj()
+    spectrum[waves.rows[pilot], waves.columns[pilot]] = seen[pilot] * waves.phases[pilot].conj()
     fits = np.fft.irfft2(spectrum)
     peak = int(fits.argmax())
-    score = float(fits.flat[peak] / (fits.std() + 1e-12))
-    return Match(score, width, (peak // GRID, peak % GRID))
+    return float(fits.flat[peak] / (fits.std() + 1e-12)), (peak // GRID, peak % GRID)
 
 
 def refined(luma: Floats, match: Match, key: str = PUBLIC_KEY) -> tuple[Match, Floats]:
@@ -104,7 +108,7 @@ def refined(luma: Floats, match: Match, key: str = PUBLIC_KEY) -> tuple[Match, F
     best, found, spectrum = -np.inf, match, np.zeros(0, np.complex128)
     for step in np.arange(-3, 4) * _FINE_STEP:
         width = match.width * (1 + step)
-        seen = _whitened(luma, width, waves)
+        seen = whitened(luma, width, waves)
         fits = _fits_near(seen, match.offset, waves)
         row, column = np.unravel_index(fits.argmax(), fits.shape)
         if fits[row, column] > best:
@@ -135,7 +139,7 @@ def _placed(
     return np.asarray(seen * np.exp(2j * np.pi * turns))
 
 
-def _widths(height: int, width: int) -> Iterable[float]:
+def widths(height: int, width: int) -> Iterable[float]:
     """Yields the sizes that the whole picture may have, likely ones first."""
     likely = dict.fromkeys((width, height, width / 0.9, height / 0.9, width / 0.8, height / 0.8))
     yield from likely
@@ -145,7 +149,7 @@ def _widths(height: int, width: int) -> Iterable[float]:
         yield most * np.exp(-_STEP * step)
 
 
-def _whitened(luma: Floats, width: float, waves: Carriers) -> NDArray[np.complex128]:
+def whitened(luma: Floats, width: float, waves: Carriers) -> NDArray[np.complex128]:
     """Returns [n] of the waves, of about the same strength whatever their length."""
     seen = np.fft.rfft2(_folded(luma, GRID / width))[waves.rows, waves.columns]
     lengths = waves.radii.astype(int)
