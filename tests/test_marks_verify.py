@@ -21,6 +21,7 @@ from server.marks.ledger import Entry, Ledger
 from server.marks.options import MarkOptions
 from server.marks.payload import tag_of
 from server.marks.seal import Sealer, marks_of_film
+from server.marks.verify import verify
 from server.media_files import UNMARKED, FilmMarks, FilmWriter
 from streaming_model.media import VideoFrame
 from tests.test_marks_watermark import portrait
@@ -254,3 +255,19 @@ def test_a_ledger_that_cannot_be_written_ends_nothing(
     (tmp_path / "file").write_text("")
     Ledger(tmp_path / "file").note(Entry("s", "now", "p", "session"))
     assert "cannot be written" in caplog.text
+
+
+def test_a_transparent_film_is_marked_where_the_person_is(tmp_path: Path, folder: Path) -> None:
+    matte = np.zeros((512, 512), np.uint8)
+    cv2.ellipse(matte, (256, 300), (190, 260), 0, 0, 360, 255, -1)
+    image = np.dstack([portrait(), matte])
+    marks = marks_of_film(MarkOptions(), folder, "x")
+    path = tmp_path / "a.webm"
+    with FilmWriter(path, size=512, fps=25, is_transparent=True, marks=marks) as writer:
+        for index in range(6):
+            writer.write_picture(VideoFrame(640 * index, image))
+        writer.write_sound(np.zeros(1920 * 6, np.float32))
+    finding = verify(path, Ledger(folder))
+    assert finding.credentials is not None and finding.credentials.is_ours
+    assert finding.reading is not None
+    assert len(finding.entries) == 1
