@@ -7,6 +7,7 @@ carries it as its texture. So the head turns a blink as it turns the picture.
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 import cv2
@@ -18,6 +19,7 @@ from streaming_model.renderer.eye_parts import MARGIN, EyeFrame, read_lids
 from streaming_model.renderer.eyeball import SHADOW_REACH, EyeView, read_eyeball
 from streaming_model.renderer.geometry import FaceGeometry
 from streaming_model.renderer.palette import LUMA
+from streaming_model.renderer.raster import bounds
 from streaming_model.renderer.raster_eyes import LOWER, UPPER, compose_eye, lay_eye, place_lids
 from streaming_model.renderer.stage import Stage
 from streaming_model.rig import Rig
@@ -122,9 +124,10 @@ class EyeLayer:
         shift = self._gaze(motion)
         travel = float(np.abs(edges[UPPER : LOWER + 1] - self._rest).max())
         turned = float(np.linalg.norm(shift))
-        around = pixels[self._vertices]
-        left, top = np.maximum(np.floor(around.min(axis=0)) - 2, 0).astype(int).tolist()
-        right, bottom = np.minimum(np.ceil(around.max(axis=0)) + 3, self._stage.size).astype(int)
+        west, north, east, south = bounds(pixels[self._vertices])
+        left, top = max(math.floor(west) - 2, 0), max(math.floor(north) - 2, 0)
+        right = min(math.ceil(east) + 3, self._stage.size)
+        bottom = min(math.ceil(south) + 3, self._stage.size)
         if max(travel, turned) < 1e-3 or right <= left or bottom <= top:
             return None
         closing = 1.0 - float((edges[UPPER] - edges[LOWER]).max()) / self._tall
@@ -148,7 +151,7 @@ class EyeLayer:
             np.float32,
         )
         gaze = np.array([*shift, min(turned / SETTLE, 1.0), GLINT_SHARE], np.float32)
-        return EyePlace((left, top, int(right), int(bottom)), edges, numbers, gaze)
+        return EyePlace((left, top, right, bottom), edges, numbers, gaze)
 
     @property
     def corner(self) -> tuple[int, int]:

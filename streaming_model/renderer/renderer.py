@@ -7,6 +7,7 @@ object is immutable after construction and may be shared by threads.
 from __future__ import annotations
 
 import copy
+import math
 import threading
 from typing import Final, NamedTuple, Self
 
@@ -29,6 +30,7 @@ from streaming_model.renderer.raster import (
     EMPTY,
     LIT,
     blocks_of,
+    bounds,
     cell_kinds,
     compose,
     map_grid,
@@ -298,9 +300,10 @@ def openings(rig: Rig) -> tuple[Opening, Opening, Opening]:
 
 def _cells_around(pixels: Floats, cell: int) -> Box:
     """Returns the first column and row of the cells around `pixels`, and those after the last."""
-    low = np.clip(np.floor(pixels.min(axis=0) / cell).astype(int), 0, CELLS - 1)
-    high = np.clip(np.floor(pixels.max(axis=0) / cell).astype(int) + 1, low + 1, CELLS)
-    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+    left, top, right, bottom = (math.floor(each / cell) for each in bounds(pixels))
+    left, top = min(max(left, 0), CELLS - 1), min(max(top, 0), CELLS - 1)
+    right, bottom = min(max(right, left) + 1, CELLS), min(max(bottom, top) + 1, CELLS)
+    return left, top, right, bottom
 
 
 def _parts_with(kinds: NDArray[np.uint8], cell: int, size: int) -> list[tuple[slice, slice]]:
