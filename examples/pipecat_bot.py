@@ -24,7 +24,7 @@ async def bot(arguments: SmallWebRTCRunnerArguments) -> None:
     hearing = turns.LLMUserAggregatorParams(vad_analyzer=SileroVADAnalyzer())
     user, assistant = turns.LLMContextAggregatorPair(LLMContext(), user_params=hearing)
     ears, brain, voice = stt.OpenAISTTService(), llm.OpenAILLMService(), tts.OpenAITTSService()
-    face = AvatarVideoService(address="http://127.0.0.1:8080", style={"emotion": "happy"})
+    face = AvatarVideoService(style={"emotion": "happy"})
     stages = [transport.input(), ears, user, brain, voice, face, transport.output(), assistant]
     runner = WorkerRunner(handle_sigint=arguments.handle_sigint)
 

@@ -17,13 +17,14 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamError
 from pipecat.runner.types import SmallWebRTCRunnerArguments
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
+from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 
 from tests.conftest import ROOT
+from tests.pipecat.bot import Sink
 from tests.pipecat.openai_stub import SECONDS, SENTENCE, Handler, openai_stub
 from tests.test_client import house, url
 from tests.test_pipecat_avatar import on_loopback
 from tests.test_server_live import serving
-from vivant_client.pipecat import AvatarVideoService
 
 with warnings.catch_warnings():
     warnings.simplefilter(
@@ -105,10 +106,7 @@ async def address(tmp_path: Path) -> AsyncIterator[str]:
 async def test_a_visitor_sees_and_hears_the_bot(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def there(**options: Any) -> AvatarVideoService:  # noqa: ANN401
-        return AvatarVideoService(**{**options, "address": address})
-
-    monkeypatch.setattr(pipecat_bot, "AvatarVideoService", there)  # at this server's port
+    monkeypatch.setenv("VIVANT_URL", address)
     visitor, peer = Visitor(), SmallWebRTCConnection()
     with openai_stub() as openai:
         monkeypatch.setenv("OPENAI_BASE_URL", openai)
@@ -148,5 +146,14 @@ def test_the_example_is_short_and_the_page_shows_it() -> None:
     example = Path(pipecat_bot.__file__).read_text(encoding="utf-8")
     assert len(example.splitlines()) <= 40
     assert "examples/pipecat_bot.py" in PAGE
-    (short,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
-    compile(short, "docs/pipecat.md", "exec")
+
+
+def test_the_page_s_lines_make_a_pipeline() -> None:
+    (lines,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    names: dict[str, Any] = {}
+    exec(compile(lines, "docs/pipecat.md", "exec"), names)
+    connection = SmallWebRTCConnection()
+    transport = SmallWebRTCTransport(connection, names["params"])
+    made = names["pipeline"](transport, [], Sink())
+    kinds = [type(each).__name__ for each in made.processors]
+    assert "AvatarVideoService" in kinds and transport.output() in made.processors

@@ -7,6 +7,7 @@ place downstream; what else passes between the voice's frames is kept until they
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -46,7 +47,7 @@ class AvatarVideoService(AIService):
     server is away the voice passes as it came, so that the bot is heard though not seen.
 
     Args:
-        address: of a Vivant server.
+        address: of a Vivant server; `VIVANT_URL`, or this machine's port 8080, if None.
         key: API key, where the server takes one; that of `VIVANT_API_KEY` if None.
         portrait: id of a portrait there; the server's own if None. So is the background.
         background: as in docs/protocol.md, but not `transparent`: Pipecat's pictures are opaque.
@@ -66,7 +67,7 @@ class AvatarVideoService(AIService):
     def __init__(
         self,
         *,
-        address: str = "http://127.0.0.1:8080",
+        address: str | None = None,
         key: str | None = None,
         portrait: str | None = None,
         background: str | None = None,
@@ -82,6 +83,7 @@ class AvatarVideoService(AIService):
             model=None, portrait=portrait, background=background, style=dict(style or {})
         )
         super().__init__(settings=settings, **kwargs)
+        address = address or os.environ.get("VIVANT_URL", "http://127.0.0.1:8080")
         self._address, self._key, self._seed = address, key, seed
         self._open_session()  # raises if the address is none
         self._images = Images(size)
