@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib.metadata
-import itertools
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -40,6 +39,7 @@ from vivant_client import ClientError, SessionReady
 from vivant_client.pipecat import AvatarVideoService, AvatarVideoSettings
 
 FRAME = 40_000_000  # ns
+PACKET = 20_000_000  # ns
 SECOND = 1_000_000_000
 
 
@@ -142,18 +142,20 @@ async def test_pictures_come_at_the_session_s_rate_whether_or_not_it_speaks(talk
 async def test_picture_and_sound_are_within_a_frame_of_each_other(talking: Bot) -> None:
     await talking.say(bursts(3.0, 24_000))
     await talking.heard()
-    words = talking.sink.of(TTSAudioRawFrame)
-    levels = [(each.pts or 0, np.abs(np.frombuffer(each.audio, np.int16)).max()) for each in words]
-    onsets = [b[0] for a, b in itertools.pairwise(levels) if a[1] < 3000 <= b[1]]
-    shown = [(pts, loud > 0.3) for pts, loud, _ in talking.sink.pictures]
-    opens = [b[0] for a, b in itertools.pairwise(shown) if b[1] and not a[1]]
-    assert len(onsets) >= 6
-    for onset in onsets:
-        assert min(abs(onset - opening) for opening in opens) <= FRAME
+    heard = {
+        frame.pts or 0: bool(np.abs(np.frombuffer(frame.audio, np.int16)).max() > 3000)
+        for frame in talking.sink.of(TTSAudioRawFrame)
+    }
+    judged = 0
+    for pts, opening, _ in talking.sink.pictures:  # a busy machine leaves some out
+        around = {heard.get(pts + step * PACKET) for step in range(-2, 4)}
+        if len(around) == 1 and None not in around:  # no edge within a frame of it
+            judged += 1
+            assert {opening > 0.3} == around
+    assert judged > 10
     # And not by their stamps alone: they are pushed in that order.
-    offsets = [abs(pts - heard) for pts, heard in talking.sink.beside]
+    offsets = [abs(pts - words) for pts, words in talking.sink.beside]
     assert np.median(offsets) <= FRAME
-    assert max(offsets) <= 3 * FRAME
 
 
 @pytest.mark.parametrize("after", [0.0, 0.05, 0.2, 0.7])
@@ -161,6 +163,7 @@ async def test_nothing_of_the_old_answer_follows_an_interruption(
     talking: Bot, after: float
 ) -> None:
     await talking.say(tones(4.0, 24_000), context="old")
+    await talking.sink.until(lambda: talking.sink.of(TTSStartedFrame))
     await asyncio.sleep(after)
     await talking.push(InterruptionFrame())
     await talking.say(tones(0.6, 24_000, first=2000), context="new")
@@ -179,6 +182,19 @@ async def test_nothing_of_the_old_answer_follows_an_interruption(
     between = [loud for pts, loud, _ in talking.sink.pictures[interrupted:] if pts < first - FRAME]
     assert max(between, default=0.0) < 0.1
     assert not talking.upstream.errors
+
+
+async def test_a_voice_may_use_a_context_again_after_an_interruption(talking: Bot) -> None:
+    late = TTSAudioRawFrame(tones(0.1, 24_000).tobytes(), 24_000, 1, context_id="c")
+    await talking.say(tones(4.0, 24_000))
+    await talking.sink.until(lambda: talking.sink.of(TTSAudioRawFrame))
+    await talking.push(InterruptionFrame())
+    await talking.sink.until(lambda: talking.sink.of(InterruptionFrame))
+    talking.sink.frames.clear()
+    await talking.push(late, TTSStoppedFrame(context_id="c"))  # as if it had been overtaken
+    await talking.say(tones(0.3, 24_000))
+    await talking.heard()
+    assert len(talking.sound()) / 48_000 == pytest.approx(0.3, abs=0.02)
 
 
 async def test_an_interruption_of_nothing_costs_nothing(talking: Bot, live: LiveServer) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
 from loguru import logger
 from pipecat.frames.frames import Frame as PipelineFrame
-from pipecat.frames.frames import TTSAudioRawFrame
+from pipecat.frames.frames import TTSAudioRawFrame, TTSStartedFrame
 from pipecat.processors.frame_processor import FrameProcessor
 
 from server.protocol import Expiring, Failed, ServerEvent, SessionClosed, SpeakEnded, SpeakStarted
@@ -20,6 +21,7 @@ from vivant_client.pipecat.lockstep import Lockstep
 from vivant_client.session import Session
 from vivant_client.sound import to_pcm16
 
+_REMEMBERED: Final = 16  # contexts
 _STALLED_SECONDS: Final = 5  # without an end of what was given, after which it is not waited for
 _MEDIA_SAMPLE: Final = 1_000_000_000 // MEDIA_RATE  # ns
 
@@ -43,6 +45,8 @@ class Performance:
         self._answers: Answers[PipelineFrame] = Answers()
         self._lockstep = Lockstep()
         self._saying: tuple[object, ...] | None = None  # what kind of sound is being given
+        self._contexts: deque[object] = deque(maxlen=_REMEMBERED)  # of what came lately
+        self._past: frozenset[object] = frozenset()  # of what was cut off
         self._epoch: int | None = None  # of media time, on the pipeline's clock
         self._delay = 0  # ns from an answer's being given to its being heard
         # Held while something is pushed, so that nothing is overtaken or follows an interruption.
@@ -70,6 +74,18 @@ class Performance:
         finally:
             await self._let_go()
         raise min(failures, key=lambda each: not isinstance(each, SessionEndedError))
+
+    def is_past(self, frame: PipelineFrame) -> bool:
+        """Whether a frame is of an answer that was cut off.
+
+        An interruption overtakes what waits in Pipecat's queues, which comes after it then.
+        """
+        context = getattr(frame, "context_id", None)
+        if isinstance(frame, TTSStartedFrame):
+            self._past -= {context}  # some voices use the same one again
+        if context is not None and context not in self._contexts:
+            self._contexts.append(context)
+        return context in self._past
 
     async def say(self, frame: TTSAudioRawFrame) -> None:
         """Gives a piece of a voice to be said.
@@ -106,6 +122,8 @@ class Performance:
     async def interrupt(self) -> list[PipelineFrame]:
         """Lets nothing that was given be seen or heard any more; returns the frames it kept."""
         async with self._order:
+            self._past = frozenset(self._contexts)
+            self._contexts.clear()
             if self._answers.is_empty:
                 return []
             kept = self._answers.interrupt()

@@ -155,6 +155,8 @@ class AvatarVideoService(AIService):
 
     async def _give(self, performance: Performance, frame: Frame) -> None:
         """Gives the voice to be said, and what comes between to be kept until it is heard."""
+        if performance.is_past(frame):
+            return
         try:
             if isinstance(frame, TTSAudioRawFrame):
                 await performance.say(frame)
