@@ -406,6 +406,27 @@ async def test_the_end_of_what_is_said_is_told_however_it_ends(
             await until(lambda: sfu.member(AVATAR) is None)
 
 
+async def test_a_session_that_fails_tells_the_end_of_what_it_said(
+    live: LiveServer, sfu: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(closing: asyncio.Event) -> None:
+        del closing
+        raise RuntimeError("the stage is on fire")
+
+    async with agent() as speaker:
+        opened = await invited(live)
+        await speaker.say(2.0)
+        await speaker.say(1.0)
+        await until(lambda: speaker.started)
+        session = live.server.house.sessions.find(opened["session_id"])
+        await session.accompany(fail)
+        await speaker.end()
+        assert [event.interrupted for event in speaker.finished] == [True, True]
+        await until(lambda: sfu.member(AVATAR) is None)
+        assert session.reason == "failed"
+        assert "the stage is on fire" in caplog.text
+
+
 async def test_a_room_that_takes_no_tracks_is_left(live: LiveServer, sfu: Cloud) -> None:
     sfu.publishing = "insufficient permissions to publish"
     opened = await invited(live)
