@@ -19,7 +19,8 @@ from livekit.agents.voice.io import PlaybackFinishedEvent
 from numpy.typing import NDArray
 
 from server.config import Settings
-from tests.livekit_cloud import URL, Call, Cloud, cloud, token
+from tests.livekit_calls import Call
+from tests.livekit_cloud import URL, Cloud, cloud, token
 from tests.test_server_live import SIZE, LiveServer, serving
 
 ROOM = "studio"

@@ -359,12 +359,18 @@ async def test_an_avatar_whose_agent_never_comes_leaves(
     assert sfu.member(AVATAR) is None
 
 
-async def test_the_session_ends_with_the_room(live: LiveServer, sfu: Cloud) -> None:
+@pytest.mark.parametrize("gone", ["room", "avatar"])
+async def test_the_session_ends_with_the_room_and_when_the_avatar_is_sent_away(
+    live: LiveServer, sfu: Cloud, gone: str
+) -> None:
     async with agent() as speaker:
         opened = await invited(live)
         await speaker.say(2.0)
         await until(lambda: speaker.started)
-        sfu.close_room("studio")
+        if gone == "room":
+            sfu.close_room("studio")
+        else:  # as LiveKit's base class of plugins does at the end of a job
+            sfu.lose(AVATAR)
         await until(lambda: live.server.house.sessions.get(opened["session_id"]) is None)
 
 
