@@ -52,7 +52,7 @@ export class Stage {
   showStill(url, name) {
     if (this.#still.src !== url) this.#still.src = url;
     setText(byId("portrait-name", HTMLElement), name);
-    this.#video.setAttribute("aria-label", `${name}, live`);
+    this.#video.setAttribute("aria-label", `${name}, live, AI-generated`);
   }
 
   /**

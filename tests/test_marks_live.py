@@ -17,7 +17,7 @@ from server.cli import main
 from server.config import Settings, SettingsError
 from server.marks.badge import Badge
 from server.marks.certificates import CertificateError
-from server.marks.credentials import read_credentials
+from server.marks.credentials import CredentialsError, read_credentials
 from server.marks.ledger import Ledger
 from server.marks.payload import tag_of
 from server.marks.verify import read_watermark
@@ -77,7 +77,10 @@ async def test_a_disk_too_full_to_sign_leaves_the_film_whole(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("server.marks.credentials.LEAST_LEFT", 1 << 62)
+    def refuse(path: Path, *_: object) -> None:
+        raise CredentialsError(f"'{path.name}' gets no content credentials: the disk is full.")
+
+    monkeypatch.setattr("server.marks.seal.sign_apart", refuse)
     recording = await filmed(live, await live.session(), 0.2)
     path = tmp_path / "recordings" / f"{recording}.mp4"
     with av.open(str(path)) as film:

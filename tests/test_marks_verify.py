@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from server.cli import main
+from server.clock import MonotonicClock
 from server.marks import ledger as ledgers
 from server.marks.certificates import CertificateError, local_certificate, read_certificate
 from server.marks.credentials import CredentialsError, Statement, read_credentials, sign_film
@@ -21,8 +22,10 @@ from server.marks.ledger import Entry, Ledger
 from server.marks.options import MarkOptions
 from server.marks.payload import tag_of
 from server.marks.seal import Sealer, marks_of_film
+from server.marks.signing import sign_apart
 from server.marks.verify import verify
 from server.media_files import UNMARKED, FilmMarks, FilmWriter
+from server.outputs.library import Library
 from streaming_model.media import VideoFrame
 from tests.test_marks_watermark import portrait
 
@@ -182,25 +185,29 @@ def test_a_film_of_no_known_kind_gets_no_credentials(tmp_path: Path, folder: Pat
 def test_the_local_certificate_is_made_once_and_kept_private(tmp_path: Path) -> None:
     first, second = (local_certificate(tmp_path / "marks") for _ in range(2))
     assert first == second
-    key = tmp_path / "marks" / "local-key.pem"
-    assert key.stat().st_mode & 0o777 == 0o600
+    (file,) = (tmp_path / "marks").iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
     assert "PRIVATE" not in repr(first)
 
 
 def test_an_operators_certificate_signs(tmp_path: Path) -> None:
     own = local_certificate(tmp_path / "operator")
-    chain, key = (tmp_path / "operator" / f"local-{each}.pem" for each in ("certificate", "key"))
+    chain, key = tmp_path / "operator" / "chain.pem", tmp_path / "operator" / "key.pem"
+    chain.write_text(own.chain)
+    key.write_bytes(own.key)
     options = MarkOptions(certificate=chain, key=key)
     path = film(tmp_path / "a.mp4", marks_of_film(options, tmp_path / "marks", "x"))
     credentials = read_credentials(path)
     assert credentials is not None
     assert credentials.signer == own.signer
-    assert not (tmp_path / "marks" / "local-key.pem").exists()
+    assert not list((tmp_path / "marks").glob("*.pem"))
 
 
 def test_impossible_certificates_are_refused(tmp_path: Path) -> None:
-    local_certificate(tmp_path)
-    chain, key = tmp_path / "local-certificate.pem", tmp_path / "local-key.pem"
+    own = local_certificate(tmp_path)
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    chain.write_text(own.chain)
+    key.write_bytes(own.key)
     with pytest.raises(CertificateError, match="go together"):
         Sealer.of(MarkOptions(certificate=chain), tmp_path)
     with pytest.raises(CertificateError, match="cannot be read"):
@@ -271,3 +278,35 @@ def test_a_transparent_film_is_marked_where_the_person_is(tmp_path: Path, folder
     assert finding.credentials is not None and finding.credentials.is_ours
     assert finding.reading is not None
     assert len(finding.entries) == 1
+
+
+def test_a_film_is_signed_by_a_process_of_its_own(tmp_path: Path, folder: Path) -> None:
+    path = film(tmp_path / "a.mp4")
+    certificate = local_certificate(folder)
+    sign_apart(path, certificate, Statement("a session", MADE))
+    credentials = read_credentials(path)
+    assert credentials is not None
+    assert (credentials.state, credentials.tag) == ("valid", tag_of("a session"))
+    (tmp_path / "b.mp4").write_bytes(b"no film")
+    with pytest.raises(CredentialsError, match=r"^'b\.mp4' gets no content credentials: .+"):
+        sign_apart(tmp_path / "b.mp4", certificate, Statement("s", MADE))
+    with pytest.raises(CredentialsError, match="broke off"):
+        sign_apart(tmp_path / "none.mp4", certificate, Statement("s", MADE))
+
+
+def test_copies_that_were_being_signed_are_deleted_at_the_next_start(tmp_path: Path) -> None:
+    left = tmp_path / ".20261126T100000Z_a.mp4.signed"
+    left.write_bytes(b"half")
+    Library(tmp_path, kept=0, clock=MonotonicClock()).repair()
+    assert not left.exists()
+
+
+def test_a_disk_too_full_for_a_copy_is_told(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = film(tmp_path / "a.mp4")
+    before = path.read_bytes()
+    monkeypatch.setattr("server.marks.credentials.LEAST_LEFT", 1 << 62)
+    with pytest.raises(CredentialsError, match="the disk is full"):
+        sign_film(path, local_certificate(folder), Statement("s", MADE))
+    assert path.read_bytes() == before

@@ -8,6 +8,7 @@ this machine's server made it, not whose that is.
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from streaming_model.errors import VivantError
 
 LOCAL_NAME: Final = "Vivant, local development certificate"
+LOCAL_FILE: Final = "local-signer.pem"  # certificates and key in one, so that they always fit
 _VALID: Final = timedelta(days=3650)
 _CURVES: Final = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 _LEAST_RSA: Final = 2048  # bits
@@ -80,18 +82,16 @@ def local_certificate(folder: Path) -> Certificate:
     Raises:
         CertificateError: it cannot be written or read.
     """
-    chain, key = folder / "local-certificate.pem", folder / "local-key.pem"
-    if not (chain.is_file() and key.is_file()):
+    path = folder / LOCAL_FILE
+    if not path.is_file():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            pem, private = _make()
-            _write(key, private)
-            _write(chain, pem)
+            _write(path, b"".join(_make()))
         except OSError as error:
             raise CertificateError(
                 f"No certificate can be made in '{folder}': {error.strerror}."
             ) from error
-    return read_certificate(chain, key)
+    return read_certificate(path, path)
 
 
 def _make() -> tuple[bytes, bytes]:
@@ -198,10 +198,10 @@ def _read(path: Path) -> bytes:
 
 def _write(path: Path, data: bytes) -> None:
     """Writes a file that nobody else may read, all of it or nothing."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")  # mode 600
+    with os.fdopen(handle, "wb") as file:
         file.write(data)
-    part.replace(path)
+    Path(part).replace(path)
 
 
 def _public_bytes(key: object) -> bytes:

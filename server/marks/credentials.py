@@ -24,6 +24,8 @@ from server.voice.cache import write_atomically
 from streaming_model.errors import VivantError
 
 SIDECAR: Final = ".c2pa"
+UNFINISHED: Final = ".signed"  # a copy that is being signed
+_MOST_IN_MEMORY: Final = 16  # megabytes
 LEAST_LEFT: Final = 64_000_000  # bytes that are free beside the copy of a film
 PRODUCT: Final = "Vivant"
 SESSION_ASSERTION: Final = "org.vivant.session"
@@ -96,7 +98,7 @@ def sign_film(path: Path, certificate: Certificate, statement: Statement) -> Pat
         raise CredentialsError(f"'{path.name}' is no film that content credentials are made for.")
     if shutil.disk_usage(path.parent).free < path.stat().st_size + LEAST_LEFT:
         raise CredentialsError(f"'{path.name}' gets no content credentials: the disk is full.")
-    part = path.with_name(f".{path.name}.signed")
+    part = path.with_name(f".{path.name}{UNFINISHED}")
     info = c2pa.C2paSignerInfo(
         certificate.algorithm.encode(), certificate.chain.encode(), certificate.key, None
     )
@@ -196,6 +198,16 @@ def _told(manifest: dict[str, Any], state: str) -> Credentials:
 
 @cache
 def _offline() -> c2pa.Context:
-    """Returns settings with which nothing is fetched: a stranger's file names whom it likes."""
-    settings = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
-    return c2pa.Context(c2pa.Settings.from_dict(settings))
+    """Returns settings with which nothing is fetched: a stranger's file names whom it likes.
+
+    What is signed beyond the given size goes by a temporary file, or all of a film would be in
+    memory.
+    """
+    return c2pa.Context(
+        c2pa.Settings.from_dict(
+            {
+                "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
+                "core": {"backing_store_memory_threshold_in_mb": _MOST_IN_MEMORY},
+            }
+        )
+    )

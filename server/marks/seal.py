@@ -18,6 +18,7 @@ from server.marks.credentials import Statement, sign_film
 from server.marks.ledger import Entry, Ledger
 from server.marks.marker import Marker, payload_of
 from server.marks.options import MarkOptions
+from server.marks.signing import sign_apart
 from server.media_files import FilmMarks
 
 MARKS_FOLDER = "marks"  # in the cache folder: ledger and local certificate
@@ -53,18 +54,19 @@ class Sealer:
         return cls(folder, read_certificate(options.certificate, options.key))
 
     @cached_property
-    def _certificate(self) -> Certificate:
+    def certificate(self) -> Certificate:
+        """What films are signed with; made the first time, where the operator has none."""
         return self.own or local_certificate(self.folder)
 
     def seal(self, path: Path, session_id: str) -> None:
-        """Gives a finished film its credentials.
+        """Gives a finished film its credentials, without disturbing live sessions.
 
         Raises:
             CertificateError: none can be made on this machine.
             CredentialsError: the film gets none; it is whole, though.
         """
         if not self.is_omitted:
-            sign_film(path, self._certificate, Statement(session_id, datetime.now(tz=UTC)))
+            sign_apart(path, self.certificate, Statement(session_id, datetime.now(tz=UTC)))
 
 
 def marks_of_film(options: MarkOptions, folder: Path, portrait: str) -> FilmMarks:
@@ -78,4 +80,9 @@ def marks_of_film(options: MarkOptions, folder: Path, portrait: str) -> FilmMark
     began = datetime.now(tz=UTC).isoformat(timespec="seconds")
     Ledger(folder).note(Entry(name, began, portrait, "film"))
     marker = Marker(options, payload_of(name))
-    return FilmMarks(marker.mark_frame, lambda path: sealer.seal(path, name))
+
+    def seal(path: Path) -> None:
+        if not sealer.is_omitted:
+            sign_film(path, sealer.certificate, Statement(name, datetime.now(tz=UTC)))
+
+    return FilmMarks(marker.mark_frame, seal)

@@ -104,9 +104,13 @@ class Library:
     def repair(self) -> None:
         """Ends films whose making was broken off after what of them is whole.
 
+        Copies that were being signed then are deleted.
+
         Raises:
-            OSError: one cannot be read or written.
+            OSError: one cannot be read, written or deleted.
         """
+        for copy in self.folder.glob(".*.signed"):
+            copy.unlink(missing_ok=True)
         for path in self._films():
             if path.suffix == ".mp4" and end_after_whole_fragments(path):
                 _LOG.warning("recording %s was broken off and ends earlier", path.stem)
