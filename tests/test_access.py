@@ -262,6 +262,7 @@ async def test_the_cookie_is_kept_for_encrypted_connections_where_there_is_one(r
         bearer = {"Authorization": f"Bearer {rig.key}"}
         answer = await browser.post("/v1/login", headers=bearer)
         assert "Secure" in answer.headers["set-cookie"].split("; ")
+        assert answer.headers["cross-origin-opener-policy"] == "same-origin"
 
 
 @pytest.mark.parametrize("prefix", ["vivant-token.", "openai-insecure-api-key."])
@@ -319,6 +320,7 @@ async def test_every_answer_has_its_headers(rig: Rig) -> None:
         headers = {name.decode(): text.decode() for name, text in answer.headers}
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "no-referrer"
+        assert "cross-origin-opener-policy" not in headers, "of which browsers would complain"
         assert "frame-ancestors 'self'" in headers["content-security-policy"]
         assert "require-trusted-types-for" in headers["content-security-policy"]
         assert headers["cross-origin-resource-policy"] == "same-origin"

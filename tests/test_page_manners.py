@@ -338,10 +338,18 @@ def test_the_camera_takes_a_portrait(page: Page, photograph: Photograph) -> None
     assert page.evaluate("document.getElementById('camera').srcObject === null"), "it is off"
 
 
+@pytest.fixture
+def insecure_server(tmp_path: Path) -> Iterator[ServerProcess]:
+    """Yields a server that answers to any name, as one in a network does."""
+    server = ServerProcess(FAKE, "--insecure", folder=tmp_path)
+    yield server
+    server.stop()
+
+
 def test_an_unsafe_page_explains_why_there_is_no_microphone(
-    browser: Browser, visit: Visit, fake_server: ServerProcess
+    browser: Browser, insecure_server: ServerProcess, visit: Visit
 ) -> None:
-    page = visit(browser, fake_server.address.replace("127.0.0.1", "gallery.test"))
+    page = visit(browser, insecure_server.address.replace("127.0.0.1", "gallery.test"))
     page.wait_for_selector(LIVE)
     page.click("#microphone")
     page.wait_for_selector("#microphone-fault:not(:empty)")

@@ -19,9 +19,12 @@ _POLICY: Final = (
 _FIXED: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(self), geolocation=(), payment=(), usb=()",
 }
+
+
+# Browsers take it from encrypted pages only, and complain of any other that has it.
+_ENCRYPTED: Final = {"Cross-Origin-Opener-Policy": "same-origin"}
 
 
 class SecurityHeaders:
@@ -41,11 +44,13 @@ class SecurityHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Adds them to the application's answer."""
+        is_encrypted = scope.get("scheme") in ("https", "wss")
+        added = self._headers | (_ENCRYPTED if is_encrypted else {})
 
         async def send_guarded(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
+                for name, value in added.items():
                     headers.setdefault(name, value)
             await send(message)
 
