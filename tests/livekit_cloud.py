@@ -46,11 +46,13 @@ class Cloud(Tracks, Streams, Calls):
 
     Attributes:
         attributes: those that somebody set.
+        keeps_waiting: whether nobody who connects is answered.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.attributes: list[dict[str, str]] = []
+        self.keeps_waiting = False
         self._answers: dict[str, Answer] = {
             "connect": self._connect,
             "ready_for_room_event": self._ready,
@@ -105,6 +107,8 @@ class Cloud(Tracks, Streams, Calls):
         del asked, answered
 
     def _connect(self, asked: Proto, answered: Proto) -> None:
+        if self.keeps_waiting:
+            return
         event = ffi_pb2.FfiEvent()
         event.connect.async_id = answered.async_id
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
@@ -192,6 +193,29 @@ async def test_a_token_for_another_room_is_told(live: LiveServer, sfu: Cloud) ->
     await refused(answer, 400, "bad_request", "'studio'", "'attic'")
     await until(lambda: len(live.server.house.sessions) == 0)
     assert sfu.members == {}
+
+
+async def test_a_server_that_does_not_answer_is_not_waited_for_for_ever(
+    live: LiveServer, sfu: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.livekit.visit._JOIN", 0.3)
+    sfu.keeps_waiting = True
+    answer = await live.client.post(PATH, json=form(), timeout=60)
+    await refused(answer, 502, "livekit_refused", "does not answer")
+    await until(lambda: len(live.server.house.sessions) == 0)
+
+
+async def test_a_session_that_ends_on_its_way_in_is_told_of(live: LiveServer, sfu: Cloud) -> None:
+    async def fail(closing: asyncio.Event) -> None:
+        raise RuntimeError("the stage is on fire")
+
+    sfu.keeps_waiting = True
+    async with asyncio.TaskGroup() as group:
+        asked = group.create_task(live.client.post(PATH, json=form(), timeout=60))
+        await until(lambda: len(live.server.house.sessions) == 1)
+        (session,) = live.server.house.sessions._sessions.values()
+        await session.accompany(fail)
+    await refused(asked.result(), 404, "not_found", "ended meanwhile")
 
 
 async def test_a_full_server_says_when_to_come_again(tmp_path: Path, sfu: Cloud) -> None:

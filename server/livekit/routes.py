@@ -86,7 +86,7 @@ async def visit(request: Request, response: Response) -> dict[str, Any]:
     options = house.options
     visit = library.Visit(
         session,
-        library.Place(wanted.livekit_url, wanted.livekit_token, wanted.room_name),
+        library.Place(wanted.livekit_url.strip(), wanted.livekit_token, wanted.room_name),
         pictures=library.Pictures(
             options.size, options.fps, options.bitrate, house.portraits.worker
         ),

@@ -111,6 +111,8 @@ class Visit:
         finally:
             await room.disconnect()
             self._session.close("client")
+            if not (self.settled.is_set() or self.failure):
+                self.failure = ProtocolError("not_found", "The session has ended meanwhile.")
             self.settled.set()
 
     async def _join(self, room: rtc.Room) -> None:
