@@ -79,8 +79,8 @@ def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_host_that_is_not_ours_is_one_sentence(tmp_path: Path) -> None:
-    settings = Settings(host="no.such.host.invalid", port=0, cache_dir=tmp_path)
-    with pytest.raises(SettingsError, match=r"no\.such\.host\.invalid"):
+    settings = Settings(host="no.such.host.invalid", insecure=True, port=0, cache_dir=tmp_path)
+    with pytest.raises(SettingsError, match=r"Cannot listen on no\.such\.host\.invalid"):
         serve(settings, fake_parts(settings))
 
 
