@@ -63,8 +63,16 @@ async def test_a_segment_is_heard_and_seen_and_its_end_is_told(
         assert {call.target for call in sfu.calls} == {AGENT}
         await until(lambda: loudness(user) > 0.9 * 48_000)
         assert loudness(user) == pytest.approx(48_000, rel=0.06)
+        assert pitch(user) == pytest.approx(220, abs=3)
         assert user.pictures[0].shape == (SIZE, SIZE, 3)
         assert max(picture.max() for picture in user.pictures[-20:]) > 200  # the mouth opened
+
+
+def pitch(watcher: Watcher) -> float:
+    """Returns the frequency of most of what was heard, in Hz."""
+    heard = np.concatenate(watcher.sound).astype(np.float64)
+    spectrum = np.abs(np.fft.rfft(heard))
+    return float(np.argmax(spectrum)) * 48_000 / len(heard)
 
 
 async def test_segments_are_heard_one_after_the_other(live: LiveServer, sfu: Cloud) -> None:
