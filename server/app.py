@@ -65,6 +65,7 @@ from server.portraits import (
 from server.principal import LOCAL, Principal
 from server.session import Session, SessionOptions
 from server.sessions import Sessions
+from server.udp_ports import confine
 from server.voice.base import Voice
 from server.voices import RemoteThreads, VoiceEntry, Voices
 from streaming_model.backdrop import Backdrop
@@ -322,6 +323,8 @@ def serve(
     listener = bind(settings)
     with contextlib.closing(listener), asyncio.Runner(loop_factory=make_loop) as runner:
         made = parts or real_parts(settings)
+        if settings.udp_ports is not None:
+            confine(runner.get_loop(), settings.udp_ports)
         has_ended = runner.run(_serve(settings, made, listener, certificate))
     if not has_ended:
         # Everything is closed, but a voice is in the middle of a clause and cannot be stopped;

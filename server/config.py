@@ -75,6 +75,14 @@ def _days_or_never(value: Any) -> float:  # noqa: ANN401
     return number
 
 
+def _ports(value: Any) -> range:  # noqa: ANN401
+    """a range of ports such as 50000-50100"""
+    low, high = (int(number) for number in value.split("-"))
+    if not 1 <= low <= high <= 65_535:
+        raise ValueError
+    return range(low, high + 1)
+
+
 def _share(value: Any) -> float:  # noqa: ANN401
     """a share from 0.1 to 1"""
     number = float(str(value))
@@ -324,6 +332,9 @@ class Settings:
     token_time: float = _setting(3_600.0, _seconds, "seconds that the token of a session lasts")
     rate_limit: float = _setting(
         50.0, _rate, "requests a second for each address and each key; 0 for no limit"
+    )
+    udp_ports: range | None = _setting(
+        None, _ports, "UDP ports for WebRTC, such as 50000-50100; the system's if not given"
     )
     ice_servers: tuple[str, ...] = _setting((), _texts, "STUN and TURN servers")
     ice_username: str | None = _setting(None, _text, "user name for the TURN servers")
