@@ -438,7 +438,7 @@ class Settings:
     )
 
     badge_text: str = _setting(BADGE_TEXT, _text, "what the badge in the pictures says")
-    badge_corner: Literal["bottom-right", "bottom-left", "top-right", "top-left"] = _setting(
+    badge_corner: Literal["top-right", "top-left", "bottom-right", "bottom-left"] = _setting(
         BADGE_CORNER, _choice(*CORNERS), "where the badge is"
     )
     badge_font: Path | None = field(

@@ -125,8 +125,8 @@ async def test_the_socket_and_http_steer_one_script(live: LiveServer) -> None:
         await socket.send(json.dumps({"type": "script.seek", "sentence": 2}))
         await until("script.updated", state="paused", sentence=2)
         async with live.socket(session_id) as other:
-            greeting = [json.loads(await other.recv())["type"] for _ in range(2)]
-            assert greeting == ["session.ready", "script.updated"]
+            greeting = [json.loads(await other.recv())["type"] for _ in range(3)]
+            assert greeting == ["session.ready", "ai_disclosure", "script.updated"]
         assert (await live.client.post(f"{path}/play")).json()["state"] == "playing"
         await until("script.position", sentence=2)
         await until("script.updated", state="ended")

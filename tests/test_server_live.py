@@ -181,6 +181,7 @@ async def test_text_is_spoken_and_moves_the_face(live: LiveServer, codec: str) -
     kinds = [event["type"] for event in received.events if event["type"] != "metrics"]
     assert kinds == [
         "session.ready",
+        "ai_disclosure",
         "media.origin",
         "agent.speak_started",
         "subtitle.delta",
@@ -598,8 +599,10 @@ async def test_a_lost_connection_is_resumed_in_mid_sentence(live: LiveServer) ->
     assert (resumed["session_id"], resumed["state"]) == (session_id, "speaking")
     assert resumed["utterance"] == started["utterance"]
     back = await live.viewer(session_id, token=token)
-    assert [event["type"] for event in back.received.events[:2]] == [
+    await back.until(lambda got: len(got.events) > 2)
+    assert [event["type"] for event in back.received.events[:3]] == [
         "session.ready",
+        "ai_disclosure",
         "session.state_updated",
     ]
     assert back.received.of_type("session.state_updated")[0]["media_time"] > started["media_time"]

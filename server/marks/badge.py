@@ -14,11 +14,11 @@ from streaming_model.errors import VivantError
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-Corner = Literal["bottom-right", "bottom-left", "top-right", "top-left"]
+Corner = Literal["top-right", "top-left", "bottom-right", "bottom-left"]
 
 BADGE_TEXT: Final = "AI-generated"
-BADGE_CORNER: Final = "bottom-right"
-CORNERS: Final = ("bottom-right", "bottom-left", "top-right", "top-left")
+BADGE_CORNER: Final[Corner] = "top-right"  # captions, which may cover a badge, are at the bottom
+CORNERS: Final = ("top-right", "top-left", "bottom-right", "bottom-left")
 LONGEST_TEXT: Final = 40  # characters
 _LETTERS: Final = 0.028  # of the picture's side: height of the font
 _LEAST_LETTERS: Final = 11  # pixels; smaller ones do not survive a video codec
