@@ -14,9 +14,13 @@ ROOT = Path(__file__).resolve().parent.parent
 CUDA_PREFIXES = ("torch==", "triton==", "nvidia-", "cuda-")
 
 
-def compile_pins(target: str, *extras: str) -> None:
-    """Writes `requirements/<target>.txt` for Python 3.11 and newer on every platform."""
+def compile_pins(target: str, *extras: str, within: str | None = None) -> None:
+    """Writes `requirements/<target>.txt` for Python 3.11 and newer on every platform.
+
+    Of what the target `within` pins, too, it takes the same version.
+    """
     command = ["uv", "pip", "compile", "pyproject.toml", "requirements/build.in", "--quiet"]
+    command += [] if within is None else ["--constraint", f"requirements/{within}.txt"]
     flags = ["--universal", "--python-version", "3.11", "--generate-hashes"]
     quiet = ["--no-header", "--no-annotate"]
     # A find-links folder with a CPU build of torch keeps CUDA's packages out of the resolution.
@@ -46,5 +50,5 @@ def without_cuda(pins: str) -> str:
 
 
 if __name__ == "__main__":
-    compile_pins("runtime")
     compile_pins("dev", "dev")
+    compile_pins("runtime", within="dev")  # what users run is what was tested
