@@ -94,8 +94,8 @@ def _known(record: logging.LogRecord) -> dict[str, Any]:
     known: dict[str, Any] = {}
     if (session := session_now()) is not None:
         known["session"] = session
-    if (caller := acting()) is not LOCAL:
-        known["who"] = caller.name
+    if (caller := acting().name) != LOCAL.name:
+        known["who"] = caller
     known |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
     if record.exc_info:
         known["traceback"] = logging.Formatter().formatException(record.exc_info)

@@ -13,17 +13,17 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.types import ASGIApp, Receive, Scope, Send
 
+from server.access.keys import KeyFile
 from server.app import Server
 from server.audit import AuditError, AuditLog
 from server.config import Settings
-from server.principal import PRINCIPAL, Principal
 from tests.live_fakes import fake_parts
 from tests.test_server_app import ROOT
 from tests.virtual_time import settle
 
 PICTURE = (ROOT / "streaming_model" / "assets" / "mona_lisa.jpg").read_bytes()
+NAMES = ("alice", "bob")
 WORDS = "The quick brown fox, and nobody else."
 
 
@@ -35,25 +35,16 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-class Doorkeeper:
-    """Stands for access control: whoever brings a name has it."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        for name, value in scope.get("headers", ()):
-            if name == b"x-name":
-                scope[PRINCIPAL] = Principal(value.decode())
-        await self._app(scope, receive, send)
-
-
 @asynccontextmanager
-async def audited(folder: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Path]]:
+async def audited(
+    folder: Path, *, asks_for_keys: bool = False
+) -> AsyncIterator[tuple[httpx.AsyncClient, Path]]:
     path = folder / "logs" / "audit.jsonl"
-    settings = Settings(size=256, max_sessions=1, queue_length=1, cache_dir=folder, audit_log=path)
+    settings = Settings(
+        size=256, max_sessions=1, queue_length=1, cache_dir=folder, audit_log=path,
+        keys_file=folder / "keys.json", require_key=asks_for_keys,
+    )  # fmt: skip
     app = Server(settings, fake_parts(settings)).app
-    app.add_middleware(Doorkeeper)
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
@@ -64,25 +55,28 @@ async def audited(folder: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Path]]
 
 
 async def test_who_has_which_portrait_say_which_text(tmp_path: Path) -> None:
-    alice, bob = {"x-name": "alice"}, {"x-name": "bob"}
-    async with audited(tmp_path) as (client, path):
+    keys = KeyFile(tmp_path / "keys.json")
+    alice, bob = ({"Authorization": f"Bearer {keys.add(name, ('control',))}"} for name in NAMES)
+    async with audited(tmp_path, asks_for_keys=True) as (client, path):
         opened = await client.post("/v1/sessions", headers=alice)
         session_id = opened.json()["session_id"]
         waiting = (await client.post("/v1/sessions", headers=bob)).json()["session_id"]
         spoken = await client.post(
             f"/v1/sessions/{session_id}/speak", json={"text": WORDS}, headers=bob
         )
-        await client.put(f"/v1/sessions/{session_id}/script", json={"text": WORDS + " Read."})
+        await client.put(
+            f"/v1/sessions/{session_id}/script", json={"text": WORDS + " Read."}, headers=alice
+        )
         await client.delete(f"/v1/sessions/{session_id}", headers=bob)
         await settle()
-        await client.delete(f"/v1/sessions/{waiting}")
+        await client.delete(f"/v1/sessions/{waiting}", headers=bob)
         await settle()
         found = lines(path)
     deeds = [(line["deed"], line["who"], line["session"]) for line in found]
     assert deeds[:3] == [
         ("session.opened", "alice", session_id),
         ("text", "bob", session_id),
-        ("script", "local", session_id),
+        ("script", "alice", session_id),
     ]
     # Bob's request ended Alice's session, which let his own in: each is still told as whose it is.
     assert ("session.closed", "alice", session_id) in deeds
