@@ -3,7 +3,6 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 BIN := .venv/bin
 SOURCES := pyproject.toml tools/bootstrap.py $(wildcard requirements/*.txt)
 ARGS ?=
-WORKERS ?= 2
 
 .PHONY: install run camera test check bench train requirements clean
 
@@ -22,7 +21,7 @@ camera: .venv/.runtime
 	$(BIN)/python -m server.face_tracker
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python tools/test.py $(ARGS)
 
 check: .venv/.dev
 	$(BIN)/python tools/check.py

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.chromium import SOUND_ALLOWED
+from server.marks.badge import Badge
 from streaming_model.avatar import BUILTIN_PORTRAIT
 from streaming_model.portrait import make_portrait
 from tests.conftest import ARTIFACTS, ServerProcess
@@ -106,10 +107,14 @@ def test_the_recipe_for_obs_shows_the_person_alone_with_a_soft_edge(
     Image.fromarray(picture).save(ARTIFACTS / "view-transparent.png")
     httpx.delete(f"{sessions}/{name}", timeout=30)
     matte = cv2.resize(make_portrait(BUILTIN_PORTRAIT).matte, (512, 512))
-    alpha = picture[..., 3]
+    alpha = picture[..., 3].copy()
     near = np.ones((33, 33), np.uint8)  # pixels that a head at rest may move, twice
     inside = cv2.erode(np.asarray(matte > 250, np.uint8), near) > 0
     outside = cv2.dilate(np.asarray(matte > 5, np.uint8), near) == 0
+    top, bottom, left, right = Badge(512).box  # the badge stands on nothing, too
+    assert alpha[top:bottom, left:right].max() > 100
+    for kept in (inside, outside, alpha):
+        kept[top - 2 : bottom + 2, left - 2 : right + 2] = 0
     assert inside.mean() > 0.2 and outside.mean() > 0.1
     assert np.percentile(alpha[inside], 1) > 250, "the person is solid"
     assert np.percentile(alpha[outside], 99) < 5, "and nothing is beside it"

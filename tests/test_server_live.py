@@ -53,7 +53,7 @@ class LiveServer:
     def __init__(self, server: Server, port: int) -> None:
         self.server = server
         self.address = f"127.0.0.1:{port}"
-        self.client = httpx.AsyncClient(base_url=f"http://{self.address}")
+        self.client = httpx.AsyncClient(base_url=f"http://{self.address}", timeout=30)
         self.viewers: list[Viewer] = []
 
     async def session(self, **wanted: object) -> str:

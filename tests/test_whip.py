@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import av
 import httpx
+import numpy as np
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from benchmarks.viewer import VoiceTrack
+from examples import whip_whep
 from server.config import Settings
 from server.protocol import ProtocolError
 from server.whip.fragment import parse_fragment
@@ -287,3 +291,22 @@ def test_a_fragment_tells_of_the_first_section_alone() -> None:
 def test_a_broken_fragment_is_refused(text: str) -> None:
     with pytest.raises(ProtocolError):
         parse_fragment(text)
+
+
+async def test_the_example_says_a_file_and_films_it(live: LiveServer, tmp_path: Path) -> None:
+    speech, film = tmp_path / "speech.wav", tmp_path / "film.mp4"
+    with wave.open(str(speech), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(16_000)
+        sound.writeframes((vowel(3.0) * 32767).astype("<i2").tobytes())
+    await whip_whep.main(str(live.client.base_url), str(speech), str(film), seconds=4.0)
+    with av.open(str(film)) as container:
+        pictures = [frame.width for frame in container.decode(video=0)]
+    with av.open(str(film)) as container:
+        loudest = max(np.abs(frame.to_ndarray()).max() for frame in container.decode(audio=0))
+    assert len(pictures) > 20
+    assert set(pictures) == {SIZE}
+    assert loudest > 0.1
+    page = Path(__file__).parent.parent / "docs" / "whip.md"
+    assert "examples/whip_whep.py" in page.read_text(encoding="utf-8")

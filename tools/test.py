@@ -1,0 +1,41 @@
+"""Runs the tests: those without a browser in several processes, those with one after another.
+
+    python tools/test.py [--workers N] [pytest's arguments]
+
+Most of the time of tests is waiting, so two processes take little more than half of it. A browser
+beside another, or beside a server of real time, would starve both on two cores. With a `-m` of
+one's own it is one run, one test after the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+_NOTHING_TO_RUN = 5  # pytest's exit status when no test was collected
+
+
+def main() -> int:
+    """Runs them; returns pytest's exit status, the first that is not 0."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--workers", type=int, default=2, help="processes without a browser")
+    options, rest = parser.parse_known_args()
+    if any(word.startswith("-m") for word in rest):
+        return _pytest(rest)
+    split = ["-n", str(options.workers), "--dist", "loadfile"]
+    found = [
+        _pytest([*split, "-m", "not browser and not soak", *rest]),
+        _pytest(["-m", "browser and not soak", *rest]),
+    ]
+    if set(found) == {_NOTHING_TO_RUN}:
+        return _NOTHING_TO_RUN
+    return next((status for status in found if status not in (0, _NOTHING_TO_RUN)), 0)
+
+
+def _pytest(words: list[str]) -> int:
+    return subprocess.run([sys.executable, "-m", "pytest", *words]).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
