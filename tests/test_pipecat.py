@@ -175,6 +175,7 @@ def test_an_application_of_theirs_gets_a_face_that_answers(
     (ready,) = has_heard(page, "BotReady")
     assert ready["about"]["library"] == "vivant"
     page.wait_for_function("document.querySelector('video')?.videoWidth === 512")
+    page.evaluate("client.enableMic(false)")  # its beeps would now and then cut the answer off
     page.evaluate("client.sendText('Who are you?')")
     assert has_heard(page, "UserTranscript")[0]["text"] == "Who are you?"
     assert has_heard(page, "BotLlmText")[0]["text"]

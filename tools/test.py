@@ -1,4 +1,4 @@
-"""Runs the tests: those without a browser in several processes, those with one after another.
+"""Runs the tests: those without a browser in several processes, those with one, one after another.
 
     python tools/test.py [--workers N] [pytest's arguments]
 
@@ -25,8 +25,8 @@ def main() -> int:
         return _pytest(rest)
     split = ["-n", str(options.workers), "--dist", "loadfile"]
     found = [
-        _pytest([*split, "-m", "not browser and not soak", *rest]),
-        _pytest(["-m", "browser and not soak", *rest]),
+        _pytest([*split, "-m", "not browser and not alone and not soak", *rest]),
+        _pytest(["-m", "(browser or alone) and not soak", *rest]),
     ]
     if set(found) == {_NOTHING_TO_RUN}:
         return _NOTHING_TO_RUN
