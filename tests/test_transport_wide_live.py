@@ -75,7 +75,7 @@ async def test_the_bit_rate_follows_transport_wide_feedback_down_and_up(
         await until(lambda: peer.bandwidth.rate > 1.3 * low)
 
 
-@pytest.mark.alone  # SVT-AV1 begins with real-time priority: once, beside other tests, it hung
+@pytest.mark.alone  # SVT-AV1 takes real-time priority while it opens
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("codec", ["vp9", "av1"])
 async def test_a_complete_picture_of_a_codec_of_ours_comes_with_the_next_frame(
