@@ -4,7 +4,7 @@ BIN := .venv/bin
 SOURCES := pyproject.toml tools/bootstrap.py $(wildcard requirements/*.txt)
 ARGS ?=
 
-.PHONY: install run camera test check bench train requirements clean
+.PHONY: install run camera test check bench bench-check train requirements clean
 
 install: .venv/.runtime
 
@@ -28,6 +28,9 @@ check: .venv/.dev
 
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-check: .venv/.dev
+	$(BIN)/python -m benchmarks --check $(ARGS)
 
 train: .venv/.dev
 	$(BIN)/python -m training motion $(ARGS)

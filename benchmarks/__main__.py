@@ -1,144 +1,215 @@
-"""Cost of every stage of the line, in one run, each beside a plain `cv2.remap` of the same picture.
+"""What everything costs on this machine: one report as JSON and as a page with plots.
 
-Milliseconds depend on the machine and on what else it does; the ratio to the remap, measured
-in the same run, is what to compare. Times are processor time of one thread, medians.
-Further benches: `python -m benchmarks.renderer` (looks), `motion`, `voice`, `live` and `marks`.
+    python -m benchmarks [--quick] [--only stages,film] [--out FOLDER] [--keep]
+    python -m benchmarks --check [--against FILE]
+
+Each cost is told beside reference work of the same run: a plain remap, a plain encoding, a copy.
+Times are processor time, medians of several runs. --check measures the stages alone and compares
+their ratios with those committed for this machine (benchmarks/results): it ends with 1 when one
+got worse by more than 15 %, and with 2 when there is nothing to compare with.
+
+Further benches, each with its own report: `python -m benchmarks.renderer` (looks), `motion`,
+`realtime` (at receivers), `voice`, `live`, `batched` (on a GPU) and `marks`.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import statistics
-import tempfile
+import asyncio
+import sys
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from websockets.exceptions import WebSocketException
 
-from benchmarks.marks import print_marks
-from benchmarks.motion.cost import motion_cost
-from benchmarks.renderer.speed import SIZES, frame_cost, swaying
-from server.encoder import VideoCodec, VideoEncoder
-from server.ingest import Ingest
-from streaming_model.avatar import BUILTIN_PORTRAIT, Avatar
-from streaming_model.media import SAMPLE_RATE, AudioChunk, MotionChunk
-from streaming_model.portrait import make_portrait
-from streaming_model.renderer import Renderer
+from benchmarks.overall import brought, programs, scaling, stages
+from benchmarks.overall.check import CheckError, changes, read_results
+from benchmarks.overall.machine import facts
+from benchmarks.overall.page import page
+from benchmarks.overall.printing import summary
+from benchmarks.overall.results import Results, machine_name, write_json
+from benchmarks.realtime.machine import busy_cores, machine_seconds
+from benchmarks.realtime.servers import MeasuringError
 
-REPEATS = 60
-FPS = 25
-
-
-def main() -> None:
-    """Prints the table."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--size", type=int, default=512)
-    size: int = options.parse_args().size
-    cv2.setNumThreads(1)
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {size}x{size}\n")
-    with tempfile.TemporaryDirectory() as cache:
-        portrait_ms = once(lambda: make_portrait(BUILTIN_PORTRAIT, cache_dir=Path(cache)))
-        cached_ms = once(lambda: make_portrait(BUILTIN_PORTRAIT, cache_dir=Path(cache)))
-    rows = frame_stages(size)
-    reference = rows.pop("cv2.remap, for comparison")
-    print(f"{'stage, for one frame of 40 ms':34}{'ms':>8}{'x remap':>9}{'% of a core':>13}")
-    for name, cost in {**rows, "all of it (VP8)": total(rows)}.items():
-        print(f"{name:34}{cost:8.2f}{cost / reference:9.2f}{cost * FPS / 10:13.1f}")
-    print(f"{'cv2.remap, for comparison':34}{reference:8.2f}{1:9.2f}")
-    print_renderer()
-    print_marks([BUILTIN_PORTRAIT], None, sizes=8, keys=16)
-    print(f"\nportrait made {portrait_ms / 1000:.2f} s, from the cache {cached_ms / 1000:.2f} s")
+Report = Callable[[str, float], None]
+OUT: Final = Path("artifacts") / "bench"
+KEPT: Final = Path(__file__).parent / "results"
+SIZES: Final = (512, 1024)  # pixels
+_QUICK: Final = ("stages", "motion", "renderer", "marks", "film", "start")
+_LOOK: Final = 1.0  # seconds for which other work on the machine is looked at
+_BUSY: Final = 0.3  # cores
+_EXPECTED: Final = (MeasuringError, httpx.HTTPError, WebSocketException, TimeoutError)
 
 
-def print_renderer() -> None:
-    """Prints what the renderer costs in turns with a remap of the same frame, at both sizes."""
-    portrait = make_portrait(BUILTIN_PORTRAIT)
-    print(f"\n{'renderer, talking and turning':34}{'ms':>8}{'x remap':>9}{'remap ms':>13}")
-    for side in SIZES:
-        spent = frame_cost(Renderer(portrait, size=side), swaying())
-        print(f"{f'{side} x {side}':34}{spent.frame:8.2f}{spent.ratio:9.2f}{spent.remap:13.2f}")
+class Bench:
+    """Measures one part after the other into `results`."""
+
+    def __init__(self, results: Results, *, is_quick: bool) -> None:
+        self.results = results
+        self._is_quick = is_quick
+        self._runs = 3 if is_quick else 5
+
+    def stages(self, report: Report) -> None:
+        """What every stage costs for a picture, at each size."""
+        for index, size in enumerate(SIZES):
+            report(f"{size} x {size}", index / len(SIZES))
+            self.results.figures += stages.measure(size, runs=self._runs)
+
+    def motion(self, report: Report) -> None:
+        """What the model costs, alone and in a batch."""
+        report("alone and in a batch", 0)
+        self.results.figures += brought.motion(runs=self._runs)
+
+    def renderer(self, report: Report) -> None:
+        """What a frame costs that talks and turns."""
+        report("talking and turning", 0)
+        self.results.figures += brought.renderer(runs=self._runs)
+
+    def marks(self, report: Report) -> None:
+        """What the watermark survives, and what marks cost."""
+        report("through codecs", 0)
+        self.results.printed["Watermark and badge"] = brought.marks(is_quick=self._is_quick)
+
+    def film(self, report: Report) -> None:
+        """How fast films are made."""
+        report("a monologue", 0)
+        self.results.figures += programs.film(runs=2 if self._is_quick else 3)
+        if not self._is_quick:
+            self.results.figures += programs.film(runs=1, seconds=20, size=1024)
+
+    def start(self, report: Report) -> None:
+        """How long the server takes to start."""
+        report("vivant serve", 0)
+        self.results.figures += asyncio.run(programs.start())
+
+    def memory(self, report: Report) -> None:
+        """What sessions hold."""
+        report("one more session at a time", 0)
+        self.results.figures += asyncio.run(programs.memory())
+
+    def scaling(self, report: Report) -> None:
+        """How costs grow."""
+        self.results.laws += scaling.measure(report)
+        self.results.laws += asyncio.run(scaling.watched(report))
+
+    def sessions(self, report: Report) -> None:
+        """How many sessions hold."""
+        figures, table = asyncio.run(brought.sessions(report))
+        self.results.figures += figures
+        self.results.tables.append(table)
+
+    def latency(self, report: Report) -> None:
+        """How long things take on the wire."""
+        figures, table = asyncio.run(brought.latencies(report))
+        self.results.figures += figures
+        self.results.tables.append(table)
 
 
-def total(rows: dict[str, float]) -> float:
-    """Returns the cost of one frame through the whole line, with one encoder."""
-    return sum(cost for name, cost in rows.items() if "encode" not in name or "VP8" in name)
+PARTS: Final = (*_QUICK, "memory", "scaling", "sessions", "latency")
 
 
-def frame_stages(size: int) -> dict[str, float]:
-    """Returns milliseconds per frame of 40 ms for every stage."""
-    avatar = Avatar.from_image(size=size)
-    motion = speech_motion(avatar)
-    moving = f"speech to motion, N={avatar.motion.chunk_frames}, L={avatar.motion.lookahead_frames}"
-    rows = {"ingest 48 kHz": ingest_cost(), moving: motion_cost(avatar.motion)}
-    renderer = Renderer(avatar.portrait, size=size)
-    poses = [row for chunk in motion for row in chunk.motion][25 : 25 + REPEATS]
-    images = [renderer.render(pose) for pose in poses]
-    rows["render"] = cost([partial(renderer.render, pose) for pose in poses])
-    for codec in VideoCodec:
-        rows[f"encode {codec.value}"] = encode_cost(codec, images, size)
-    rows["cv2.remap, for comparison"] = remap_cost(images[0])
-    return rows
+def main() -> int:
+    """Parses the command line, measures, prints and writes; returns the exit status."""
+    options = _parser().parse_args()
+    if options.check:
+        return _check(options.against)
+    names = options.only or (_QUICK if options.quick else PARTS)
+    results = _measured(names, is_quick=options.quick)
+    try:
+        write_json(options.out / "bench.json", results.as_json())
+        (options.out / "index.html").write_text(page(results), encoding="utf-8")
+    except OSError as error:
+        return _complain(f"The folder '{options.out}' cannot be written to: {error.strerror}.")
+    summary(Console(), results)
+    print(f"{options.out / 'index.html'}, {options.out / 'bench.json'}")
+    if options.keep:
+        path = KEPT / f"{machine_name(results.machine)}.json"
+        write_json(path, results.kept())
+        print(f"{path} is to be committed")
+    for part, why in results.missing.items():
+        _complain(f"{part} was not measured: {why}")
+    return 2 if results.missing else 0
 
 
-def speech_motion(avatar: Avatar) -> list[MotionChunk]:
-    """Returns the motion of a voice-like sound, long enough to measure on."""
-    (_,), (chunks,) = avatar.motion.step(
-        [avatar.motion.start()], [AudioChunk(0, voice_like(seconds=6))]
+def _measured(names: tuple[str, ...], *, is_quick: bool) -> Results:
+    before = machine_seconds()
+    time.sleep(_LOOK)
+    results = Results(facts(is_busy=busy_cores(before, machine_seconds()) > _BUSY))
+    bench = Bench(results, is_quick=is_quick)
+    columns = (TextColumn("{task.description:60}"), BarColumn(), TimeElapsedColumn())
+    began = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        for name in names:
+            task = progress.add_task(name, total=1.0)
+
+            def report(what: str, share: float, task: object = task, name: str = name) -> None:
+                progress.update(task, description=f"{name}: {what}", completed=share)  # type: ignore[arg-type]
+
+            try:
+                getattr(bench, name)(report)
+            except _EXPECTED as error:
+                results.missing[name] = str(error) or type(error).__name__
+            report("done", 1.0)
+    results.machine["seconds"] = round(time.monotonic() - began)
+    return results
+
+
+def _check(against: Path | None) -> int:
+    """Measures the stages and compares them; returns the exit status."""
+    try:
+        results = Results(facts(is_busy=False))
+        path = against or KEPT / f"{machine_name(results.machine)}.json"
+        then = read_results(path)
+        results.figures += stages.measure(SIZES[0])
+        compared = changes(then, results.kept())
+    except CheckError as error:
+        return _complain(str(error))
+    for change in compared:
+        print(f"{'WORSE ' if change.is_worse else '      '}{change}")
+    worse = [change.name for change in compared if change.is_worse]
+    if worse:
+        _complain(f"worse than {path} by more than 15 %: {'; '.join(worse)}")
+    return int(bool(worse))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    return list(chunks)
-
-
-def voice_like(*, seconds: int) -> NDArray[np.float32]:
-    """Returns harmonics that come and go like syllables."""
-    instants = np.arange(seconds * SAMPLE_RATE) / SAMPLE_RATE
-    wave = sum(np.sin(2 * np.pi * 110 * k * instants) / k for k in range(1, 30))
-    syllables = np.clip(np.sin(2 * np.pi * 4 * instants), 0, 1)
-    return np.asarray(0.15 * wave * syllables, np.float32)
-
-
-def ingest_cost() -> float:
-    """Returns milliseconds to turn 40 ms of 44.1 kHz stereo into the aligned pair."""
-    ingest = Ingest(sample_rate=44_100, channels=2)
-    block = np.zeros((1764, 2), np.float32)
-    return cost([lambda: ingest.push(block)] * REPEATS)
-
-
-def encode_cost(codec: VideoCodec, images: list[NDArray[np.uint8]], size: int) -> float:
-    """Returns milliseconds per picture at 1.2 Mbit/s."""
-    encoder = VideoEncoder(codec, size=size, fps=FPS, bitrate=1_200_000)
-    return cost(
-        [
-            partial(encoder.encode, image, 640 * index, is_keyframe=index == 0)
-            for index, image in enumerate(images)
-        ]
+    parser.add_argument(
+        "--quick", action="store_true", help=f"only {', '.join(_QUICK)}, fewer runs"
     )
+    parser.add_argument(
+        "--only", type=_names, metavar="PARTS", help=f"of {', '.join(PARTS)}, with commas"
+    )
+    parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"default: {OUT}")
+    parser.add_argument(
+        "--keep", action="store_true", help=f"also write the file of this machine in {KEPT.name}"
+    )
+    parser.add_argument("--check", action="store_true", help="compare ratios with the kept ones")
+    parser.add_argument("--against", type=Path, metavar="FILE", help="what --check compares with")
+    return parser
 
 
-def remap_cost(image: NDArray[np.uint8]) -> float:
-    """Returns milliseconds of one bilinear remap of the whole picture with float maps."""
-    side = image.shape[0]
-    x, y = np.meshgrid(np.arange(side, dtype=np.float32), np.arange(side, dtype=np.float32))
-    x += 0.3
-    return cost([lambda: cv2.remap(image, x, y, cv2.INTER_LINEAR)] * REPEATS)
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in PARTS:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(PARTS)}")
+    return names
 
 
-def cost(work: Sequence[Callable[[], object]]) -> float:
-    """Returns the median processor time of a piece of work, in milliseconds."""
-    return statistics.median(once(piece) for piece in work)
-
-
-def once(piece: Callable[[], object]) -> float:
-    """Returns the processor time of one call, in milliseconds."""
-    before = time.thread_time()
-    piece()
-    return (time.thread_time() - before) * 1000
+def _complain(sentence: str) -> int:
+    print(f"benchmarks: {sentence}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""One report of what everything costs: `make bench`, and the check against committed figures."""
