@@ -17,10 +17,10 @@ from training.extract import command as extract
 from training.facegood import load_facegood
 
 
-def main() -> None:
-    """Reads the command line and runs."""
-    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command line."""
+    whole = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = whole.add_subparsers(dest="command", required=True)
     corpus = commands.add_parser("corpus", help="make the speech to train on; goes on if stopped")
     motion = commands.add_parser("motion", help="make the speech-to-motion model")
     for command in (corpus, motion):
@@ -30,6 +30,11 @@ def main() -> None:
         command.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
         command.add_argument(
             "--extra-styles", type=Path, help="folder of Kokoro NAME.bin files with more speakers"
+        )
+        command.add_argument(
+            "--recorded",
+            type=Path,
+            help="folder of recorded speech (python -m training recordings)",
         )
     motion.add_argument("--work", type=Path, default=Path("build/motion"))
     motion.add_argument("--output", type=Path, default=Path("streaming_model/weights/motion"))
@@ -51,12 +56,20 @@ def main() -> None:
     motion.add_argument("--facegood", type=Path, help="folder of FACEGOOD's published takes")
     motion.add_argument("--streams", type=int, default=2400, help="augmented streams of 24 s")
     extract.add_arguments(commands.add_parser("extract", help="films of people to train on"))
+    recordings = commands.add_parser("recordings", help="recorded speech, from Debian's packages")
+    recordings.add_argument("root", type=Path, help="where they are unpacked; / if installed")
+    recordings.add_argument("--output", type=Path, default=Path("build/recorded"))
     hears = commands.add_parser("hears", help="what a trained encoder hears of held-out voices")
     hears.add_argument("--work", type=Path, default=Path("build/motion"))
     hears.add_argument("--voices", type=Path, required=True, help="folder of held-out speech")
     export = commands.add_parser("export", help="write a model's serving graphs again")
     export.add_argument("folder", type=Path, help="what training wrote, such as --output")
-    arguments = parser.parse_args()
+    return whole
+
+
+def main() -> None:
+    """Reads the command line and runs."""
+    arguments = parser().parse_args()
     if arguments.command == "export":
         from training.export import export_folder
 
@@ -67,8 +80,18 @@ def main() -> None:
         return
     if arguments.command == "extract":
         raise SystemExit(extract.run(arguments))
+    if arguments.command == "recordings":
+        # eSpeak NG and PocketSphinx, which the others do not need
+        from training.corpus.recordings import make_recordings
+
+        make_recordings(arguments.root, arguments.output)
+        return
     settings = CorpusSettings(
-        arguments.corpus, arguments.seed, arguments.scale, arguments.extra_styles
+        arguments.corpus,
+        arguments.seed,
+        arguments.scale,
+        arguments.extra_styles,
+        arguments.recorded,
     )
     make_corpus(settings, jobs=arguments.jobs)
     if arguments.command == "motion":

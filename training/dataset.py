@@ -41,6 +41,7 @@ _ENGINE_SHARE: Final = {
     "flite": 1.5,
     "festival": 1.5,
     "espeak": 1.0,
+    "recorded": 3.0,
 }
 _SUNG_SHARE: Final = 0.04  # of the speech
 _WHISPERED_SHARE: Final = 0.06

@@ -39,12 +39,14 @@ class CorpusSettings:
         seed: of every random choice.
         scale: share of every part's ordinary length.
         extra_styles: folder with more Kokoro speakers, or None.
+        recorded: folder of recorded speech (`python -m training recordings`), or None.
     """
 
     folder: Path
     seed: int = 20
     scale: float = 1.0
     extra_styles: Path | None = None
+    recorded: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,20 @@ def _kokoro(
     return mixed_utterances(english_texts(rng), styles, seconds=seconds, rng=rng)
 
 
+def _kokoro_lent(
+    settings: CorpusSettings, seconds: float, rng: np.random.Generator
+) -> Iterator[Utterance]:
+    from training.corpus.neural import kokoro_styles, kokoro_timbres, mixed_utterances
+
+    return mixed_utterances(
+        english_texts(rng),
+        kokoro_styles(settings.extra_styles),
+        seconds=seconds,
+        rng=rng,
+        timbres=kokoro_timbres(settings.extra_styles),
+    )
+
+
 def _kokoro_world(
     settings: CorpusSettings, seconds: float, rng: np.random.Generator
 ) -> Iterator[Utterance]:
@@ -126,6 +142,7 @@ def _espeak(_: CorpusSettings, seconds: float, rng: np.random.Generator) -> Iter
 
 PARTS: Final = (
     Part("kokoro", 6300.0, _kokoro),
+    Part("kokoro-lent", 3600.0, _kokoro_lent),
     Part("kokoro-world", 1500.0, _kokoro_world),
     Part("piper", 1200.0, _piper),
     Part("flite", 7200.0, _flite),
@@ -188,12 +205,12 @@ def load_corpus(settings: CorpusSettings, *, parts: Sequence[Part] = PARTS) -> l
     """Returns all utterances, in the order of parts and shards, with phone times made alike.
 
     Raises:
-        FileNotFoundError: a shard has not been made.
+        FileNotFoundError: a shard has not been made, or there is no recorded speech.
     """
-    return aligned(
-        [
-            utterance
-            for shard in shards(settings, parts)
-            for utterance in load_utterances(shard.path)
-        ]
-    )
+    paths = [shard.path for shard in shards(settings, parts)]
+    if settings.recorded is not None:
+        recorded = sorted(settings.recorded.glob("*.npz"))
+        if not recorded:
+            raise FileNotFoundError(f"There is no recorded speech (.npz) in '{settings.recorded}'.")
+        paths += recorded
+    return aligned([utterance for path in paths for utterance in load_utterances(path)])

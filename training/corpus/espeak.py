@@ -61,6 +61,7 @@ _RETRIEVAL, _PHONEME_EVENTS, _PHONEME_IPA = 1, 1, 2  # speak_lib.h
 _RATE, _PITCH = 1, 3
 _PHONEME: Final = 7
 _UTF8: Final = 1
+_IPA: Final = 2
 
 
 class _Event(ctypes.Structure):
@@ -135,17 +136,20 @@ class EspeakNg:
             (samples / 32768.0).astype(np.float32), self.sample_rate, tuple(self._events)
         )
 
-    def phonemes(self, text: str, *, voice: str) -> str:
+    def phonemes(self, text: str, *, voice: str, separator: str = "") -> str:
         """Returns the text in IPA with stress marks, its clauses joined by spaces.
+
+        `separator` is one letter that stands between the phones of a word, or none.
 
         Raises:
             ValueError: the voice is unknown.
         """
         self._choose(voice)
+        mode = _IPA | (ord(separator) << 8 if separator else 0)  # speak_lib.h
         place = ctypes.c_char_p(text.encode())
         clauses = []
         while place.value is not None:
-            spoken = self._library.espeak_TextToPhonemes(ctypes.byref(place), _UTF8, 2)
+            spoken = self._library.espeak_TextToPhonemes(ctypes.byref(place), _UTF8, mode)
             clauses.append(spoken.decode())
         return " ".join(clauses)
 
