@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,7 +23,6 @@ from functools import partial
 from pathlib import Path
 
 import cv2
-import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
@@ -36,6 +35,9 @@ from server.backgrounds import Backgrounds
 from server.capacity import Capacity
 from server.clock import Clock, MonotonicClock
 from server.config import Settings, SettingsError
+from server.connections.limits import ConnectionLimits
+from server.connections.serving import HttpServer
+from server.connections.serving import http_server as serve_http
 from server.converse.making import close_talk, make_talk
 from server.converse.talk import Manner
 from server.cores import usable_cores
@@ -74,8 +76,6 @@ from streaming_model.motion.style import MotionStyle
 _LOG = logging.getLogger(__name__)
 BUILTIN_PORTRAIT = "mona_lisa"
 _UNANSWERED = 30_000  # ms that sent bytes may go unacknowledged before a connection is dropped
-_GRACE = 1  # seconds for open requests at shutdown
-_PING = 5  # seconds between signs of life on a WebSocket, and the wait for their answers
 _LAST_WORK = 0.3  # seconds for the worker threads to finish what they do
 # Threads and by how much they are nicer than the process once it is ready: speech is made ahead
 # of time and must not take the processor from pictures that are due now; fitting an uploaded
@@ -139,6 +139,7 @@ class Server:
         app: the ASGI application.
         served: the same, behind what depends on the address that it is served at.
         house: what it serves from.
+        connections: what one client's connection may take.
         has_ended: whether its threads were done when it shut down.
         clock: what it goes by.
     """
@@ -208,6 +209,7 @@ class Server:
             clock=self.clock,
         )
         self.app = make_app(self.house, page=_page_folder(), lifespan=self._lifespan)
+        self.connections: ConnectionLimits = settings.connections()
         self.served: ASGIApp = LocalHosts(self.app) if is_for_this_machine(settings) else self.app
 
     async def warm_up(self) -> None:
@@ -334,30 +336,9 @@ def serve(
         os._exit(0)
 
 
-class _Uvicorn(uvicorn.Server):
-    """Uvicorn, leaving signals to us: it would end the process by the signal it caught."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Captures nothing."""
-        yield
-
-
-def http_server(server: Server, certificate: Certificate | None = None) -> uvicorn.Server:
+def http_server(server: Server, certificate: Certificate | None = None) -> HttpServer:
     """Returns what serves HTTP, or HTTPS; it ends when its `should_exit` is set."""
-    config = uvicorn.Config(
-        server.served,
-        log_level="warning",  # below, it tells addresses with all that is in them
-        log_config=None,
-        server_header=False,  # strangers need not know what to look up
-        ws="websockets-sansio",
-        timeout_graceful_shutdown=_GRACE,
-        ws_ping_interval=_PING,
-        ws_ping_timeout=_PING,
-        ssl_certfile=certificate and certificate.file,
-        ssl_keyfile=certificate and str(certificate.key),
-    )
-    return _Uvicorn(config)
+    return serve_http(server.served, server.connections, certificate)
 
 
 async def _serve(

@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from server.access.keys import config_folder, keys_path
+from server.connections.limits import ConnectionLimits
 from server.logs import LEVELS
 from server.marks.badge import BADGE_CORNER, BADGE_TEXT, CORNERS, check_badge
 from server.marks.options import MarkOptions
@@ -333,6 +334,24 @@ class Settings:
     rate_limit: float = _setting(
         50.0, _rate, "requests a second for each address and each key; 0 for no limit"
     )
+    max_connections: int = _setting(
+        1_000, _whole(10, 100_000), "connections at once, WebSockets among them"
+    )
+    address_connections: int = _setting(
+        100, _whole(1, 100_000), "of these from one address; this machine's own are not counted"
+    )
+    header_timeout: float = _setting(
+        10.0, _seconds, "seconds for a request's headers, and for the handshake of TLS"
+    )
+    body_timeout: float = _setting(
+        20.0, _seconds, "seconds for a body or a message, beside one for each 4 kB of it"
+    )
+    send_timeout: float = _setting(
+        30.0, _seconds, "seconds that a client may take nothing of what waits for it"
+    )
+    message_rate: float = _setting(
+        1_000.0, _number(10, 100_000), "messages a second that are read from a WebSocket"
+    )
     udp_ports: range | None = _setting(
         None, _ports, "UDP ports for WebRTC, such as 50000-50100; the system's if not given"
     )
@@ -498,6 +517,17 @@ class Settings:
             kept=3600 * self.recording_keep,
             most=self.max_outputs,
             hosts=self.push_hosts,
+        )
+
+    def connections(self) -> ConnectionLimits:
+        """Returns what one client's connection may take."""
+        return ConnectionLimits(
+            most=self.max_connections,
+            most_of_address=self.address_connections,
+            head=self.header_timeout,
+            body=self.body_timeout,
+            stalled=self.send_timeout,
+            messages=self.message_rate,
         )
 
     def style(self) -> MotionStyle:

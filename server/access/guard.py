@@ -6,7 +6,6 @@ before anybody looks whether they exist.
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,13 +20,13 @@ from starlette.websockets import WebSocket
 from server.access.access import Access
 from server.access.principal import Holder, check_scope
 from server.access.rules import PUBLIC, Found, Reach, Rule, find_rule
+from server.connections.door import subscriber
 from server.principal import PRINCIPAL
 from server.protocol import ProtocolError, error_body
 
 RULE: Final = "vivant.rule"  # of an ASGI scope
 _NOBODY: Final = Holder("nobody", frozenset())
 _WRONG: Final = 5.0  # what a wrong key costs beside the request
-_NETWORK: Final = 64  # bits of an IPv6 address that one subscriber has
 
 
 class Guard:
@@ -106,14 +105,7 @@ class Guard:
 
 def address_of(scope: Scope) -> str:
     """Returns the address that a request comes from; of IPv6, the network of its subscriber."""
-    host = (scope.get("client") or ("",))[0]
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return str(host)
-    if address.version == 4:
-        return str(address)
-    return str(ipaddress.ip_network((address.packed, _NETWORK), strict=False))
+    return subscriber(str((scope.get("client") or ("",))[0]))
 
 
 def _takes_key(found: Found) -> bool:
