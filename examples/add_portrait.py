@@ -1,4 +1,4 @@
-"""Makes a portrait of a picture: `python examples/add_portrait.py aunt.jpg "Aunt Mary"`."""
+"""Makes a portrait of a picture of yours: `python examples/add_portrait.py me.jpg "Mary"`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import vivant_client
 
 
 async def main(
-    address: str = "http://127.0.0.1:8080", file: str = "aunt.jpg", name: str | None = None
+    address: str = "http://127.0.0.1:8080", file: str = "me.jpg", name: str | None = None
 ) -> None:
     """Says what is found in the picture, keeps it if it can be used, and lets it speak."""
     async with vivant_client.Portraits(address) as portraits:
@@ -19,7 +19,7 @@ async def main(
             raise SystemExit(f"{file}: {found.message}")
         for warning in found.warnings:
             print(f"Note: {warning}")
-        portrait = await portraits.add(Path(file), name=name)
+        portrait = await portraits.add(Path(file), name=name, rights="own-picture")
     print(f"{portrait.name} is {portrait.id}")
     async with vivant_client.connect(address, portrait=portrait.id, media=False) as session:
         await session.finished(await session.speak(f"Hello, I am {portrait.name}."))

@@ -25,6 +25,7 @@ from server.access.principal import principal_of
 from server.access.routes import ROUTES as ACCESS_ROUTES
 from server.backgrounds import Backgrounds
 from server.clock import Clock
+from server.consent.custody import Custody
 from server.converse.talk import BrainRequest, Talk
 from server.event_routes import ROUTES as EVENT_ROUTES
 from server.event_socket import serve_events
@@ -72,6 +73,7 @@ class House:
     sessions: Sessions
     figures: Figures
     portraits: Portraits
+    custody: Custody
     backgrounds: Backgrounds
     voices: Voices
     library: Library

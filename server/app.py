@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -38,6 +38,8 @@ from server.config import Settings, SettingsError
 from server.connections.limits import ConnectionLimits
 from server.connections.serving import HttpServer
 from server.connections.serving import http_server as serve_http
+from server.consent.making import UPLOADS_FOLDER, make_custody, make_warden
+from server.consent.warden import Warden
 from server.converse.making import close_talk, make_talk
 from server.converse.talk import Manner
 from server.cores import usable_cores
@@ -63,6 +65,7 @@ from server.portraits import (
     Preview,
     forget_nothing,
     preview_picture,
+    prune_nothing,
 )
 from server.principal import LOCAL, Principal
 from server.session import Session, SessionOptions
@@ -99,6 +102,7 @@ class Parts:
     open_voice: Callable[[str], Voice]
     preview: Preview = preview_picture
     forget: Callable[[Path], None] = forget_nothing
+    prune: Callable[[Collection[Path]], None] = prune_nothing
 
 
 def real_parts(settings: Settings) -> Parts:
@@ -110,7 +114,11 @@ def real_parts(settings: Settings) -> Parts:
     from server.voice.catalog import choose_voice, list_voices, open_voice
     from streaming_model.avatar import Avatar
     from streaming_model.motion import load_motion_generator
-    from streaming_model.portrait import forget_portrait, make_portrait
+    from streaming_model.portrait import (
+        forget_other_portraits,
+        forget_portrait,
+        make_portrait,
+    )
 
     # One generator for all portraits: its weights are loaded once and its sessions batched.
     motion = load_motion_generator(
@@ -129,7 +137,8 @@ def real_parts(settings: Settings) -> Parts:
     default = choose_voice() if settings.voice == "auto" else settings.voice
     open_voice(default)
     forget = partial(forget_portrait, cache_dir=fitted)
-    return Parts(make_avatar, tuple(list_voices()), default, open_voice, forget=forget)
+    prune = partial(forget_other_portraits, cache_dir=fitted)
+    return Parts(make_avatar, tuple(list_voices()), default, open_voice, forget=forget, prune=prune)
 
 
 class Server:
@@ -142,6 +151,7 @@ class Server:
         connections: what one client's connection may take.
         has_ended: whether its threads were done when it shut down.
         clock: what it goes by.
+        custody: of people's pictures.
     """
 
     def __init__(self, settings: Settings, parts: Parts, *, clock: Clock | None = None) -> None:
@@ -169,7 +179,8 @@ class Server:
         )
         origins = Origins(settings.allow_origin)
         access = make_access(settings, origins, self.clock)
-        self._ledger = Ledger(settings.cache_dir / MARKS_FOLDER)
+        self._ledger = Ledger(settings.cache_dir / MARKS_FOLDER, is_kept=not settings.no_ledger)
+        warden = make_warden(settings)
         self._is_warm = False
         self.has_ended = False
         self._is_over = asyncio.Event()
@@ -180,12 +191,26 @@ class Server:
             tokens=access.tokens,
             clock=self.clock,
         )
+        portraits = _portraits(
+            settings, parts, self._engines.inference, self._workers["portraits"], warden
+        )
+        library, options = _library(settings, self.clock), _options(settings)
+        self.custody = make_custody(
+            settings,
+            portraits,
+            warden,
+            sessions=sessions,
+            library=library,
+            ledger=self._ledger,
+            audit=options.audit,
+            clock=self.clock,
+            prune=parts.prune,
+        )
         self.house = House(
             sessions=sessions,
             figures=Figures(self._engines.totals, sessions),
-            portraits=_portraits(
-                settings, parts, self._engines.inference, self._workers["portraits"]
-            ),
+            portraits=portraits,
+            custody=self.custody,
             backgrounds=Backgrounds(
                 default=Backdrop.read(settings.background),
                 folder=settings.cache_dir / "backgrounds",
@@ -199,8 +224,8 @@ class Server:
                 urgent_worker=self._workers["urgent speech"],
                 remote_worker=self._remote_voices,
             ),
-            library=_library(settings, self.clock),
-            options=_options(settings),
+            library=library,
+            options=options,
             talk=make_talk(settings),
             access=access,
             origins=origins,
@@ -246,13 +271,16 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        await self.custody.begin()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.house.sessions.run(self._is_over))
+            custody = group.create_task(self.custody.run())
             library = group.create_task(self.house.library.run())
             try:
                 yield
             finally:
                 library.cancel()
+                custody.cancel()
                 self.end()
         loop = asyncio.get_running_loop()
         idle = [loop.run_in_executor(worker, int) for worker in self._workers.values()]
@@ -473,7 +501,11 @@ def _library(settings: Settings, clock: Clock) -> Library:
 
 
 def _portraits(
-    settings: Settings, parts: Parts, inference: Inference, worker: ThreadPoolExecutor
+    settings: Settings,
+    parts: Parts,
+    inference: Inference,
+    worker: ThreadPoolExecutor,
+    warden: Warden,
 ) -> Portraits:
     assets = Path(str(importlib.resources.files("streaming_model"))) / "assets"
     entries = [
@@ -489,13 +521,14 @@ def _portraits(
     return Portraits(
         entries,
         default=default,
-        folder=settings.cache_dir / "uploads",
+        folder=settings.cache_dir / UPLOADS_FOLDER,
         size=settings.size,
         make_avatar=parts.make_avatar,
         inference=inference,
         worker=worker,
         preview=parts.preview,
         forget=parts.forget,
+        guard=warden,
     )
 
 

@@ -17,6 +17,9 @@ from urllib.parse import urlsplit
 
 from server.access.keys import config_folder, keys_path
 from server.connections.limits import ConnectionLimits
+from server.consent.options import DISTANCE, ConsentOptions
+from server.consent.retention import Retention
+from server.consent.rights import Demand
 from server.logs import LEVELS
 from server.marks.badge import BADGE_CORNER, BADGE_TEXT, CORNERS, check_badge
 from server.marks.options import MarkOptions
@@ -416,6 +419,45 @@ class Settings:
         default_factory=cache_folder,
         metadata={"convert": Path, "help": "where uploads and fitted portraits are kept"},
     )
+    consent: Literal["auto", "required", "asked"] = _setting(
+        "auto",
+        _choice("auto", "required", "asked"),
+        "whether uploaded pictures need a statement of the right to use them: required, asked for "
+        "or auto (asked on loopback without keys, required elsewhere)",
+    )
+    consent_keep: float = _setting(
+        365.0, _days_or_never, "days that a statement outlives its picture; 0 for not at all"
+    )
+    consent_address: bool = _switch("keep with a statement the address that it came from")
+    keep_portraits: Literal["asked", "always", "never"] = _setting(
+        "asked",
+        _choice("asked", "always", "never"),
+        "whether uploaded portraits outlive their sessions: where it is asked for, always, never",
+    )
+    portrait_keep: float = _setting(
+        720.0, _hours_or_never, "hours after which also kept portraits are deleted; 0 for never"
+    )
+    portrait_wait: float = _setting(
+        300.0, _seconds, "seconds that an uploaded portrait stays which no session shows"
+    )
+    deny_list: Path = field(
+        default_factory=lambda: config_folder() / "denied-faces.json",
+        metadata={"convert": Path, "help": "where `vivant deny` keeps whose face may not be used"},
+    )
+    deny_distance: float = _setting(
+        DISTANCE, _number(0.05, 10), "how near two embeddings are of the same face"
+    )
+    face_embedder: Path | None = field(
+        default=None,
+        metadata={
+            "convert": Path,
+            "help": "ONNX net for the deny-list; the shipped one if not given",
+        },
+    )
+    no_ledger: bool = _switch("keep no ledger of sessions: `vivant verify` then names none")
+    ledger_keep: float = _setting(
+        365.0, _days_or_never, "days that the ledger of sessions is kept; 0 for never deleted"
+    )
     recordings_dir: Path | None = field(
         default=None,
         metadata={
@@ -528,6 +570,21 @@ class Settings:
             body=self.body_timeout,
             stalled=self.send_timeout,
             messages=self.message_rate,
+        )
+
+    def consents(self, *, is_local: bool) -> ConsentOptions:
+        """Returns what happens with people's pictures; `is_local` without keys on loopback."""
+        usual: Demand = "asked" if is_local else "required"
+        return ConsentOptions(
+            demand=usual if self.consent == "auto" else self.consent,
+            retention=Retention(
+                self.keep_portraits, self.portrait_wait, self.portrait_keep, self.consent_keep
+            ),
+            keeps_addresses=self.consent_address,
+            ledger_days=self.ledger_keep,
+            deny_list=self.deny_list,
+            deny_distance=self.deny_distance,
+            embedder=self.face_embedder,
         )
 
     def style(self) -> MotionStyle:

@@ -48,15 +48,16 @@ async def open_for(
     manner = house.talk.manner("off" if wanted.mode == "present" else None)
 
     async def make(session_id: str) -> Session:
-        digest = await house.portraits.digest(portrait.id)
-        with on_behalf_of(owner, session_id):
+        with on_behalf_of(owner, session_id):  # whoever's end has made room
+            digest = await house.portraits.digest(portrait.id)
             house.options.audit.note(
                 "session.opened", portrait=portrait.id, portrait_sha256=digest, mode=wanted.mode
             )
+            avatar = await house.portraits.avatar(portrait.id, backdrop)
         return house.make_session(
             session_id=session_id,
             portrait=portrait.id,
-            avatar=await house.portraits.avatar(portrait.id, backdrop),
+            avatar=avatar,
             voice=voice,
             seed=wanted.seed,
             style=style,

@@ -5,12 +5,13 @@ Every route checks, calls and answers; what happens is decided elsewhere.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import UploadFile as AnyUpload
 
+from server.consent.custody import Brought, Custody
 from server.portraits import MAX_UPLOAD, PortraitEntry, Portraits
 from server.protocol import ProtocolError
 from server.refusals import too_large
@@ -34,22 +35,34 @@ class PortraitPatch(BaseModel):
 @ROUTES.get("/v1/portraits")
 async def portraits(request: Request) -> list[dict[str, Any]]:
     """The portraits on offer."""
-    return [_described(entry) for entry in _portraits(request).list()]
+    return [_described(request, entry) for entry in _portraits(request).list()]
 
 
 @ROUTES.post("/v1/portraits", status_code=201)
 async def add_portrait(
     request: Request,
     image: Picture,
-    name: Annotated[str | None, Form()] = None,
+    name: Part = None,
     crop: Part = None,
+    rights: Part = None,
+    rights_note: Part = None,
+    keep: Annotated[bool, Form()] = False,
+    session: Part = None,
 ) -> dict[str, Any]:
     """Makes a portrait of an uploaded picture, or of a part of it."""
-    data, part = await read_picture(image), _crop(crop)
-    filename = image.filename or "portrait"
-    entry = await _portraits(request).add(data, filename, name=name, crop=part)
-    await _note(request, "portrait.added", entry.id)
-    return _described(entry)
+    brought = Brought(
+        data=await read_picture(image),
+        filename=image.filename or "portrait",
+        name=name,
+        crop=_crop(crop),
+        rights=rights,
+        note=rights_note,
+        keep=keep,
+        session=session,
+        address=request.client.host if request.client is not None else None,
+    )
+    entry = await _custody(request).add(brought)
+    return _described(request, entry)
 
 
 @ROUTES.post("/v1/portraits/preview")
@@ -64,14 +77,21 @@ async def rename_portrait(
     request: Request, portrait_id: str, patch: PortraitPatch
 ) -> dict[str, Any]:
     """Gives an uploaded portrait another name."""
-    return _described(await _portraits(request).rename(portrait_id, patch.name))
+    return _described(request, await _portraits(request).rename(portrait_id, patch.name))
 
 
 @ROUTES.delete("/v1/portraits/{portrait_id}", status_code=204)
-async def delete_portrait(request: Request, portrait_id: str) -> None:
-    """Deletes an uploaded portrait; sessions that show it go on."""
-    await _note(request, "portrait.deleted", portrait_id)
-    await _portraits(request).remove(portrait_id)
+async def delete_portrait(
+    request: Request, portrait_id: str, sessions: Literal["finish", "end"] = "finish"
+) -> None:
+    """Deletes an uploaded portrait and the recordings that show it; sessions with it finish."""
+    await _custody(request).remove(portrait_id, ends_sessions=sessions == "end")
+
+
+@ROUTES.get("/v1/portraits/{portrait_id}/rights")
+async def portrait_rights(request: Request, portrait_id: str) -> dict[str, Any]:
+    """Who brought a portrait's picture, when, and by what right it is used."""
+    return _custody(request).record(portrait_id).to_json()
 
 
 @ROUTES.get("/v1/portraits/{portrait_id}/image")
@@ -110,16 +130,16 @@ def _portraits(request: Request) -> Portraits:
     return house.portraits
 
 
-async def _note(request: Request, deed: str, portrait: str) -> None:
+def _custody(request: Request) -> Custody:
     house: House = request.app.state.house
-    digest = await house.portraits.digest(portrait)
-    house.options.audit.note(deed, portrait=portrait, portrait_sha256=digest)
+    return house.custody
 
 
-def _described(entry: PortraitEntry) -> dict[str, Any]:
+def _described(request: Request, entry: PortraitEntry) -> dict[str, Any]:
     return {
         "id": entry.id,
         "name": entry.name,
         "builtin": entry.builtin,
         "warnings": list(entry.warnings),
+        **_custody(request).terms_of(entry.id),
     }

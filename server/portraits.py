@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.inference import AvatarPort, Inference
+from server.portrait_guard import Guard, Prepare, Unguarded, prepare_nothing
 from server.protocol import ProtocolError
 from server.uploads import UploadFolder
 from server.voice.cache import write_atomically
@@ -84,6 +85,11 @@ def forget_nothing(path: Path) -> None:
     del path
 
 
+def prune_nothing(paths: Collection[Path]) -> None:
+    """Deletes nothing: what was made of pictures was not kept."""
+    del paths
+
+
 class Portraits:
     """The catalogue.
 
@@ -104,6 +110,7 @@ class Portraits:
         worker: Executor,
         preview: Preview = preview_picture,
         forget: Callable[[Path], None] = forget_nothing,
+        guard: Guard | None = None,
     ) -> None:
         """Takes what it needs.
 
@@ -117,7 +124,9 @@ class Portraits:
             worker: the thread for uploads.
             preview: looks at a picture.
             forget: deletes what `make_avatar` kept of a picture.
+            guard: decides whose uploads are for whom, and which faces for nobody.
         """
+        self._guard: Guard = guard or Unguarded()
         self.default = default
         self._inference = inference
         self._uploads = UploadFolder(folder)
@@ -134,17 +143,28 @@ class Portraits:
         self._fitting = asyncio.Lock()
 
     def list(self) -> list[PortraitEntry]:
-        """Returns every portrait on offer, the default first."""
-        return sorted(self._entries.values(), key=lambda entry: entry.id != self.default)
+        """Returns every portrait on offer to who acts now, the default first."""
+        seen = [entry for entry in self._entries.values() if self._guard.may_see(entry.id)]
+        return sorted(seen, key=lambda entry: entry.id != self.default)
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        """Every picture, whoever's."""
+        return [entry.path for entry in self._entries.values()]
+
+    @property
+    def uploads(self) -> Sequence[PortraitEntry]:
+        """Every upload, whoever's, the oldest first."""
+        return [entry for entry in self._entries.values() if not entry.builtin]
 
     def check(self, portrait: str | None) -> PortraitEntry:
         """Returns the entry, or the default's for None.
 
         Raises:
-            ProtocolError: `not_found`.
+            ProtocolError: `not_found`, also for somebody else's.
         """
         entry = self._entries.get(self.default if portrait is None else portrait)
-        if entry is None:
+        if entry is None or not self._guard.may_see(entry.id):
             raise ProtocolError("not_found", f"There is no portrait {str(portrait)[:60]!r}.")
         return entry
 
@@ -155,9 +175,11 @@ class Portraits:
 
         Raises:
             ProtocolError: `not_found`.
-            PortraitError: the picture cannot be used.
+            PortraitError: the picture cannot be used, or its face is one that may not be.
         """
         entry = self.check(portrait)
+        if self._guard.is_screening:  # the face may have been put on the list since
+            await self._work(self._guard.screen, entry.path)
         if entry.id not in self._ready:
             async with self._fitting:
                 if entry.id not in self._ready:  # another request may have fitted it meanwhile
@@ -172,12 +194,20 @@ class Portraits:
         """Returns the same portrait before another backdrop, also of one that was deleted."""
         return await self._work(avatar.with_backdrop, backdrop)
 
+    def clear_strays(self) -> None:
+        """Deletes what an upload has left whose picture is not there."""
+        for upload_id in self._uploads.strays():
+            self._guard.retire(upload_id, "deleted by hand")
+            self._uploads.delete(upload_id)
+
     def name(self, portrait: str) -> str:
         """Returns a portrait's name, also of one that was deleted.
 
         Raises:
             ProtocolError: `not_found`.
         """
+        if portrait in self._entries:
+            return self._entries[portrait].name
         former = self._former.get(portrait)
         return self.check(portrait).name if former is None else former
 
@@ -192,41 +222,66 @@ class Portraits:
         """Returns what is found in a picture; nothing is kept.
 
         Raises:
-            PortraitError: it cannot be read, or the crop does not lie in it.
+            PortraitError: it cannot be read, the crop does not lie in it, or its face is one that
+                may not be used.
         """
-        return await self._work(self._preview, data, crop)
+        found = await self._work(self._preview, data, crop)
+        if self._guard.is_screening and found.accepted:
+            part = data if crop is None else await self._work(_cut_out, data, crop)
+            await self._work(self._guard.screen, part)
+        return found
 
     async def add(
-        self, data: bytes, filename: str, *, name: str | None = None, crop: Crop | None = None
+        self,
+        data: bytes,
+        filename: str,
+        *,
+        name: str | None = None,
+        crop: Crop | None = None,
+        owner: str = "",
+        prepare: Prepare = prepare_nothing,
     ) -> PortraitEntry:
         """Fits and keeps an uploaded picture, or a part of it and nothing else.
 
+        Args:
+            data: the file.
+            filename: as its owner calls it.
+            name: for people; the file's if None.
+            crop: the part.
+            owner: whose it is; the same picture of two owners is two portraits.
+            prepare: is given the portrait's id and the picture on the worker, before it is kept.
+
         Raises:
             ProtocolError: `bad_request`, the name is impossible.
-            PortraitError: the picture cannot be used; nothing is kept.
+            PortraitError: the picture cannot be used, or its face is one that may not be; nothing
+                is kept.
         """
         if name is not None:
             name = check_name(name)
         if crop is not None:
             data = await self._work(_cut_out, data, crop)
             filename = f"{Path(filename).stem}.png"
-        digest = "upload-" + hashlib.sha256(data).hexdigest()[:16]
+        if self._guard.is_screening:
+            await self._work(self._guard.screen, data)
+        digest = _upload_id(data, owner)
         if digest in self._entries:
+            await self._work(prepare, digest, data)
             return self._entries[digest] if name is None else await self.rename(digest, name)
         path = self._uploads.path_for(digest, filename)
         title = name or Path(filename).stem[:LONGEST_NAME] or "portrait"
         try:
+            await self._work(prepare, digest, data)
             await self._work(self._uploads.write, path, data)
             if name is not None:
                 await self._work(self._uploads.rename, digest, name)
             async with self._fitting:
                 entry = await self._fit(PortraitEntry(digest, title, False, path))
         except PortraitError as error:
-            self._clear(digest)
+            await self._clear(digest)
             # The client knows its picture by its own name, not by ours.
             raise type(error)(str(error).replace(path.name, "The picture")) from error
         except BaseException:
-            self._clear(digest)
+            await self._clear(digest)
             raise
         await self._forget_oldest()
         return entry
@@ -238,20 +293,33 @@ class Portraits:
             ProtocolError: `not_found`; `forbidden`, it is no upload; `bad_request`, the name is
                 impossible.
         """
-        entry = self._own(portrait, "renamed")
+        entry = self.own(portrait, "renamed")
         name = check_name(name)
         await self._work(self._uploads.rename, entry.id, name)
         self._entries[entry.id] = renamed = replace(self.check(entry.id), name=name)
         return renamed
 
-    async def remove(self, portrait: str) -> None:
+    async def remove(self, portrait: str, reason: str = "deleted") -> None:
         """Deletes an upload and all that was made of it.
 
         Raises:
             ProtocolError: `not_found`; `forbidden`, it is no upload.
         """
         async with self._fitting:  # what is being fitted would come back
-            await self._remove(self._own(portrait, "deleted"))
+            await self._remove(self.own(portrait, "deleted"), reason)
+
+    async def note_films(self, portrait: str, films: Sequence[str]) -> None:
+        """Notes recordings that show a portrait.
+
+        Raises:
+            ProtocolError: `forbidden`, it was deleted.
+        """
+        if not films:
+            return
+        if portrait not in self._entries:
+            sentence = "The portrait that this session shows was deleted: it is not recorded."
+            raise ProtocolError("forbidden", sentence)
+        await self._work(self._guard.note_films, portrait, films)
 
     async def image(self, portrait: str) -> bytes:
         """Returns the framed picture at rest, as JPEG; that of an upload is drawn once and kept.
@@ -286,27 +354,36 @@ class Portraits:
         return fitted
 
     async def _forget_oldest(self) -> None:
-        uploads = [entry for entry in self._entries.values() if not entry.builtin]
-        for entry in uploads[: max(0, len(uploads) - MAX_UPLOADS)]:
-            await self._remove(entry)
+        for entry in self.uploads[: max(0, len(self.uploads) - MAX_UPLOADS)]:
+            await self._remove(entry, "too many")
 
-    def _clear(self, upload_id: str) -> None:
+    async def _clear(self, upload_id: str) -> None:
         """Deletes what came of an upload that failed, unless another one like it did not."""
         if upload_id not in self._entries:
-            self._uploads.delete(upload_id)
+            await self._work(self._guard.retire, upload_id, "refused")
+            await self._work(self._uploads.delete, upload_id)
 
-    async def _remove(self, entry: PortraitEntry) -> None:
+    async def _remove(self, entry: PortraitEntry, reason: str) -> None:
         self._entries.pop(entry.id, None)
         self._ready.pop(entry.id, None)
         self._digests.pop(entry.id, None)
         self._former[entry.id] = entry.name
         while len(self._former) > _FORMER:
             self._former.popitem(last=False)
-        await self._work(self._forget, entry.path)  # reads the picture
+        await self._work(self._guard.retire, entry.id, reason)
+        if entry.path.is_file():  # an operator may have deleted it by hand
+            await self._work(self._forget, entry.path)  # reads the picture
         await self._work(self._uploads.delete, entry.id)
 
-    def _own(self, portrait: str, deed: str) -> PortraitEntry:
+    def own(self, portrait: str, deed: str) -> PortraitEntry:
+        """Returns an upload that who acts now may change.
+
+        Raises:
+            ProtocolError: `not_found`, also for somebody else's; `forbidden`, it is no upload.
+        """
         entry = self.check(portrait)
+        if not self._guard.may_change(entry.id):
+            raise ProtocolError("not_found", f"There is no portrait {portrait[:60]!r}.")
         if entry.builtin:
             sentence = f"'{entry.name}' comes with the server and cannot be {deed}."
             raise ProtocolError("forbidden", sentence)
@@ -315,6 +392,11 @@ class Portraits:
     async def _work(self, function: Callable[[*_Given], _Result], *given: *_Given) -> _Result:
         """Runs a function on the worker."""
         return await asyncio.get_running_loop().run_in_executor(self.worker, function, *given)
+
+
+def _upload_id(data: bytes, owner: str) -> str:
+    """Returns a name made of the content; whoever has the same picture cannot guess another's."""
+    return "upload-" + hashlib.sha256(owner.encode() + data).hexdigest()[:16]
 
 
 def _digest(path: Path) -> str:

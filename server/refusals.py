@@ -26,6 +26,7 @@ _STATUS = {
     "recording_live": 409,
     "too_many_outputs": 409,
     "forbidden": 403,
+    "face_denied": 403,
     "session_gone": 410,
     "text_too_long": 413,
     "body_too_large": 413,

@@ -502,6 +502,8 @@ class Session:
             drawn = await self._portraits.avatar(portrait, backdrop)
             digest = await self._portraits.digest(portrait)
             self.audit.note("portrait.shown", portrait=portrait, portrait_sha256=digest)
+            films = [recording.id for recording in self.outputs.recordings]
+            await self._portraits.note_films(portrait, films)
             avatar = MarkedAvatar(drawn, self._marker.anew())
             self.portrait = portrait
         self.line.animator.change_avatar(avatar)

@@ -140,6 +140,10 @@ class Sessions:
             raise ProtocolError("not_found", f"There is no session {session_id[:60]!r}.")
         return session
 
+    def all(self) -> list[Session]:
+        """Returns every session that lives."""
+        return list(self._sessions.values())
+
     def get(self, session_id: str) -> Session | None:
         """Returns a session that lives, or None."""
         return self._sessions.get(session_id)

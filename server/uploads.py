@@ -6,12 +6,14 @@ Blocks, so it is called on a worker. It knows files and nothing of faces.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from server.voice.cache import write_atomically
 
 _PICTURE = "upload-"
+_ID = re.compile(r"upload-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,17 @@ class UploadFolder:
 
     def delete(self, upload_id: str) -> None:
         """Deletes a picture and all that belongs to it."""
-        for pattern in (f"{upload_id}.*", f"rest-{upload_id}-*", self._name_file(upload_id).name):
+        named = f"{self._name_file(upload_id).name}*"
+        # The stars: also copies that were being written when a server was killed.
+        for pattern in (f"{upload_id}.*", f"rest-{upload_id}-*", named):
             for path in self._folder.glob(pattern):
                 path.unlink(missing_ok=True)
+
+    def strays(self) -> Sequence[str]:
+        """Returns ids of which there is something, and no picture."""
+        there = {upload.id for upload in self.list()}
+        found = {match[0] for path in self._folder.glob("*") if (match := _ID.search(path.name))}
+        return sorted(found - there)
 
     def _name(self, path: Path) -> str:
         named = self._name_file(_id_of(path))

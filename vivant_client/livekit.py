@@ -46,6 +46,7 @@ class AvatarSession(BaseAvatarSession[Literal["metrics_collected"]]):
         avatar_id: str | None = None,
         avatar_image: Path | bytes | None = None,
         avatar_image_url: str | None = None,
+        rights: str | None = None,
         background: str | None = None,
         avatar_participant_identity: str = _IDENTITY,
         avatar_participant_name: str = _IDENTITY,
@@ -58,6 +59,7 @@ class AvatarSession(BaseAvatarSession[Literal["metrics_collected"]]):
             avatar_id: a portrait that the server has.
             avatar_image: a picture of a face.
             avatar_image_url: where the server finds one, on the public internet.
+            rights: by what right the picture is used; see `Portraits.add`.
             background: what is behind the person, as docs/protocol.md says it.
             avatar_participant_identity: of the avatar in the room.
             avatar_participant_name: the same, for people.
@@ -75,6 +77,7 @@ class AvatarSession(BaseAvatarSession[Literal["metrics_collected"]]):
             "avatar_id": avatar_id,
             "avatar_image": None if avatar_image is None else _packed(avatar_image),
             "avatar_image_url": avatar_image_url,
+            "rights": rights,
             "background": background,
         }
         self._identity = avatar_participant_identity

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,12 +26,37 @@ class Portrait:
         name: a few words for people.
         builtin: whether it comes with the server, and can be neither renamed nor deleted.
         warnings: sentences about what may look less than good.
+        kept: whether it outlives the sessions that show it.
+        notices: sentences about its use: that nothing was said of the right to it.
     """
 
     id: str
     name: str
     builtin: bool
     warnings: tuple[str, ...]
+    kept: bool = True
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What was said of a portrait's picture.
+
+    Attributes:
+        rights: by what right it is used, or `not-stated`.
+        note: a few words more.
+        who: name of the key that it came with.
+        when: ISO 8601 in UTC.
+        picture_sha256: of the picture as it was uploaded, in hexadecimal.
+        portrait_sha256: of the part of it that is kept.
+    """
+
+    rights: str
+    note: str
+    who: str
+    when: str
+    picture_sha256: str
+    portrait_sha256: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,18 +129,48 @@ class Portraits:
         )
 
     async def add(
-        self, picture: Path | bytes, *, name: str | None = None, crop: Box | None = None
+        self,
+        picture: Path | bytes,
+        *,
+        name: str | None = None,
+        crop: Box | None = None,
+        rights: str | None = None,
+        note: str | None = None,
+        keep: bool = False,
     ) -> Portrait:
-        """Makes a portrait of a picture, or of a part of it; its file's name names it otherwise."""
-        return _portrait(await self._send(_PATH, picture, _values(name=name, crop=crop)))
+        """Makes a portrait of a picture, or of a part of it.
+
+        Args:
+            picture: a file, or its content.
+            name: of the portrait; the file's otherwise.
+            crop: the part.
+            rights: by what right the picture is used: `own-picture`, `permission-of-the-person`,
+                `public-domain` or `generated-face`. Servers that others reach ask for it.
+            note: a few words on that.
+            keep: whether it is to outlive the sessions that show it.
+        """
+        values = _values(name=name, crop=crop)
+        values |= {"rights": rights} if rights else {}
+        values |= {"rights_note": note} if note else {}
+        values |= {"keep": "true"} if keep else {}
+        return _portrait(await self._send(_PATH, picture, values))
+
+    async def rights(self, portrait: str) -> Rights:
+        """Returns by what right an upload of one's own is used, as it was said."""
+        told = await self._rest.call("GET", f"{_PATH}/{portrait}/rights")
+        return Rights(**{item.name: told[item.name] for item in fields(Rights)})
 
     async def rename(self, portrait: str, name: str) -> Portrait:
         """Gives a portrait another name."""
         return _portrait(await self._rest.call("PATCH", f"{_PATH}/{portrait}", {"name": name}))
 
-    async def delete(self, portrait: str) -> None:
-        """Deletes a portrait and all that was made of it; sessions that show it go on."""
-        await self._rest.call("DELETE", f"{_PATH}/{portrait}")
+    async def delete(self, portrait: str, *, ends_sessions: bool = False) -> None:
+        """Deletes a portrait, recordings that show it and all else that was made of it.
+
+        Sessions that show it go on, or end.
+        """
+        query = "?sessions=end" if ends_sessions else ""
+        await self._rest.call("DELETE", f"{_PATH}/{portrait}{query}")
 
     async def _send(
         self, path: str, picture: Path | bytes, values: dict[str, str]
@@ -132,4 +187,11 @@ def _values(*, name: str | None = None, crop: Box | None = None) -> dict[str, st
 
 
 def _portrait(item: dict[str, Any]) -> Portrait:
-    return Portrait(item["id"], item["name"], item["builtin"], tuple(item["warnings"]))
+    return Portrait(
+        item["id"],
+        item["name"],
+        item["builtin"],
+        tuple(item["warnings"]),
+        item["kept"],
+        tuple(item["notices"]),
+    )

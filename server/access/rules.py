@@ -98,6 +98,7 @@ RULES: Final[Mapping[str, Mapping[str, Rule]]] = {
     "/v1/portraits/preview": {"POST": _PICTURE},
     "/v1/portraits/{portrait_id}": {"PATCH": _SERVER, "DELETE": _SERVER},
     "/v1/portraits/{portrait_id}/image": {"GET": _SHARED},
+    "/v1/portraits/{portrait_id}/rights": {"GET": _SERVER},
     "/v1/backgrounds": {"POST": _PICTURE},
     "/v1/sessions": {"POST": _OPEN},
     _ONE: {"GET": _WATCH, "PATCH": _CONTROL, "DELETE": _CONTROL},

@@ -20,6 +20,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 
 from server.access.principal import principal_of
+from server.consent.custody import Brought
 from server.fetching import Fetcher
 from server.opening import SessionRequest, open_for
 from server.portrait_routes import read_picture
@@ -52,6 +53,8 @@ class LiveKitRequest(BaseModel):
         str | None, Field(validation_alias=AliasChoices("avatar_image", "image"))
     ] = None
     avatar_image_url: str | None = None
+    rights: str | None = None
+    rights_note: str | None = None
     background: str | None = None
     async_mode: bool = False
 
@@ -199,5 +202,8 @@ async def _portrait(house: House, wanted: LiveKitRequest, picture: Picture | Non
         fetcher = Fetcher(most=MAX_UPLOAD, seconds=_PATIENCE)
         picture = Picture(await fetcher.fetch(wanted.avatar_image_url))
     if picture is not None:
-        return (await house.portraits.add(picture.content, picture.name)).id
+        brought = Brought(
+            picture.content, picture.name, rights=wanted.rights, note=wanted.rights_note
+        )
+        return (await house.custody.add(brought)).id
     return wanted.avatar_id or None

@@ -51,6 +51,13 @@ async def record(
     wanted = (body or RecordingBody()).format or ("webm" if is_transparent else "mp4")
     session.line.begin()
     recording = session.outputs.record(house.library, wanted, is_transparent=is_transparent)
+    try:
+        await house.portraits.note_films(session.portrait, [recording.id])
+    except BaseException:  # what shows a person and cannot be found again is not made
+        recording.stop("request")
+        await recording.ended.wait()
+        house.library.delete(recording.path)
+        raise
     return _going_on(recording)
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -82,6 +83,14 @@ def forget_portrait(source: Path | bytes, *, cache_dir: Path) -> None:
     """Deletes from `cache_dir` what was made of a picture, by this version or another."""
     for path in cache_dir.glob(f"{_digest(source)}.*"):
         path.unlink(missing_ok=True)
+
+
+def forget_other_portraits(sources: Collection[Path], *, cache_dir: Path) -> None:
+    """Deletes from `cache_dir` what was made of other pictures than these, and unfinished files."""
+    kept = {_digest(source) for source in sources}
+    for path in cache_dir.glob("*"):
+        if path.suffix == ".part" or path.name.partition(".")[0] not in kept:
+            path.unlink(missing_ok=True)
 
 
 def _digest(source: Path | bytes | NDArray[np.uint8]) -> str:

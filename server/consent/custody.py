@@ -1,0 +1,255 @@
+"""People's pictures on a server: taken with a statement, kept as asked, deleted with all of them.
+
+It puts together what the parts decide. It knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Final
+
+from server.audit import AuditLog
+from server.clock import Clock
+from server.consent.options import ConsentOptions
+from server.consent.records import Record, utc_now
+from server.consent.retention import Overdue
+from server.consent.rights import NOT_STATED, NOTICE, read_statement
+from server.consent.warden import Warden, owner_id
+from server.marks.ledger import Ledger
+from server.outputs.library import Library, session_of
+from server.portraits import PortraitEntry, Portraits
+from server.principal import acting
+from server.protocol import ProtocolError
+from server.sessions import Sessions
+from streaming_model.crop import Crop
+
+_LOG = logging.getLogger(__name__)
+_BY_HAND: Final = "deleted by hand"
+_INTERVAL: Final = 10_000_000_000  # ns between looks at what has to go
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A picture that somebody brings, with what they say of it.
+
+    Attributes:
+        data: the file.
+        filename: as they call it.
+        name: of the portrait; the file's if None.
+        crop: the part that is meant.
+        rights: by what right it is used, as they say it; None for nothing.
+        note: a few words on that.
+        keep: whether it is to outlive its sessions.
+        session: the session that it is for, or None.
+        address: where it comes from, or None.
+    """
+
+    data: bytes
+    filename: str
+    name: str | None = None
+    crop: Crop | None = None
+    rights: str | None = None
+    note: str | None = None
+    keep: bool = False
+    session: str | None = None
+    address: str | None = None
+
+
+class Custody:
+    """One server's."""
+
+    def __init__(
+        self,
+        portraits: Portraits,
+        warden: Warden,
+        options: ConsentOptions,
+        *,
+        sessions: Sessions,
+        library: Library,
+        ledger: Ledger,
+        audit: AuditLog,
+        clock: Clock,
+        prune: Callable[[], None],
+    ) -> None:
+        """Takes what it needs; `prune` deletes what was made of pictures that are not there."""
+        self._portraits = portraits
+        self._warden = warden
+        self._options = options
+        self._sessions = sessions
+        self._library = library
+        self._ledger = ledger
+        self._audit = audit
+        self._clock = clock
+        self._prune = prune
+        self._overdue = Overdue(options.retention)
+
+    @property
+    def worker(self) -> Executor:
+        """The thread for what blocks."""
+        return self._portraits.worker
+
+    async def add(self, brought: Brought) -> PortraitEntry:
+        """Makes a portrait of a picture.
+
+        Raises:
+            RightsMissingError: nothing was said of the right to use it, and it is required.
+            ProtocolError: `bad_request`, what was said is impossible.
+            PortraitError: the picture cannot be used; nothing is kept.
+        """
+        said = read_statement(brought.rights, brought.note, demand=self._options.demand)
+        who = acting()
+        is_kept = self._options.retention.keeps(is_asked=brought.keep)
+        session = self._sessions.get(brought.session or "")
+        uploaded = hashlib.sha256(brought.data).hexdigest()
+
+        def prepare(portrait: str, data: bytes) -> None:
+            self._warden.keep(
+                Record(
+                    portrait=portrait,
+                    picture_sha256=uploaded,
+                    portrait_sha256=hashlib.sha256(data).hexdigest(),
+                    rights=said.right,
+                    note=said.note,
+                    who=who.name,
+                    owner=owner_id(who),
+                    session=session.id if session is not None else None,
+                    address=brought.address if self._options.keeps_addresses else None,
+                    when=utc_now().isoformat(timespec="seconds"),
+                    is_kept=is_kept,
+                )
+            )
+            self._overdue.touch(portrait, self._clock.now())
+
+        try:
+            entry = await self._portraits.add(
+                brought.data,
+                brought.filename,
+                name=brought.name,
+                crop=brought.crop,
+                owner=owner_id(who),
+                prepare=prepare,
+            )
+        except Exception as error:
+            if getattr(error, "code", "") == "face_denied":
+                self._audit.tell("portrait.denied", picture_sha256=uploaded)
+            raise
+        digest = await self._portraits.digest(entry.id)
+        self._audit.note(
+            "portrait.added",
+            portrait=entry.id,
+            portrait_sha256=digest,
+            rights=said.right,
+            kept=is_kept,
+        )
+        return entry
+
+    def terms_of(self, portrait: str) -> dict[str, Any]:
+        """Returns whether a portrait outlives its sessions, and what there is to say of its use."""
+        record = self._warden.records.get(portrait)
+        if record is None:
+            return {"kept": True, "notices": []}
+        return {
+            "kept": record.is_kept,
+            "notices": [NOTICE] if record.rights == NOT_STATED else [],
+        }
+
+    def record(self, portrait: str) -> Record:
+        """Returns what was said of an upload, to whose it is.
+
+        Raises:
+            ProtocolError: `not_found`, also for somebody else's; `forbidden`, it is no upload.
+        """
+        entry = self._portraits.own(portrait, "asked about: nobody uploaded it")
+        return self._warden.records[entry.id]
+
+    async def remove(self, portrait: str, *, ends_sessions: bool = False) -> None:
+        """Deletes an upload with the recordings that show it and all else that was made of it.
+
+        Sessions that show it go on, or end.
+
+        Raises:
+            ProtocolError: `not_found`; `forbidden`, it is no upload.
+        """
+        entry = self._portraits.own(portrait, "deleted")
+        digest = await self._portraits.digest(entry.id)
+        self._audit.note("portrait.deleted", portrait=entry.id, portrait_sha256=digest)
+        record = self._warden.records.get(entry.id)
+        await self._portraits.remove(entry.id)
+        for film in record.films if record is not None else ():
+            await self._delete_film(film)
+        await self._work(self._ledger.forget, entry.id)
+        if ends_sessions:
+            for session in self._sessions.all():
+                if session.portrait == entry.id:
+                    session.close("client")
+
+    async def begin(self) -> None:
+        """Takes in what earlier servers left, and deletes what they should have."""
+        await self._work(self._adopt)
+        await self._clear()
+        await self._work(self._prune)
+
+    async def run(self) -> None:
+        """Deletes what has to go, every ten seconds."""
+        while True:
+            await self._clock.sleep_until(self._clock.now() + _INTERVAL)
+            try:
+                await self._clear()
+            except Exception:  # noqa: BLE001 - the next look may do better
+                _LOG.exception("pictures that have to go cannot be deleted")
+
+    async def _clear(self) -> None:
+        """Deletes what has to go now."""
+        sessions = self._sessions.all()
+        overdue = self._overdue.find(
+            self._warden.told(),
+            shown={session.portrait for session in sessions},
+            sessions={session.id for session in sessions},
+            now=self._clock.now(),
+            today=utc_now(),
+        )
+        overdue |= dict.fromkeys(await self._work(self._vanished), _BY_HAND)
+        for portrait, reason in overdue.items():
+            with contextlib.suppress(ProtocolError):  # somebody has deleted it just now
+                digest = self._warden.records[portrait].portrait_sha256
+                await self._portraits.remove(portrait, reason)
+                self._audit.tell(
+                    "portrait.expired", portrait=portrait, portrait_sha256=digest, reason=reason
+                )
+                await self._work(self._ledger.forget, portrait)
+        await self._work(self._forget_records)
+
+    def _adopt(self) -> None:
+        for entry in self._portraits.uploads:
+            self._warden.adopt(entry.id, entry.path.stat().st_mtime)
+        self._portraits.clear_strays()
+        for portrait in set(self._warden.told()) - {entry.id for entry in self._portraits.uploads}:
+            self._warden.retire(portrait, _BY_HAND)
+
+    def _vanished(self) -> list[str]:
+        return [entry.id for entry in self._portraits.uploads if not entry.path.is_file()]
+
+    def _forget_records(self) -> None:
+        self._warden.forget_former()
+        if self._options.ledger_days:
+            self._ledger.forget_old(self._options.ledger_days)
+
+    async def _delete_film(self, film: str) -> None:
+        session = self._sessions.get(session_of(film) or "")
+        recording = None if session is None else session.outputs.recording(film)
+        if recording is not None:
+            recording.stop("request")
+            await recording.ended.wait()
+        with contextlib.suppress(ProtocolError):  # it was deleted by itself
+            path = self._library.find(film)
+            await self._work(self._library.delete, path)
+            self._audit.tell("recording.deleted", recording=film)
+
+    async def _work(self, job: Callable[..., Any], *given: object) -> Any:  # noqa: ANN401
+        return await asyncio.get_running_loop().run_in_executor(self.worker, job, *given)

@@ -1,0 +1,59 @@
+"""Puts the parts that have to do with people's pictures together, as the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from server.access.making import is_for_this_machine
+from server.audit import AuditLog
+from server.clock import Clock
+from server.config import Settings
+from server.consent.custody import Custody
+from server.consent.deny import DenyList
+from server.consent.records import Records
+from server.consent.warden import Warden
+from server.marks.ledger import Ledger
+from server.outputs.library import Library
+from server.portraits import Portraits
+from server.sessions import Sessions
+
+UPLOADS_FOLDER = "uploads"  # in the cache folder
+RIGHTS_FOLDER = "rights"  # the same
+
+
+def deny_list_of(settings: Settings) -> DenyList:
+    """Returns the operator's list of faces that may not be used."""
+    return DenyList(settings.deny_list, net=settings.face_embedder, distance=settings.deny_distance)
+
+
+def make_warden(settings: Settings) -> Warden:
+    """Returns who knows whose the uploads are."""
+    records = Records(settings.cache_dir / RIGHTS_FOLDER)
+    return Warden(records, deny_list_of(settings), days=settings.consent_keep)
+
+
+def make_custody(
+    settings: Settings,
+    portraits: Portraits,
+    warden: Warden,
+    *,
+    sessions: Sessions,
+    library: Library,
+    ledger: Ledger,
+    audit: AuditLog,
+    clock: Clock,
+    prune: Callable[[Collection[Path]], None],
+) -> Custody:
+    """Returns who takes, keeps and deletes pictures."""
+    return Custody(
+        portraits,
+        warden,
+        settings.consents(is_local=is_for_this_machine(settings)),
+        sessions=sessions,
+        library=library,
+        ledger=ledger,
+        audit=audit,
+        clock=clock,
+        prune=lambda: prune(portraits.paths),
+    )
