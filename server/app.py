@@ -69,7 +69,7 @@ from server.portraits import (
 )
 from server.principal import LOCAL, Principal
 from server.session import Session, SessionOptions
-from server.sessions import Sessions
+from server.sessions import Keeper, Sessions
 from server.udp_ports import confine
 from server.voice.base import Voice
 from server.voices import RemoteThreads, VoiceEntry, Voices
@@ -154,7 +154,16 @@ class Server:
         custody: of people's pictures.
     """
 
-    def __init__(self, settings: Settings, parts: Parts, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        parts: Parts,
+        *,
+        clock: Clock | None = None,
+        cores: float | None = None,
+        keeper: Keeper | None = None,
+    ) -> None:
+        """Takes, beside settings and parts, its share of the cores and who keeps its sessions."""
         self._settings = settings
         self.clock: Clock = clock or MonotonicClock()
         self._workers = {
@@ -168,7 +177,9 @@ class Server:
             clock=self.clock,
         )
         self._capacity = Capacity(
-            cores=usable_cores(), share=settings.core_share, cap=settings.max_sessions
+            cores=usable_cores() if cores is None else min(cores, usable_cores()),
+            share=settings.core_share,
+            cap=settings.max_sessions,
         )
         self._gauge = Gauge(
             workers={name: self._workers[name] for name in _LIVE},
@@ -190,6 +201,7 @@ class Server:
             queue_length=settings.queue_length,
             tokens=access.tokens,
             clock=self.clock,
+            keeper=keeper,
         )
         portraits = _portraits(
             settings, parts, self._engines.inference, self._workers["portraits"], warden

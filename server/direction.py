@@ -106,6 +106,10 @@ class Direction:
         while len(self._own) > _MOST_STYLES:
             del self._own[next(iter(self._own))]
 
+    def own(self, utterance: int) -> MotionStyle | None:
+        """Returns the style that an utterance was given of its own."""
+        return self._own.get(utterance)
+
     def style_of(self, block: Block) -> MotionStyle:
         """Returns the style of a block: its utterance's own while that is spoken."""
         turned = self._turned(block.start + BLOCK)

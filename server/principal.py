@@ -72,7 +72,7 @@ class KnowsCaller:
             await self._app(scope, receive, send)
             return
         token = _SCOPE.set(scope)
-        session = _SESSION.set(_session_in(scope["path"]))
+        session = _SESSION.set(session_in(scope["path"]))
         try:
             await self._app(scope, receive, send)
         finally:
@@ -80,7 +80,7 @@ class KnowsCaller:
             _SCOPE.reset(token)
 
 
-def _session_in(path: str) -> str | None:
+def session_in(path: str) -> str | None:
     """Returns the session that a path names: `/v1/sessions/ID/...`, `/whep/ID`, `/whip/ID`."""
     match path.split("/"):
         case ["", "v1", "sessions", session_id, *_] | ["", "whep" | "whip", session_id, *_]:

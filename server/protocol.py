@@ -359,6 +359,24 @@ class SessionReady(ServerEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionResumed(ServerEvent):
+    """The session goes on elsewhere than where it began; told after `session.ready`.
+
+    Attributes:
+        utterance: what broke off and is said on; None where nothing was being said.
+        from_character: of its text, where it is said on: a sentence begins there.
+        repeated_characters: how many from there on had been heard before.
+        lost: utterances of pushed sound, of which no more will be heard.
+    """
+
+    type: ClassVar[str] = "session.resumed"
+    utterance: int | None
+    from_character: int
+    repeated_characters: int
+    lost: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AiDisclosure(ServerEvent):
     """Pictures and sound are AI-generated; told on every connection after `session.ready`.
 

@@ -39,6 +39,8 @@ _STATUS = {
     "livekit_refused": 502,
     "capacity": 503,
     "audit_failed": 503,
+    "store_failed": 503,
+    "worker_lost": 503,
     "recording_refused": 507,
 }
 _UNPROCESSABLE = 422

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from server import protocol
@@ -49,6 +49,7 @@ from server.sender_reports import NtpClock
 from server.session_audit import SessionAudit
 from server.speaker import Speaker, SpeakRequest
 from server.turns import Heard, Turns
+from server.unheard import Asked, Rest, Unheard, sentence_at
 from server.viewers import Viewers
 from server.voices import Voices
 from streaming_model.backdrop import Backdrop
@@ -79,6 +80,10 @@ class SessionOptions:
     audit: AuditLog = field(default_factory=AuditLog)
 
 
+async def _at_once() -> None:
+    """Nothing keeps a session beyond its process."""
+
+
 class Session:
     """A portrait, its viewers and its voice.
 
@@ -91,8 +96,16 @@ class Session:
         outputs: what is recorded and pushed.
         viewers: who watches over WebRTC.
         audit: takes notes of what is done here.
+        unheard: what it is to say still.
+        resumed: where it goes on.
+        is_resumed: whether it began elsewhere.
+        settled: returns when what it is now outlives this process, where something keeps it.
         reason: why it has ended, once it has.
     """
+
+    resumed = protocol.SessionResumed(None, 0, 0, ())
+    is_resumed = False
+    settled: Callable[[], Awaitable[None]] = staticmethod(_at_once)
 
     def __init__(
         self,
@@ -138,7 +151,7 @@ class Session:
             sound_worker=engines.sound_worker,
             openers=options.openers,
         )
-        self._seed = seed
+        self.seed = seed
         self._gestures = 0
         self.direction = Direction(style or options.style)
         self._marker = Marker(options.marks, payload_of(session_id))
@@ -174,6 +187,8 @@ class Session:
         )
         self.events.tap(self.presenter.reader.heed)
         self.events.tap(self.audit.heed)
+        self.unheard = Unheard()
+        self.events.tap(self.unheard.heed)
         self._pcm_worker = engines.sound_worker
         self._hearing = Hearing(
             line=self.line,
@@ -335,6 +350,7 @@ class Session:
         return [
             self.ready(),
             self.disclosure(),
+            *([self.resumed] if self.is_resumed else []),
             *([state] if state.state != "idle" else []),
             *([script] if script.state != "empty" else []),
             *self._lifetime.notice(self._clock.now()),
@@ -391,6 +407,7 @@ class Session:
         self.audit.text("text", text, voice=name, utterance=self._turns.utterance + 1)
         number = self._open_utterance(style)
         self._speaker.request(SpeakRequest(number, text, name))
+        self.unheard.add(Asked(number, text, name, self.direction.own(number)))
         return number
 
     def open_text(self, voice: str | None = None, style: Style | None = None) -> LiveText:
@@ -406,7 +423,34 @@ class Session:
         text = LiveText(number, style=own, direction=self.direction, clock=self._clock)
         self.audit.follow(text)
         self._speaker.request(SpeakRequest(number, text, name))
+        self.unheard.add(Asked(number, text, name, self.direction.own(number)))
         return text
+
+    def speak_on(self, asked: Asked) -> None:
+        """Takes up what another worker was to say, at the sentence that broke off there.
+
+        It keeps its number, and waits for a viewer. Sound that was pushed is lost.
+        """
+        if asked.text is None:
+            self.resumed = replace(self.resumed, lost=(*self.resumed.lost, asked.number))
+            return
+        text = asked.text if isinstance(asked.text, str) else asked.text.text
+        start = sentence_at(text, asked.heard)
+        self._turns.go_on(asked.number - 1)
+        number = self._turns.open()
+        self.line.queue.open(number)
+        if asked.style is not None:
+            self.direction.give(number, asked.style)
+        self._speaker.request(SpeakRequest(number, Rest(asked.text, start), asked.voice))
+        self.unheard.add(asked)
+        if self.resumed.utterance is None and start < len(text):
+            repeated = max(0, asked.heard - start)
+            self.resumed = replace(
+                self.resumed,
+                utterance=number,
+                from_character=start,
+                repeated_characters=repeated,
+            )
 
     def grow_text(self, text: LiveText, delta: str | None) -> None:
         """Adds to a text that is being written; None completes it.
@@ -453,6 +497,20 @@ class Session:
     def may_interrupt(self) -> bool:
         """Whether a viewer's voice may cut off what is being said."""
         return self._hearing.barge_in is not None
+
+    @property
+    def barge_in(self) -> int | None:
+        """How much voice interrupts the portrait, in samples; None where none does."""
+        return self._hearing.barge_in
+
+    @barge_in.setter
+    def barge_in(self, samples: int | None) -> None:
+        self._hearing.barge_in = samples
+
+    @property
+    def turns(self) -> Turns:
+        """Whose turn it is."""
+        return self._turns
 
     @property
     def portrait_name(self) -> str:
@@ -525,7 +583,7 @@ class Session:
             strength=gesture.strength,
             duration=gesture.duration,
             mode=gesture.mode,
-            seed=self._seed + self._gestures,
+            seed=self.seed + self._gestures,
         )
         return at
 
@@ -574,8 +632,10 @@ class Session:
         """
         ingest = Ingest(sample_rate=sample_rate, channels=channels)
         self.audit.note("audio", sample_rate=sample_rate, utterance=self._turns.utterance + 1)
+        number = self._open_utterance(style)
+        self.unheard.add(Asked(number, None))
         return PushedAudio(
-            self._open_utterance(style),
+            number,
             ingest=ingest,
             queue=self.line.queue,
             worker=self._pcm_worker,

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import get_args
+from typing import Protocol, get_args
 
 from server.access.tokens import Tokens
 from server.capacity import Capacity
@@ -23,6 +23,35 @@ _LOG = logging.getLogger(__name__)
 _SECOND = 1_000_000_000  # ns
 
 MakeSession = Callable[[str], Awaitable[Session]]
+
+
+class Keeper(Protocol):
+    """What makes sessions outlive this process; `server.cluster.journal` is one."""
+
+    async def reserve(self, session_id: str) -> None:
+        """Makes an id known before it is told."""
+        ...
+
+    async def begin(self, session: Session) -> None:
+        """Keeps a session from its beginning on."""
+        ...
+
+    async def end(self, session_id: str) -> None:
+        """Forgets one that has ended, or never began."""
+        ...
+
+
+class KeepsNothing:
+    """The keeper of a server that is alone."""
+
+    async def reserve(self, session_id: str) -> None:
+        """Does nothing."""
+
+    async def begin(self, session: Session) -> None:
+        """Does nothing."""
+
+    async def end(self, session_id: str) -> None:
+        """Does nothing."""
 
 
 class Sessions:
@@ -44,8 +73,11 @@ class Sessions:
         queue_length: int,
         tokens: Tokens,
         clock: Clock,
+        keeper: Keeper | None = None,
     ) -> None:
         """Takes what it needs; `measure` is told every second how many sessions are watched."""
+        self._keeper = keeper or KeepsNothing()
+        self._reserved: set[str] = set()  # ids of those who came into the line
         self.capacity = capacity
         self.opened = self.refused = self.resumed = 0
         self.closed: dict[str, int] = dict.fromkeys(get_args(CloseReason), 0)
@@ -80,17 +112,23 @@ class Sessions:
             watch = group.create_task(self._watch(), name="watch")
             await is_over.wait()
             watch.cancel()
-            self._shut_the_door()
+            self.shut_the_door()
             for session in self._sessions.values():
                 session.close("shutdown")
 
     def drain(self, seconds: float) -> None:
         """Lets nobody in any more, sends away who waits, and gives sessions so long to finish."""
-        self._shut_the_door()
+        self.shut_the_door()
         for session in self._sessions.values():
             session.expire(seconds)
 
-    def _shut_the_door(self) -> None:
+    @property
+    def portraits(self) -> frozenset[str]:
+        """The portraits of those that live."""
+        return frozenset(session.portrait for session in self._sessions.values())
+
+    def shut_the_door(self) -> None:
+        """Lets nobody in any more, and sends away who waits."""
         self.is_draining = self.capacity.is_closed = True
         for waiting in self._line:
             self._line.leave(waiting)
@@ -110,7 +148,7 @@ class Sessions:
         session_id = secrets.token_urlsafe(12)
         if self.room > 0 and not len(self._line):
             self._entering[session_id] = None
-            return await self._start(session_id, make)
+            return await self._start(session_id, make, is_new=True)
         now = self._clock.now()
         if not may_wait:
             self.refused += 1
@@ -122,7 +160,25 @@ class Sessions:
         except CapacityError:
             self.refused += 1
             raise
+        self._reserved.add(session_id)
+        await self._keeper.reserve(session_id)
         return waiting
+
+    async def take_up(self, session_id: str, make: MakeSession) -> Session:
+        """Starts a session that began elsewhere, and that the keeper has reserved.
+
+        Raises:
+            CapacityError: there is no room, or the server is shutting down.
+            VivantError: whatever `make` raises.
+        """
+        if self.is_draining:
+            raise _closing()
+        if self.room <= 0:
+            raise CapacityError("All sessions are in use.", retry_after=RETRY_AFTER)
+        self._entering[session_id] = None
+        session = await self._start(session_id, make)
+        self.resumed += 1
+        return session
 
     def find(self, session_id: str) -> Session:
         """Returns a living session.
@@ -204,10 +260,13 @@ class Sessions:
         waiting.end(reason)
         self._line.tell(self._clock.now())
 
-    async def _start(self, session_id: str, make: MakeSession) -> Session:
+    async def _start(self, session_id: str, make: MakeSession, *, is_new: bool = False) -> Session:
         """Makes a session whose place is taken in `_entering` already."""
         try:
+            if is_new:
+                await self._keeper.reserve(session_id)
             session = await make(session_id)
+            await self._keeper.begin(session)
             if self._group is None:
                 raise RuntimeError("Sessions.run has not begun")
             if self.is_draining:
@@ -217,6 +276,9 @@ class Sessions:
             self.opened += 1
             _LOG.info("session opened", extra={"session": session.id, "who": session.owner.name})
             self._group.create_task(self._live(session), name=f"session {session_id}")
+        except BaseException:
+            await self._keeper.end(session_id)
+            raise
         finally:
             del self._entering[session_id]
             self._admit()
@@ -233,6 +295,7 @@ class Sessions:
                 self.emptied.set()
             self._line.departures.note(self._clock.now())
             self._admit()
+            await self._keeper.end(session.id)
 
     def _admit(self) -> None:
         """Lets in those in line for whom there is room."""
@@ -262,6 +325,16 @@ class Sessions:
             self.capacity.is_late = any(session.is_reduced for session in self._sessions.values())
             self._line.forget(self._clock.now())
             self._admit()
+            await self._forget_reserved()
+
+    async def _forget_reserved(self) -> None:
+        """Forgets who has left the line without a session."""
+        for session_id in tuple(self._reserved):
+            is_in = self._line.find(session_id) is not None or session_id in self._entering
+            if not is_in:
+                self._reserved.discard(session_id)
+                if session_id not in self._sessions:
+                    await self._keeper.end(session_id)
 
     def _look_at_time(self) -> None:
         # Apart, so that the loop above does not keep the session that was looked at last.

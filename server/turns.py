@@ -57,6 +57,10 @@ class Turns:
         self.utterance += 1
         return self.utterance
 
+    def go_on(self, utterance: int) -> None:
+        """Lets numbers follow on one that was given out elsewhere."""
+        self.utterance = max(self.utterance, utterance)
+
     def audible(self, marks: Iterable[Mark], media_time: int) -> list[ServerEvent]:
         """Notes what became audible at `media_time`."""
         events: list[ServerEvent] = []

@@ -204,6 +204,7 @@ class Viewers:
             if viewer.dialect.tells_origin:
                 peer.tell_origin()
             async for event in events:
+                await self._session.settled()
                 viewer.tell(event)
 
     async def _hear(self, viewer: Viewer) -> None:

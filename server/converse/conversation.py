@@ -7,7 +7,7 @@ knows neither transport nor kind of brain.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
@@ -109,6 +109,23 @@ class Conversation:
     def is_on(self) -> bool:
         """Whether the session converses."""
         return self.manner.brain != "off"
+
+    def revive(
+        self, manner: Manner, turn: int, entries: Sequence[Entry], texts: Mapping[int, LiveText]
+    ) -> None:
+        """Takes up a conversation that broke off elsewhere, with what is said of it still.
+
+        Words of the user that have no answer are answered.
+        """
+        self.manner = manner
+        self.history.revive(turn, entries)
+        for entry in entries:
+            text = None if entry.utterance is None else texts.get(entry.utterance)
+            if entry.is_pending and text is not None:
+                self._said[text.number] = (entry, text)
+            entry.is_pending = entry.is_pending and text is not None
+        if self.is_on and self.history.is_owed:
+            self._ask()
 
     def configure(self, wanted: BrainRequest) -> None:
         """Changes who answers, and how.

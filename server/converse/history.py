@@ -71,6 +71,11 @@ class History:
         """All entries."""
         return tuple(self._entries)
 
+    def revive(self, turn: int, entries: Sequence[Entry]) -> None:
+        """Takes up what was said elsewhere."""
+        self.turn = turn
+        self._entries = list(entries)
+
     def add_user(self, text: str, source: Source) -> int:
         """Adds the user's words; they join what was not answered yet. Returns the turn."""
         text = " ".join(text.split())

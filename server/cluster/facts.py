@@ -1,0 +1,129 @@
+"""What of a session outlives its worker: read from a session, and made into one again.
+
+A record is a few kilobytes of JSON; fields that are added later have defaults, so that workers of
+two versions can take up each other's sessions.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from server.converse.history import Entry
+from server.converse.live_text import LiveText
+from server.converse.talk import Manner
+from server.microphone import Mode
+from server.session import Session
+from server.unheard import Asked
+from streaming_model.motion.style import MotionStyle
+
+
+class Utterance(BaseModel):
+    """What is to be said still.
+
+    Attributes:
+        number: its own.
+        text: all of it, as it was written; None for sound that was pushed.
+        is_live: whether it has marks and Markdown in it, as a language model writes them.
+        voice: name of the voice.
+        style: its own; None for the session's.
+        heard: characters of what is said of it that have left.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    number: int
+    text: str | None
+    is_live: bool = False
+    voice: str = ""
+    style: MotionStyle | None = None
+    heard: int = 0
+
+
+class SessionFacts(BaseModel):
+    """One session.
+
+    Attributes:
+        owner: name of who opened it.
+        utterance: the highest number given out.
+        barge_in: samples of voice that interrupt; None for never.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    owner: str
+    portrait: str
+    background: str
+    voice: str
+    style: MotionStyle
+    seed: int
+    manner: Manner
+    barge_in: int | None
+    microphone: Mode
+    turn: int
+    history: list[Entry]
+    utterance: int
+    unheard: list[Utterance]
+
+    @classmethod
+    def of(cls, session: Session) -> Self:
+        """Returns what a session is now."""
+        conversation = session.converse.conversation
+        return cls(
+            owner=session.owner.name,
+            portrait=session.portrait,
+            background=session.background.name,
+            voice=session.voice,
+            style=session.direction.style,
+            seed=session.seed,
+            manner=conversation.manner,
+            barge_in=session.barge_in,
+            microphone=session.line.microphone.mode,
+            turn=conversation.history.turn,
+            history=list(conversation.history.entries),
+            utterance=session.turns.utterance,
+            unheard=[_utterance(session, asked) for asked in session.unheard],
+        )
+
+
+def revive(session: Session, facts: SessionFacts) -> None:
+    """Makes a new session, which has the facts' portrait, voice and style, go on as they tell.
+
+    It stands still until somebody watches, or asks for more.
+    """
+    session.is_resumed = True
+    session.barge_in = facts.barge_in
+    session.line.microphone.switch(facts.microphone)
+    live = {each.number: _written(session, each) for each in facts.unheard if each.is_live}
+    for each in facts.unheard:
+        text = live.get(each.number, each.text)
+        session.speak_on(Asked(each.number, text, each.voice, each.style, each.heard))
+    session.turns.go_on(facts.utterance)
+    conversation = session.converse.conversation
+    conversation.revive(facts.manner, facts.turn, facts.history, live)
+
+
+def _utterance(session: Session, asked: Asked) -> Utterance:
+    is_audible = session.turns.speaking == asked.number
+    said = (session.line.timeline.spoken.characters or 0) if is_audible else 0
+    text = asked.text.spoken.raw if isinstance(asked.text, LiveText) else asked.text
+    return Utterance(
+        number=asked.number,
+        text=text,
+        is_live=isinstance(asked.text, LiveText),
+        voice=asked.voice,
+        style=asked.style,
+        heard=max(asked.heard, said),
+    )
+
+
+def _written(session: Session, utterance: Utterance) -> LiveText:
+    """Returns a text as it was written; who wrote it has gone, so it is complete."""
+    text = LiveText(
+        utterance.number,
+        style=utterance.style or session.direction.style,
+        direction=session.direction,
+        clock=session.clock,
+    )
+    text.add(utterance.text or "")
+    text.finish()
+    return text

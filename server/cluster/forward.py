@@ -1,0 +1,222 @@
+"""A worker as an application: requests and WebSockets are passed on to it by HTTP, as they came.
+
+Bodies stream both ways. Where the worker lets nobody in, nothing of the request has been read,
+and `Unreachable` lets the caller ask another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import httpx
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
+
+from server.cluster.port import (
+    CLIENT_HEADER,
+    SCHEME_HEADER,
+    SECRET_HEADER,
+    Report,
+    Unreachable,
+)
+from server.protocol import error_body
+from server.refusals import status_of
+
+_LOG = logging.getLogger(__name__)
+_CONNECT: Final = 1.0  # seconds; a machine that has gone answers nothing at all
+_HOP: Final = {  # of one connection, RFC 9110, section 7.6.1
+    b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding",
+    b"upgrade",
+}  # fmt: skip
+_GOING_AWAY: Final = 1012  # "service restart", IANA's registry of close codes
+_PREFIX: Final = b"sec-websocket-"
+_ANSWERED: Final = (b"host", b"origin")  # whether the page may do this, the gateway has judged
+
+
+class Forwarder:
+    """Calls workers; one client for all, so that connections are used again."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret.encode()
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(None, connect=_CONNECT),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+            trust_env=False,  # workers are on our own network, behind no proxy
+        )
+
+    async def aclose(self) -> None:
+        """Lets all connections go."""
+        await self._client.aclose()
+
+    def __call__(self, report: Report) -> _Remote:
+        """Returns a worker as an application."""
+        return _Remote(report.address, self._client, self._secret)
+
+    async def post(self, report: Report, path: str, body: dict[str, Any]) -> httpx.Response:
+        """Asks a worker something of our own.
+
+        Raises:
+            Unreachable: it has gone.
+        """
+        headers = {SECRET_HEADER.decode(): self._secret.decode()}
+        try:
+            return await self._client.post(report.address + path, json=body, headers=headers)
+        except httpx.TransportError as error:
+            raise Unreachable(str(error)) from None
+
+
+class _Remote:
+    def __init__(self, address: str, client: httpx.AsyncClient, secret: bytes) -> None:
+        self._address = address
+        self._client = client
+        self._secret = secret
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on.
+
+        Raises:
+            Unreachable: nothing of it has been done.
+        """
+        if scope["type"] == "websocket":
+            await self._converse(scope, receive, send)
+        else:
+            await self._ask(scope, receive, send)
+
+    async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = self._client.build_request(
+            scope["method"],
+            self._address + _target(scope),
+            headers=self._headers(scope),
+            content=_body(receive) if _has_body(scope) else None,
+        )
+        try:
+            answer = await self._client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise Unreachable(str(error)) from None
+        except httpx.TransportError:
+            await _lost()(scope, receive, send)
+            return
+        try:
+            await _pass_on(answer, send)
+        except httpx.TransportError as error:  # it died while it answered: so does the answer
+            _LOG.warning("a worker broke off: %s", error)
+        finally:
+            await answer.aclose()
+
+    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = WebSocket(scope, receive, send)
+        try:
+            worker = await connect(
+                "ws" + self._address.removeprefix("http") + _target(scope),
+                additional_headers=[
+                    (name.decode("latin-1"), value.decode("latin-1"))
+                    for name, value in self._headers(scope)
+                    if not name.startswith(_PREFIX) and name not in _ANSWERED
+                ],
+                subprotocols=[Subprotocol(each) for each in scope["subprotocols"]] or None,
+                compression=None,
+                max_size=None,
+                open_timeout=_CONNECT * 5,
+                proxy=None,
+                user_agent_header=None,
+            )
+        except InvalidStatus as refusal:
+            answer = refusal.response
+            refused = JSONResponse(None, answer.status_code)
+            refused.body = bytes(answer.body or b"")
+            refused.init_headers({"content-type": "application/json"})
+            await client.send_denial_response(refused)
+            return
+        except OSError as error:
+            raise Unreachable(str(error)) from None
+        await client.accept(subprotocol=worker.subprotocol)
+        async with asyncio.TaskGroup() as group:
+            ends = [
+                group.create_task(_from_worker(worker, client)),
+                group.create_task(_from_client(client, worker)),
+            ]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                end.cancel()
+
+    def _headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        kept = [pair for pair in scope["headers"] if pair[0] not in _HOP]
+        secure = scope["scheme"] in ("https", "wss")
+        return [
+            *kept,
+            (SECRET_HEADER, self._secret),
+            (CLIENT_HEADER, str((scope.get("client") or ("",))[0]).encode()),
+            (SCHEME_HEADER, b"https" if secure else b"http"),
+        ]
+
+
+async def _pass_on(answer: httpx.Response, send: Send) -> None:
+    headers = [(name.lower(), value) for name, value in answer.headers.raw]
+    kept = [pair for pair in headers if pair[0] not in _HOP]
+    await send({"type": "http.response.start", "status": answer.status_code, "headers": kept})
+    async for piece in answer.aiter_raw():
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _from_worker(worker: ClientConnection, client: WebSocket) -> None:
+    """Passes messages to the client; one whose worker has died is told to come again."""
+    code, reason = _GOING_AWAY, "come again"
+    with contextlib.suppress(WebSocketDisconnect):
+        try:
+            async for message in worker:
+                if isinstance(message, str):
+                    await client.send_text(message)
+                else:
+                    await client.send_bytes(message)
+            code, reason = worker.close_code or code, worker.close_reason or reason
+        except ConnectionClosed as end:
+            if end.rcvd is not None:
+                code, reason = end.rcvd.code, end.rcvd.reason
+        await client.close(code=code, reason=reason)
+
+
+async def _from_client(client: WebSocket, worker: ClientConnection) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            message = await client.receive()
+            if message["type"] == "websocket.disconnect":
+                await worker.close(code=1001)
+                return
+            text = message.get("text")
+            await worker.send(message["bytes"] if text is None else text)
+    await asyncio.Event().wait()  # what the worker has sent before its end is passed on still
+
+
+async def _body(receive: Receive) -> AsyncIterator[bytes]:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise httpx.WriteError("the client has gone")
+        yield message.get("body", b"")
+        if not message.get("more_body", False):
+            return
+
+
+def _has_body(scope: Scope) -> bool:
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+
+
+def _target(scope: Scope) -> str:
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope.get("query_string", b"")
+    return (path + (b"?" + query if query else b"")).decode("latin-1")
+
+
+def _lost() -> JSONResponse:
+    sentence = "The worker died over this: nobody can tell whether it was done."
+    code = "worker_lost"
+    return JSONResponse(error_body(code, sentence), status_of(code), {"Retry-After": "1"})

@@ -1,0 +1,252 @@
+"""A gateway: the address that clients know. It finds the worker of each request, and keeps nothing.
+
+It answers for itself only whether it lives, what room there is, and the page's files.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from server.access.access import Access
+from server.access.guard import Guard
+from server.access.headers import SecurityHeaders
+from server.access.rules import find_rule
+from server.clock import Clock
+from server.cluster.forward import Forwarder
+from server.cluster.placement import Placement
+from server.cluster.port import TAKE_UP, Directory, Report, Unreachable
+from server.cluster.store import Record, Store
+from server.origins import Origins
+from server.protocol import RETRY_AFTER, ProtocolError, error_body
+from server.refusals import refuse_properly, status_of
+from server.request_log import RequestLog
+from streaming_model.errors import VivantError
+
+_MOST_TRIES: Final = 5  # workers that one request is offered to
+_LARGEST_WISH: Final = 65_536  # bytes of a body in which a portrait may be named
+
+
+class Router:
+    """Passes each request on to the worker that it is for.
+
+    Args:
+        store: where it is written who holds a session.
+        directory: who lives.
+        forwarder: calls them.
+    """
+
+    def __init__(self, store: Store, directory: Directory, forwarder: Forwarder) -> None:
+        self._store = store
+        self._directory = directory
+        self._forwarder = forwarder
+        self._placement = Placement()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a request by a worker, or refuses it."""
+        try:
+            await self._pass_on(scope, receive, send)
+        except VivantError as error:
+            await _refuse(error, scope, receive, send)
+
+    async def reports(self) -> list[Report]:
+        """Returns the workers that live."""
+        return await self._directory.living()
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"] if scope["type"] == "http" else "WS"
+        found = find_rule(method, scope["path"], scope.get("query_string", b""))
+        session = found.session if found is not None else None
+        record = await self._store.read(session) if session else None
+        if record is not None:
+            await self._to_holder(record, scope, receive, send)
+            return
+        portrait = None
+        if (method, scope["path"]) == ("POST", "/v1/sessions"):
+            portrait, receive = await _wish(receive)
+        is_opening = found is not None and found.rule.cost >= _OPENING and session is None
+        await self._to_any(scope, receive, send, portrait=portrait, is_opening=is_opening)
+
+    async def _to_any(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        portrait: str | None,
+        is_opening: bool,
+    ) -> None:
+        for report in self._placement.order(await self.reports(), portrait)[:_MOST_TRIES]:
+            try:
+                if is_opening:
+                    self._placement.note(report)
+                await self._forwarder(report)(scope, receive, send)
+            except Unreachable:
+                await self._directory.leave(report.worker)
+                continue
+            return
+        raise ProtocolError("worker_lost", "No worker is there to do that; try again soon.")
+
+    async def _to_holder(self, record: Record, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request to whoever holds its session, now or after taking it up."""
+        for _ in range(_MOST_TRIES):
+            holder = await self._holder(record)
+            if holder is not None:
+                try:
+                    await self._forwarder(holder)(scope, receive, send)
+                except Unreachable:
+                    await self._directory.leave(holder.worker)
+                else:
+                    return
+            await self._take_up(record)
+            found = await self._store.read(record.session)
+            if found is None:
+                raise ProtocolError("session_gone", "The session has ended with its server.")
+            record = found
+        raise ProtocolError("worker_lost", "No worker could take the session up; try again soon.")
+
+    async def _holder(self, record: Record) -> Report | None:
+        reports = await self.reports()
+        return next((each for each in reports if each.worker == record.worker), None)
+
+    async def _take_up(self, record: Record) -> None:
+        """Has a worker take up a session whose own one has gone.
+
+        Raises:
+            ProtocolError: none is there, none has room, or the session is no more.
+        """
+        portrait = json.loads(record.facts).get("portrait") if record.facts else None
+        reports = await self.reports()
+        wanted = {"session": record.session, "epoch": record.epoch}
+        order = self._placement.order(reports, portrait, without={record.worker})
+        for report in order[:_MOST_TRIES]:
+            try:
+                answer = await self._forwarder.post(report, TAKE_UP, wanted)
+            except Unreachable:
+                await self._directory.leave(report.worker)
+                continue
+            if answer.is_success or answer.status_code == status_of("superseded"):
+                self._placement.note(report)
+                return
+            error = answer.json()["error"]
+            if error["code"] != "capacity":
+                raise ProtocolError(error["code"], error["message"])
+        raise ProtocolError("worker_lost", "No worker has room for the session; try again soon.")
+
+
+_OPENING: Final = 10.0  # what calls cost that may open a session
+
+
+def make_gateway(
+    router: Router,
+    *,
+    access: Access,
+    origins: Origins,
+    page: Path | None,
+    clock: Clock,
+) -> FastAPI:
+    """Returns the application of a gateway."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    refuse_properly(app)
+    app.add_middleware(Guard, access=access, page=page)
+    origins.guard(app)
+    app.add_middleware(SecurityHeaders, allowed=origins.allowed)
+    app.add_middleware(RequestLog, clock=clock)
+    app.add_api_route("/healthz", _live, methods=["GET"])
+    app.add_api_route("/readyz", _readiness(router), methods=["GET"])
+    app.add_api_route("/v1/capacity", _capacity(router), methods=["GET"])
+    files = None if page is None else StaticFiles(directory=page, html=True)
+    app.router.routes.append(Mount("/", _Fork(router, files)))
+    return app
+
+
+class _Fork:
+    """The page's files from here, all else from workers."""
+
+    def __init__(self, router: Router, files: StaticFiles | None) -> None:
+        self._router = router
+        self._files = files
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._files is not None:
+            rule = find_rule(scope["method"], scope["path"], scope.get("query_string", b""))
+            if rule is None:
+                await self._files(scope, receive, send)
+                return
+        await self._router(scope, receive, send)
+
+
+async def _live() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+def _readiness(router: Router) -> Any:  # noqa: ANN401 - a route
+    async def readyz() -> JSONResponse:
+        if any(not each.is_draining for each in await router.reports()):
+            return JSONResponse({"status": "ready"})
+        return JSONResponse(error_body("not_ready", "No worker is ready yet."), 503)
+
+    return readyz
+
+
+def _capacity(router: Router) -> Any:  # noqa: ANN401 - a route
+    async def capacity() -> dict[str, Any]:
+        reports = await router.reports()
+        return {
+            "sessions": sum(each.sessions for each in reports),
+            "room": sum(each.room for each in reports if not each.is_draining),
+            "waiting": sum(each.waiting for each in reports),
+            "workers": [
+                {
+                    "worker": each.worker,
+                    "sessions": each.sessions,
+                    "room": each.room,
+                    "waiting": each.waiting,
+                    "draining": each.is_draining,
+                }
+                for each in reports
+            ],
+        }
+
+    return capacity
+
+
+async def _wish(receive: Receive) -> tuple[str | None, Receive]:
+    """Returns the portrait that a body asks for, and the body once more."""
+    messages: list[Message] = []
+    size, more = 0, True
+    while more and size <= _LARGEST_WISH:
+        message = await receive()
+        messages.append(message)
+        size += len(message.get("body", b""))
+        more = message["type"] == "http.request" and message.get("more_body", False)
+    try:
+        wish = json.loads(b"".join(each.get("body", b"") for each in messages))
+        portrait = wish.get("portrait")
+    except (ValueError, AttributeError):  # the worker says what is wrong with it
+        portrait = None
+
+    async def again() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return portrait if isinstance(portrait, str) else None, again
+
+
+async def _refuse(error: VivantError, scope: Scope, receive: Receive, send: Send) -> None:
+    status = status_of(error.code)
+    headers = {"Retry-After": str(1 if error.code == "worker_lost" else RETRY_AFTER)}
+    answer = JSONResponse(
+        error_body(error.code, str(error)), status, headers if status == 503 else None
+    )
+    if scope["type"] == "websocket":
+        await WebSocket(scope, receive, send).send_denial_response(answer)
+    else:
+        await answer(scope, receive, send)

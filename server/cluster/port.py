@@ -1,0 +1,68 @@
+"""The port between a gateway and the workers that it passes requests on to.
+
+A worker is an ASGI application, called in one process, or over HTTP (`server.cluster.forward`).
+Which workers live is the directory's; which one holds a session is the store's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from starlette.types import ASGIApp
+
+SECRET_HEADER: Final = b"x-vivant-cluster"  # proves that a gateway asks, and no stranger
+CLIENT_HEADER: Final = b"x-vivant-client"  # the address that the gateway was asked from
+SCHEME_HEADER: Final = b"x-vivant-scheme"  # http or https, as the client has it
+TAKE_UP: Final = "/cluster/take-up"  # POST {"session", "epoch"} to a worker
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker tells of itself, every second.
+
+    Attributes:
+        worker: its id; another one after each start.
+        address: `http://host:port` of its HTTP.
+        room: how many more sessions it could begin.
+        sessions: how many it has.
+        waiting: how many clients wait in its line.
+        portraits: ids of those that it can show at once.
+        is_draining: whether it lets nobody in any more.
+    """
+
+    worker: str
+    address: str
+    room: int
+    sessions: int
+    waiting: int
+    portraits: frozenset[str]
+    is_draining: bool = False
+
+
+class Directory(Protocol):
+    """Which workers live."""
+
+    async def report(self, report: Report) -> None:
+        """Takes what a worker tells; it lives from now on."""
+        ...
+
+    async def leave(self, worker: str) -> None:
+        """Notes that a worker is no more."""
+        ...
+
+    async def living(self) -> list[Report]:
+        """Returns the latest of every worker that has told lately."""
+        ...
+
+
+class Reach(Protocol):
+    """How a worker is called."""
+
+    def __call__(self, report: Report, /) -> ASGIApp:
+        """Returns the worker as an application; calling it raises `Unreachable` if it has gone."""
+        ...
+
+
+class Unreachable(Exception):
+    """A worker let nobody in: nothing of the request has been done, another may do it."""

@@ -1,0 +1,225 @@
+"""A worker: the ordinary server, whose sessions outlive it, and that gateways alone may ask.
+
+It tells the directory of itself every second, and takes up sessions whose workers have died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import secrets
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from server.app import Parts, Server
+from server.clock import MonotonicClock
+from server.cluster.facts import SessionFacts, revive
+from server.cluster.journal import Journal
+from server.cluster.port import (
+    CLIENT_HEADER,
+    SCHEME_HEADER,
+    SECRET_HEADER,
+    TAKE_UP,
+    Directory,
+    Report,
+)
+from server.cluster.settling import Settling
+from server.cluster.store import Store, StoreError, Superseded
+from server.config import Settings
+from server.principal import Principal, on_behalf_of
+from server.protocol import CapacityError, ProtocolError, error_body
+from server.refusals import status_of
+from server.session import Session
+from streaming_model.errors import VivantError
+
+_LOG = logging.getLogger(__name__)
+_SECOND: Final = 1_000_000_000  # ns
+SECRET: Final = "cluster secret"  # names of constants in the store
+TOKEN_SECRET: Final = "token secret"
+
+
+class _TakeUp(BaseModel):
+    session: str
+    epoch: int
+
+
+async def shared(settings: Settings, store: Store) -> tuple[Settings, str]:
+    """Returns settings with the secret of all tokens in them, and the secret of the cluster.
+
+    Raises:
+        StoreError: the store cannot be reached.
+    """
+    secret = await store.constant(SECRET, secrets.token_hex(32))
+    own = settings.token_secret or secrets.token_hex(32)
+    return replace(settings, token_secret=await store.constant(TOKEN_SECRET, own)), secret
+
+
+class Worker:
+    """One worker, as an application for gateways.
+
+    Attributes:
+        id: its own, of this start.
+        server: what it serves.
+
+    Args:
+        settings: with the secret that all workers sign tokens with.
+        cores: what it may use of the machine.
+        secret: of the cluster.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        parts: Parts,
+        *,
+        store: Store,
+        directory: Directory,
+        secret: str,
+        cores: float | None = None,
+    ) -> None:
+        self.id = secrets.token_hex(8)
+        self._directory = directory
+        self._secret = secret.encode()
+        clock = MonotonicClock()
+        self.journal = Journal(store, self.id, clock)
+        # Strangers are counted at the gateways, where they come from their own addresses.
+        settings = replace(settings, rate_limit=0.0)
+        self.server = Server(settings, parts, clock=clock, cores=cores, keeper=self.journal)
+        self._settling = Settling(self.server.app, self.journal)
+
+    async def run(self, address: str) -> None:
+        """Tells of itself and keeps its sessions, until cancelled; it then leaves the directory."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.journal.run(), name="journal")
+            group.create_task(self._report(address), name="reports")
+
+    async def drain(self, seconds: float) -> None:
+        """Lets nobody in any more, waits for sessions to end, and keeps those that are left.
+
+        They are taken up elsewhere once this process has ended.
+        """
+        sessions = self.server.house.sessions
+        sessions.shut_the_door()
+        try:
+            async with asyncio.timeout(seconds):
+                await sessions.emptied.wait()
+        except TimeoutError:
+            await self.journal.settle_all()
+        await self._directory.leave(self.id)
+
+    async def take_up(self, session_id: str, epoch: int) -> None:
+        """Makes a session of another worker this one's.
+
+        Raises:
+            Superseded: somebody else was faster.
+            CapacityError: there is no room.
+            ProtocolError: `session_gone`, nothing is known of it.
+            VivantError: it needs a portrait, say, that is no more.
+        """
+        sessions = self.server.house.sessions
+        if sessions.room <= 0 or sessions.is_draining:
+            raise CapacityError("All sessions are in use.", retry_after=1)
+        record = await self.journal.take_up(session_id, after=epoch)
+        try:
+            facts = SessionFacts.model_validate_json(record.facts)
+        except ValidationError:  # it stood in a line, or another version wrote it
+            await self.journal.end(session_id)
+            raise ProtocolError("session_gone", "The session has ended with its server.") from None
+        await sessions.take_up(session_id, partial(self._make, facts))
+
+    async def _make(self, facts: SessionFacts, session_id: str) -> Session:
+        house = self.server.house
+        backdrop = await house.backgrounds.find(facts.background)
+        owner, digest = Principal(facts.owner), await house.portraits.digest(facts.portrait)
+        with on_behalf_of(owner, session_id):
+            house.options.audit.note(
+                "session.resumed", portrait=facts.portrait, portrait_sha256=digest
+            )
+        session = house.make_session(
+            session_id=session_id,
+            portrait=house.portraits.check(facts.portrait).id,
+            avatar=await house.portraits.avatar(facts.portrait, backdrop),
+            voice=house.voices.check(facts.voice),
+            seed=facts.seed,
+            style=facts.style,
+            owner=owner,
+        )
+        revive(session, facts)
+        return session
+
+    async def _report(self, address: str) -> None:
+        clock = self.server.clock
+        try:
+            while True:
+                try:
+                    await self._directory.report(self._told(address))
+                except StoreError as error:
+                    _LOG.warning("the cluster does not hear of this worker: %s", error)
+                await clock.sleep_until(clock.now() + _SECOND)
+        finally:
+            await self._directory.leave(self.id)
+
+    def _told(self, address: str) -> Report:
+        house = self.server.house
+        sessions = house.sessions
+        return Report(
+            worker=self.id,
+            address=address,
+            room=sessions.room,
+            sessions=len(sessions),
+            waiting=sessions.waiting,
+            portraits=frozenset({house.portraits.default, *sessions.portraits}),
+            is_draining=sessions.is_draining,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a gateway, and nobody else."""
+        if scope["type"] == "lifespan":
+            await self._settling(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        if not hmac.compare_digest(headers.get(SECRET_HEADER, b""), self._secret):
+            await _refuse(scope, receive, send)
+        elif scope["path"] == TAKE_UP:
+            await (await self._answer_take_up(Request(scope, receive)))(scope, receive, send)
+        else:
+            await self._settling(_as_asked(scope, headers), receive, send)
+
+    async def _answer_take_up(self, request: Request) -> Response:
+        wanted = _TakeUp.model_validate_json(await request.body())
+        try:
+            await self.take_up(wanted.session, wanted.epoch)
+        except Superseded as refusal:
+            return JSONResponse(error_body(refusal.code, str(refusal)), 409)
+        except VivantError as refusal:
+            return JSONResponse(error_body(refusal.code, str(refusal)), status_of(refusal.code))
+        return Response(status_code=204)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": "for gateways alone"})
+        return
+    body = error_body("forbidden", "This is a worker: ask a gateway.")
+    await JSONResponse(body, 403)(scope, receive, send)
+
+
+def _as_asked(scope: Scope, headers: dict[bytes, bytes]) -> Scope:
+    """Returns a request as the gateway was asked, without what gateways add."""
+    added = (SECRET_HEADER, CLIENT_HEADER, SCHEME_HEADER)
+    scheme = headers.get(SCHEME_HEADER, b"http").decode("latin-1")
+    if scope["type"] == "websocket":
+        scheme = {"http": "ws", "https": "wss"}.get(scheme, "ws")
+    return {
+        **scope,
+        "headers": [pair for pair in scope["headers"] if pair[0] not in added],
+        "client": (headers.get(CLIENT_HEADER, b"").decode("latin-1"), 0),
+        "scheme": scheme,
+    }
