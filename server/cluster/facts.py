@@ -10,10 +10,12 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
+from server.access.principal import Holder
 from server.converse.history import Entry
 from server.converse.live_text import LiveText
 from server.converse.talk import Manner
 from server.microphone import Mode
+from server.principal import Principal
 from server.session import Session
 from server.unheard import Asked
 from streaming_model.motion.style import MotionStyle
@@ -44,13 +46,13 @@ class SessionFacts(BaseModel):
     """One session.
 
     Attributes:
-        owner: name of who opened it.
+        owner: who opened it, with what it may see.
         utterance: the highest number given out.
         barge_in: samples of voice that interrupt; None for never.
     """
 
     model_config = ConfigDict(frozen=True)
-    owner: str
+    owner: Holder
     portrait: str
     background: str
     voice: str
@@ -69,7 +71,7 @@ class SessionFacts(BaseModel):
         """Returns what a session is now."""
         conversation = session.converse.conversation
         return cls(
-            owner=session.owner.name,
+            owner=_holder(session.owner),
             portrait=session.portrait,
             background=session.background.name,
             voice=session.voice,
@@ -100,6 +102,10 @@ def revive(session: Session, facts: SessionFacts) -> None:
     session.turns.go_on(facts.utterance)
     conversation = session.converse.conversation
     conversation.revive(facts.manner, facts.turn, facts.history, live)
+
+
+def _holder(owner: Principal) -> Holder:
+    return owner if isinstance(owner, Holder) else Holder(owner.name, frozenset())
 
 
 def _utterance(session: Session, asked: Asked) -> Utterance:

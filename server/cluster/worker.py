@@ -33,7 +33,7 @@ from server.cluster.port import (
 from server.cluster.settling import Settling
 from server.cluster.store import Store, StoreError, Superseded
 from server.config import Settings
-from server.principal import Principal, on_behalf_of
+from server.principal import on_behalf_of
 from server.protocol import CapacityError, ProtocolError, error_body
 from server.refusals import status_of
 from server.session import Session
@@ -137,19 +137,19 @@ class Worker:
     async def _make(self, facts: SessionFacts, session_id: str) -> Session:
         house = self.server.house
         backdrop = await house.backgrounds.find(facts.background)
-        owner, digest = Principal(facts.owner), await house.portraits.digest(facts.portrait)
-        with on_behalf_of(owner, session_id):
-            house.options.audit.note(
-                "session.resumed", portrait=facts.portrait, portrait_sha256=digest
-            )
+        with on_behalf_of(facts.owner, session_id):
+            portrait = house.portraits.check(facts.portrait).id
+            digest = await house.portraits.digest(portrait)
+            house.options.audit.note("session.resumed", portrait=portrait, portrait_sha256=digest)
+            avatar = await house.portraits.avatar(portrait, backdrop)
         session = house.make_session(
             session_id=session_id,
-            portrait=house.portraits.check(facts.portrait).id,
-            avatar=await house.portraits.avatar(facts.portrait, backdrop),
+            portrait=portrait,
+            avatar=avatar,
             voice=house.voices.check(facts.voice),
             seed=facts.seed,
             style=facts.style,
-            owner=owner,
+            owner=facts.owner,
         )
         revive(session, facts)
         return session
