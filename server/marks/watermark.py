@@ -11,6 +11,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from server.marks.pattern import GRID, pattern
@@ -34,14 +35,17 @@ class Watermark:
 
     def __init__(self, payload: Payload) -> None:
         self._pattern = pattern(payload)
-        self._plus = self._minus = np.zeros((0, 0, 3), np.uint8)
+        self._levels = np.zeros((0, 0, 3), np.int8)
+        nothing = np.zeros(0, np.uint8)
+        _add(nothing, self._levels.reshape(-1), nothing)  # compiles what is not compiled yet
 
     def apply(self, image: Pixels) -> Pixels:
         """Returns a marked copy of [s, s, 3] RGB or [s, s, 4] straight RGBA."""
-        if self._plus.shape != image.shape:
+        if self._levels.shape != image.shape:
             self._fit(image)
-        marked = cv2.add(image, self._plus)
-        return np.asarray(cv2.subtract(marked, self._minus, dst=marked), np.uint8)
+        marked = np.empty(image.shape, np.uint8)
+        _add(np.ascontiguousarray(image).reshape(-1), self._levels.reshape(-1), marked.reshape(-1))
+        return marked
 
     def _fit(self, image: Pixels) -> None:
         """Decides how strong it is where, for pictures like this one."""
@@ -50,7 +54,8 @@ class Watermark:
         spread = np.asarray(cv2.resize(self._pattern, side, interpolation=smooth), np.float32)
         luma = np.asarray(cv2.cvtColor(image[..., :3], cv2.COLOR_RGB2GRAY), np.uint8)
         levels = np.clip(np.rint(spread * strength(luma)), -MOST_LEVELS, MOST_LEVELS)
-        self._plus, self._minus = (_as_colours(sign * levels, image.shape[2]) for sign in (1, -1))
+        self._levels = np.zeros(image.shape, np.int8)
+        self._levels[..., :3] = levels[..., None]  # a matte gets none
 
 
 def strength(luma: Pixels) -> Floats:
@@ -68,10 +73,10 @@ def _blurred(values: Floats, deviation: float) -> Floats:
     return np.asarray(cv2.GaussianBlur(values, (0, 0), deviation), np.float32)
 
 
-def _as_colours(levels: Floats, channels: int) -> Pixels:
-    """Returns the positive of `levels` in red, green and blue; a matte gets none."""
-    positive = np.maximum(levels, 0).astype(np.uint8)
-    shape = (*levels.shape, channels)
-    colours = np.zeros(shape, np.uint8)
-    colours[..., :3] = positive[..., None]
-    return colours
+@njit(nogil=True, cache=True)
+def _add(image: Pixels, levels: NDArray[np.int8], out: Pixels) -> None:
+    """Writes `image` [n] with `levels` [n] added, within 0 and 255, to `out`: in one pass."""
+    low, high = np.int16(0), np.int16(255)
+    for at in range(np.uint64(len(out))):
+        value = np.int16(np.int16(image[at]) + np.int16(levels[at]))
+        out[at] = np.uint8(min(max(value, low), high))

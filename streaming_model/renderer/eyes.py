@@ -99,7 +99,7 @@ class EyeLayer:
         self._vertices = np.union1d(np.flatnonzero(inside), pair.ring)
 
     def draw(self, out: NDArray[np.uint8], motion: Floats, maps: Floats, pixels: Floats) -> None:
-        """Lays the eye over `out` [s, s, 4] under `motion` [58].
+        """Lays the eye over `out` [s, s, 3] under `motion` [58].
 
         `maps` [3, n, n] are the place of the stage's foreground that each pixel shows, x and y,
         and its light; `pixels` [V, 2] is where the face's vertices are drawn.

@@ -83,6 +83,25 @@ def cell_kinds(sources: NDArray[np.float32], blocks: NDArray[np.uint8]) -> NDArr
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def held_columns(kinds: NDArray[np.uint8], rows: int) -> NDArray[np.int64]:
+    """Returns which columns of cells hold anything, for every `rows` rows of `kinds` [n, n].
+
+    [n / rows, 2]: the first column and that after the last, 0 and 0 where there is none.
+    """
+    count, cells = len(kinds) // rows, kinds.shape[1]
+    columns = np.zeros((count, 2), np.int64)
+    for band in range(count):
+        first, last = cells, 0
+        for r in range(band * rows, (band + 1) * rows):
+            for c in range(cells):
+                if kinds[r, c] != EMPTY:
+                    first, last = min(first, c), max(last, c + 1)
+        if last > first:
+            columns[band, 0], columns[band, 1] = first, last
+    return columns
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def bounds(points: NDArray[np.float32]) -> tuple[float, float, float, float]:
     """Returns the least x and y of `points` [n, 2], and the greatest; numpy's take ten times as
     long along the longer axis.
@@ -103,16 +122,16 @@ def map_grid(
     sources: NDArray[np.float32],
     cell: int,
 ) -> None:
-    """Writes into the maps [n * cell, n * cell] what a grid shows, bilinear between its nodes.
+    """Writes into the maps [m * cell, n * cell] what a grid shows, bilinear between its nodes.
 
-    `sources` [n + 1, n + 1, 2] are the pixels of the texture at every `cell` pixels of the maps.
+    `sources` [m + 1, n + 1, 2] are the pixels of the texture at every `cell` pixels of the maps.
     First across, once for a row of nodes, then down, where whole rows are vectors.
     """
-    cells, side = sources.shape[0] - 1, map_x.shape[1]
+    rows, cells, side = sources.shape[0] - 1, sources.shape[1] - 1, map_x.shape[1]
     share = np.float32(1) / np.float32(cell)
-    across = np.empty((2, cells + 1, side), np.float32)
+    across = np.empty((2, rows + 1, side), np.float32)
     for axis in range(2):
-        for r in range(cells + 1):
+        for r in range(rows + 1):
             for c in range(cells):
                 start = sources[r, c, axis]
                 step = (sources[r, c + 1, axis] - start) * share
@@ -120,7 +139,7 @@ def map_grid(
                     across[axis, r, c * cell + x] = start + np.float32(x) * step
     for axis in range(2):
         target = map_x if axis == 0 else map_y
-        for r in range(cells):
+        for r in range(rows):
             above, below = across[axis, r], across[axis, r + 1]
             for y in range(cell):
                 t = np.float32(y) * share
@@ -138,17 +157,22 @@ def map_opening(
     lower: NDArray[np.int64],
     x: float,
     y: float,
+    start: int,
+    stop: int,
 ) -> None:
-    """Writes the place (x, y) into the maps [h, w] well between two chains of `points` [V, 2]."""
-    height, width = map_x.shape
+    """Writes the place (x, y) into the maps [h, w] well between two chains of `points` [V, 2].
+
+    Into rows from `start` on and before `stop` only.
+    """
+    width = map_x.shape[1]
     above, below = points[upper], points[lower]
     left = max(int(np.floor(min(above[0, 0], below[0, 0]))), 0)
     right = min(int(np.ceil(max(above[-1, 0], below[-1, 0]))), width - 1)
     for column in range(left, right + 1):
-        start, end = _chain_height(above, column), _chain_height(below, column)
-        if start == OUTSIDE or end == OUTSIDE or end - start < 1:
+        top, end = _chain_height(above, column), _chain_height(below, column)
+        if top == OUTSIDE or end == OUTSIDE or end - top < 1:
             continue  # narrower than a pixel: the lips' own colours do
-        for row in range(max(int(np.ceil(start)), 0), min(int(np.floor(end)), height - 1) + 1):
+        for row in range(max(int(np.ceil(top)), start), min(int(np.floor(end)), stop - 1) + 1):
             map_x[row, column] = x
             map_y[row, column] = y
 
@@ -164,8 +188,12 @@ def map_triangles(
     light: NDArray[np.float32],
     triangles: NDArray[np.int32],
     end: float,
+    start: int,
+    stop: int,
 ) -> None:
     """Writes into the maps [h, w] what triangles [T, 3] show, in order, and their light.
+
+    Into rows from `start` on and before `stop` only.
 
     `points` [V, 2] are pixels of the maps, `sources` [V, 2] pixels of the texture. Where
     `opacity` [V] is below 1 the place looked up is between the map's and the triangle's, unless
@@ -174,7 +202,7 @@ def map_triangles(
     Edges are cut at the same place for both triangles that share them, so a mesh has
     neither gaps nor double pixels.
     """
-    height, width = map_x.shape
+    width = map_x.shape[1]
     one = np.float32(1)
     for t in range(triangles.shape[0]):
         i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
@@ -195,8 +223,8 @@ def map_triangles(
         if yk < yj:
             j, k = k, j
             xj, yj, xk, yk = xk, yk, xj, yj
-        top = max(0, int(np.ceil(yi)))
-        bottom = min(height - 1, int(np.ceil(yk)) - 1)
+        top = max(start, int(np.ceil(yi)))
+        bottom = min(stop, int(np.ceil(yk))) - 1
         if top > bottom:
             continue
         ex1, ey1, ex2, ey2 = xj - xi, yj - yi, xk - xi, yk - yi
@@ -215,7 +243,9 @@ def map_triangles(
         slope_long = ex2 / ey2
         slope_top = ex1 / ey1 if yj > yi else 0.0
         slope_bottom = (xk - xj) / (yk - yj) if yk > yj else 0.0
-        for y in range(top, bottom + 1):
+        for row in range(uint64(top), uint64(bottom + 1)):  # unsigned: no index is looked at twice
+            y = np.int64(row)
+            line_x, line_y, line_g = map_x[row], map_y[row], gain[row]
             dy = y - yi
             far = xi + slope_long * dy
             near = xi + slope_top * dy if y < yj else xj + slope_bottom * (y - yj)
@@ -223,26 +253,27 @@ def map_triangles(
                 near, far = far, near
             first = max(0, int(np.ceil(near)))
             last = min(width - 1, int(np.ceil(far)) - 1)
+            columns = range(uint64(first), uint64(max(last + 1, 0)))
             dx = first - xi
             u = np.float32(sources[i, 0] + uy * dy + ux * dx)
             v = np.float32(sources[i, 1] + vy * dy + vx * dx)
             g = np.float32(light[i] + gy * dy + gx * dx)
             if is_solid:
-                for x in range(first, last + 1):
-                    step = np.float32(x - first)
-                    map_x[y, x] = u + step_u * step
-                    map_y[y, x] = v + step_v * step
-                    gain[y, x] = g + step_g * step
+                for x in columns:
+                    step = np.float32(np.int64(x) - first)
+                    line_x[x] = u + step_u * step
+                    line_y[x] = v + step_v * step
+                    line_g[x] = g + step_g * step
                 continue
             share = np.float32(opacity[i] + ay * dy + ax * dx)
-            for x in range(first, last + 1):
-                step = np.float32(x - first)
+            for x in columns:
+                step = np.float32(np.int64(x) - first)
                 a = min(max(share + step_a * step, np.float32(0)), one)
-                if map_y[y, x] >= end:
+                if line_y[x] >= end:
                     a = one
-                map_x[y, x] += a * (u + step_u * step - map_x[y, x])
-                map_y[y, x] += a * (v + step_v * step - map_y[y, x])
-                gain[y, x] += a * (g + step_g * step - gain[y, x])
+                line_x[x] += a * (u + step_u * step - line_x[x])
+                line_y[x] += a * (v + step_v * step - line_y[x])
+                line_g[x] += a * (g + step_g * step - line_g[x])
 
 
 @njit(inline="always")
@@ -298,7 +329,7 @@ def compose(
                     continue
                 if kind == LIT:
                     _light(canvas[y], gain[y], left, right)
-                if is_cut_out:
+                if is_cut_out or _is_opaque(canvas[y], left, right):
                     continue
                 for x in range(left, right):
                     seen = uint64(canvas[y, x])
@@ -312,21 +343,31 @@ def compose(
 
 
 @njit(inline="always")
+def _is_opaque(line: NDArray[np.uint32], left: np.uint64, right: np.uint64) -> bool:
+    """Returns whether nothing shows through a row's pixels; they are looked at side by side."""
+    together = uint32(0xFFFFFFFF)
+    for x in range(left, right):
+        together &= line[x]
+    return together >= uint32(0xFF000000)
+
+
+@njit(inline="always")
 def _light(
     line: NDArray[np.uint32], gain: NDArray[np.float32], left: np.uint64, right: np.uint64
 ) -> None:
-    """Multiplies the colours of a row's pixels by `gain`."""
-    byte, eight = uint64(255), uint64(8)
+    """Multiplies the colours of a row's pixels by `gain`.
+
+    In 32 bits and without a branch, so that many pixels are worked out side by side.
+    """
+    byte, eight, half = uint32(255), uint32(8), uint32(128)
     for x in range(left, right):
-        factor = uint64(gain[x] * np.float32(256) + np.float32(0.5))
-        if factor == uint64(256):
-            continue
-        seen = uint64(line[x])
-        red = min(((seen & byte) * factor + uint64(128)) >> eight, byte)
-        green = min((((seen >> eight) & byte) * factor + uint64(128)) >> eight, byte)
-        blue = min((((seen >> uint64(16)) & byte) * factor + uint64(128)) >> eight, byte)
-        covered = seen & uint64(0xFF000000)
-        line[x] = uint32(red | green << eight | blue << uint64(16) | covered)
+        factor = uint32(gain[x] * np.float32(256) + np.float32(0.5))
+        seen = line[x]
+        red = min(uint32(uint32((seen & byte) * factor) + half) >> eight, byte)
+        green = min(uint32(uint32(((seen >> eight) & byte) * factor) + half) >> eight, byte)
+        blue = min(uint32(uint32(((seen >> uint32(16)) & byte) * factor) + half) >> eight, byte)
+        covered = seen & uint32(0xFF000000)
+        line[x] = uint32(red | green << eight | blue << uint32(16) | covered)
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")

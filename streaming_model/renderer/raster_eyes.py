@@ -231,10 +231,7 @@ def compose_eye(
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def lay_eye(out: NDArray[np.uint8], eye: NDArray[np.uint8], gain: Floats) -> None:
-    """Lays `eye` [n, m, 4], lit by `gain` [n, m], over a part of the frame [n, m, 4].
-
-    The frame's alpha stays.
-    """
+    """Lays `eye` [n, m, 4], lit by `gain` [n, m], over a part of the frame [n, m, 3]."""
     half, byte = np.float32(0.5), np.float32(255)
     for row in range(np.uint64(out.shape[0])):
         for column in range(np.uint64(out.shape[1])):

@@ -27,12 +27,12 @@ from streaming_model.renderer.mouth import MouthLayer
 from streaming_model.renderer.openings import with_hems
 from streaming_model.renderer.palette import read_palette
 from streaming_model.renderer.raster import (
-    EMPTY,
     LIT,
     blocks_of,
     bounds,
     cell_kinds,
     compose,
+    held_columns,
     map_grid,
     map_opening,
     map_triangles,
@@ -55,7 +55,9 @@ SKIRT_PIXELS: Final = 1.5  # lips and lids go on inwards, so that the opening's 
 USABLE_FACING: Final = 0.3  # the head layer continues what the face does inside this
 USABLE_WITHIN_CM: Final = 0.3
 MOST: Final = 100.0  # of a motion's numbers; what is more is cut, before positions overflow
-PARTS: Final = 4  # of the frame that are looked up one by one: heads are narrower than shoulders
+# The frame is drawn in bands of as many rows of cells, so that what one step writes is still near
+# when the next one reads it, by how large a frame the band is for.
+BANDS: Final = ((512, 8), (MAX_SIZE, 4))
 SEAM_ROWS: Final = 4  # of the texture, in one colour for each opening
 
 _threads = threading.local()
@@ -106,6 +108,7 @@ class Renderer:
                 f"The size must be {MIN_SIZE} to {MAX_SIZE} pixels, but {size} was asked for."
             )
         self.size = size
+        self._band = next(rows for largest, rows in BANDS if size <= largest)
         self._portrait = portrait
         rig = load_rig()
         self._stage = stage = set_stage(portrait, size)
@@ -189,8 +192,7 @@ class Renderer:
 
     def _draw(self, motion: Floats, head: HeadMotion) -> NDArray[np.uint8]:
         face = head.apply(self._geometry.shape(motion))
-        canvas = self._person(motion, head, face)
-        colours = np.asarray(cv2.cvtColor(unpacked(canvas), cv2.COLOR_RGBA2RGB), np.uint8)
+        colours, canvas = self._person(motion, head, face)
         self._mouth.draw(colours, face, motion, head)
         if not self._is_cut_out:
             return colours
@@ -198,19 +200,41 @@ class Renderer:
         cv2.insertChannel(cv2.extractChannel(unpacked(canvas), 3), frame, 3)
         return frame
 
-    def _person(self, motion: Floats, head: HeadMotion, face: Floats) -> NDArray[np.uint32]:
-        """Returns the canvas [s, s] with head and face, without what their openings hold."""
-        size, cell = self.size, self._head.cell
+    def _person(
+        self, motion: Floats, head: HeadMotion, face: Floats
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+        """Returns head and face without what the mouth holds: colours [s, s, 3], and the canvas.
+
+        The canvas [s, s] has the person's matte, and its colours but for the eyes.
+        """
         placed = self.place(motion, head, face)
-        left, top, right, bottom = placed.lit
+        scratch = _scratch(self.size, CELLS * self._head.cell)
+        colours = np.empty((self.size, self.size, 3), np.uint8)
+        held = held_columns(placed.kinds, self._band).tolist()
+        for start, columns in zip(range(0, CELLS, self._band), held, strict=True):
+            if start * self._head.cell < self.size:
+                self._map(placed, scratch.maps, start)
+                self._look_up(placed.kinds, scratch, colours, start, columns)
+        for eye in self._eyes:
+            eye.draw(colours, motion, scratch.maps, placed.pixels)
+        return colours, scratch.canvas
+
+    def _map(self, placed: Placement, maps: Floats, start: int) -> None:
+        """Writes into the maps what the band of cells from row `start` on shows."""
+        cell, (left, top, right, bottom) = self._head.cell, placed.lit
+        first, last = start * cell, (start + self._band) * cell
+        map_x, map_y, gain = maps
+        map_grid(
+            map_x[first:last], map_y[first:last], placed.grid[start : start + self._band + 1], cell
+        )
+        if bottom <= start or top >= start + self._band:
+            return
         pixels = placed.pixels
-        scratch = _scratch(size, CELLS * cell)
-        map_x, map_y, gain = scratch.maps
-        map_grid(map_x, map_y, placed.grid, cell)
-        gain[top * cell : bottom * cell, left * cell : right * cell] = 1
+        gain[max(top * cell, first) : min(bottom * cell, last), left * cell : right * cell] = 1
         row = len(self._stage.foreground) + SEAM_ROWS / 2
         for pair in self._pairs:  # what the mouth leaves free shows the dark of its edge
-            map_opening(map_x, map_y, pixels, pair.upper, pair.lower, SEAM_ROWS / 2, row)
+            sides = pair.upper, pair.lower
+            map_opening(map_x, map_y, pixels, *sides, SEAM_ROWS / 2, row, first, last)
             row += SEAM_ROWS
         map_triangles(
             map_x,
@@ -222,14 +246,35 @@ class Renderer:
             placed.light,
             self._face_triangles,
             float(len(self._stage.foreground)),
+            first,
+            last,
         )
-        out = unpacked(scratch.canvas)
-        for part in _parts_with(placed.kinds, cell, size):
+
+    def _look_up(
+        self,
+        kinds: NDArray[np.uint8],
+        scratch: _Scratch,
+        colours: NDArray[np.uint8],
+        start: int,
+        columns: tuple[int, int],
+    ) -> None:
+        """Fetches what the maps show in a band, lights it and lays it over the plate."""
+        size, cell, (first, last) = self.size, self._head.cell, columns
+        map_x, map_y, gain = scratch.maps
+        canvas, out = scratch.canvas, unpacked(scratch.canvas)
+        rows = slice(start * cell, min((start + self._band) * cell, size))
+        if last > first:
+            part = rows, slice(first * cell, min(last * cell, size))
             cv2.remap(self._texture, map_x[part], map_y[part], cv2.INTER_LINEAR, dst=out[part])
-        compose(scratch.canvas, self._plate, gain, placed.kinds, cell, self._is_cut_out)
-        for eye in self._eyes:
-            eye.draw(out, motion, scratch.maps, pixels)
-        return scratch.canvas
+        compose(
+            canvas[rows],
+            self._plate[rows],
+            gain[rows],
+            kinds[start : start + self._band],
+            cell,
+            self._is_cut_out,
+        )
+        cv2.cvtColor(out[rows], cv2.COLOR_RGBA2RGB, dst=colours[rows])
 
     def place(self, motion: Floats, head: HeadMotion, face: Floats) -> Placement:
         """Returns where head and `face` [V, 3] (head turned) are drawn, and what they show."""
@@ -304,19 +349,6 @@ def _cells_around(pixels: Floats, cell: int) -> Box:
     left, top = min(max(left, 0), CELLS - 1), min(max(top, 0), CELLS - 1)
     right, bottom = min(max(right, left) + 1, CELLS), min(max(bottom, top) + 1, CELLS)
     return left, top, right, bottom
-
-
-def _parts_with(kinds: NDArray[np.uint8], cell: int, size: int) -> list[tuple[slice, slice]]:
-    """Returns rows and columns of the upper and lower parts that hold anything of the person."""
-    parts = []
-    for start in range(0, CELLS, CELLS // PARTS):
-        held = kinds[start : start + CELLS // PARTS] != EMPTY
-        rows, columns = np.flatnonzero(held.any(axis=1)), np.flatnonzero(held.any(axis=0))
-        if len(rows):
-            top, bottom = (start + rows[0]) * cell, (start + rows[-1] + 1) * cell
-            left, right = columns[0] * cell, (columns[-1] + 1) * cell
-            parts.append((slice(top, min(bottom, size)), slice(left, min(right, size))))
-    return parts
 
 
 class _Scratch(NamedTuple):
