@@ -348,7 +348,7 @@ def _is_opaque(line: NDArray[np.uint32], left: np.uint64, right: np.uint64) -> b
     together = uint32(0xFFFFFFFF)
     for x in range(left, right):
         together &= line[x]
-    return together >= uint32(0xFF000000)
+    return bool(together >= uint32(0xFF000000))
 
 
 @njit(inline="always")
