@@ -54,7 +54,7 @@ export class Furnishing {
     this.#films = new FilmsDrawer(connection);
     this.microphone.onTrack = (track) => connection.setMicrophone(track);
     this.microphone.onUse = (/** @type {MicrophoneUse} */ use) => connection.useMicrophone(use);
-    new Library(portraits);
+    new Library(portraits, () => connection.session?.session_id ?? null);
     this.#backgrounds.onChoose = (name) => this.#choose({ background: name }, "background", () => name);
     this.#backgrounds.onPicture = async (image) => (await uploadBackground(image)).id;
     this.#backgrounds.mark(recall("background"));

@@ -11,7 +11,7 @@ import { announce, notify } from "./notices.js";
 import { Picture } from "./picture.js";
 import { explain } from "./words.js";
 
-/** @import { Part } from "./library_api.js" */
+/** @import { Part, Terms } from "./library_api.js" */
 /** @import { Portraits } from "./portraits.js" */
 /** @import { Portrait } from "./protocol.js" */
 
@@ -28,10 +28,16 @@ export class Library {
   /** Deleted here and not yet on the server, with what carries it out. @type {Map<string, number>} */
   #leaving = new Map();
 
-  /** @param {Portraits} portraits */
-  constructor(portraits) {
+  #session;
+
+  /**
+   * @param {Portraits} portraits
+   * @param {() => string | null} session the id of the one that goes on
+   */
+  constructor(portraits, session) {
     this.#portraits = portraits;
-    this.#picture.onPicture = (image, name, part) => this.#add(image, name, part);
+    this.#session = session;
+    this.#picture.onPicture = (image, name, part, terms) => this.#add(image, name, part, terms);
     portraits.onTile = (portrait, tile) => this.#equip(portrait, tile);
     portraits.refresh();
     addEventListener("pagehide", () => {
@@ -43,9 +49,10 @@ export class Library {
    * @param {Blob} image
    * @param {string} name
    * @param {Part | null} part
+   * @param {Terms} terms
    */
-  async #add(image, name, part) {
-    const portrait = await keepPortrait(image, name, part);
+  async #add(image, name, part, terms) {
+    const portrait = await keepPortrait(image, name, part, terms, this.#session());
     this.#spare(portrait.id);
     this.#portraits.add(portrait);
     await this.#portraits.choose(portrait);
@@ -91,7 +98,7 @@ export class Library {
     this.#edited = portrait;
     byId("editor-image", HTMLImageElement).src = portraitImage(id);
     byId("editor-name", HTMLInputElement).value = portrait.name;
-    setText(byId("editor-question", HTMLElement), `Delete ${portrait.name}? Sessions that show it go on with it.`);
+    setText(byId("editor-question", HTMLElement), `Delete ${portrait.name}? Recordings that show it go, too; sessions that show it go on with it.`);
     setText(byId("editor-fault", HTMLElement), "");
     this.#ask(isDeleting);
     this.#editor.showModal();

@@ -12,6 +12,11 @@ const PATIENCE = 120_000;
 /** A part of a picture, in its own pixels. @typedef {{left: number, top: number, width: number, height: number}} Part */
 
 /**
+ * What is said of a picture: by what right it is used, and whether it outlives its session.
+ * @typedef {{rights: string, isKept: boolean}} Terms
+ */
+
+/**
  * What would become of a picture; places are in its own pixels.
  * @typedef {object} Finding
  * @property {boolean} accepted
@@ -34,15 +39,20 @@ export const previewPortrait = (image, part) =>
   here.request("POST", "v1/portraits/preview", form(image, "picture", part), PATIENCE);
 
 /**
- * Keeps a picture, or a part of it, as a portrait.
+ * Makes a portrait of a picture, or of a part of it.
  * @param {Blob} image
  * @param {string} name
  * @param {Part | null} part
+ * @param {Terms} terms
+ * @param {string | null} session that it is for
  * @returns {Promise<Portrait>}
  */
-export function keepPortrait(image, name, part) {
+export function keepPortrait(image, name, part, terms, session) {
   const body = form(image, name, part);
   body.append("name", name);
+  body.append("rights", terms.rights);
+  body.append("keep", String(terms.isKept));
+  if (session !== null) body.append("session", session);
   return here.request("POST", "v1/portraits", body, PATIENCE);
 }
 

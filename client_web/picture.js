@@ -8,7 +8,7 @@ import { byId, setText } from "./dom.js";
 import { Proof } from "./proof.js";
 import { explain } from "./words.js";
 
-/** @import { Finding, Part } from "./library_api.js" */
+/** @import { Finding, Part, Terms } from "./library_api.js" */
 
 /** Larger files are refused before they travel, in bytes. */
 const LARGEST = 20 * 2 ** 20;
@@ -17,7 +17,7 @@ const LARGEST = 20 * 2 ** 20;
 const LONGEST_NAME = 60;
 
 export class Picture {
-  /** @type {(image: Blob, name: string, part: Part | null) => Promise<void>} rejects when it cannot be kept */
+  /** @type {(image: Blob, name: string, part: Part | null, terms: Terms) => Promise<void>} rejects when it cannot be kept */
   onPicture = async () => {};
 
   #dialog = byId("dialog", HTMLDialogElement);
@@ -33,7 +33,7 @@ export class Picture {
   /** @param {(image: Blob, part: Part | null) => Promise<Finding>} look */
   constructor(look) {
     this.#proof.onLook = look;
-    this.#proof.onKeep = (image, name, part) => void this.#keep(image, name, part);
+    this.#proof.onKeep = (image, name, part, terms) => void this.#keep(image, name, part, terms);
     this.#proof.onFault = (sentence) => setText(this.#fault, sentence);
     byId("proof-another", HTMLButtonElement).addEventListener("click", () => this.#openDialog());
     byId("add", HTMLButtonElement).addEventListener("click", () => this.#openDialog());
@@ -109,12 +109,13 @@ export class Picture {
    * @param {Blob} image
    * @param {string} name
    * @param {Part | null} part
+   * @param {Terms} terms
    */
-  async #keep(image, name, part) {
+  async #keep(image, name, part, terms) {
     if (this.#isBusy) return;
     setText(this.#fault, "");
     await this.#work("Studying the face…", "proof", async () => {
-      await this.onPicture(image, name, part);
+      await this.onPicture(image, name, part, terms);
       this.#dialog.close();
     });
   }

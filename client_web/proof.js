@@ -7,7 +7,7 @@ import { CropBox } from "./crop_box.js";
 import { byId, create, setText } from "./dom.js";
 import { advise, explain } from "./words.js";
 
-/** @import { Finding, Part } from "./library_api.js" */
+/** @import { Finding, Part, Terms } from "./library_api.js" */
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -15,7 +15,7 @@ export class Proof {
   /** @type {(image: Blob, part: Part | null) => Promise<Finding>} */
   onLook = () => Promise.reject(new Error("nobody looks"));
 
-  /** @type {(image: Blob, name: string, part: Part | null) => void} */
+  /** @type {(image: Blob, name: string, part: Part | null, terms: Terms) => void} */
   onKeep = () => {};
 
   /** Called with a sentence when the picture is refused, with "" when it no longer is. @type {(sentence: string) => void} */
@@ -26,6 +26,8 @@ export class Proof {
   #drawing = byId("proof-drawing", SVGSVGElement);
   #points = document.createElementNS(SVG, "path");
   #name = byId("proof-name", HTMLInputElement);
+  #rights = byId("proof-rights", HTMLFieldSetElement);
+  #stay = byId("proof-stay", HTMLInputElement);
   #keep = byId("keep", HTMLButtonElement);
   #whole = byId("proof-whole", HTMLButtonElement);
   #box = new CropBox();
@@ -43,7 +45,9 @@ export class Proof {
     byId("proof-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       const name = this.#name.value.trim();
-      if (this.#picture !== null && name !== "" && !this.#keep.disabled) this.onKeep(this.#picture, name, this.#part);
+      const rights = this.#rights.querySelector("input:checked")?.getAttribute("value");
+      if (this.#picture === null || name === "" || !rights || this.#keep.disabled) return;
+      this.onKeep(this.#picture, name, this.#part, { rights, isKept: this.#stay.checked });
     });
   }
 
@@ -61,6 +65,9 @@ export class Proof {
     if (look !== this.#look) return;
     this.#image.src = url;
     this.#name.value = name;
+    // what was said of one picture is not said of the next
+    for (const input of this.#rights.querySelectorAll("input")) input.checked = false;
+    this.#stay.checked = false;
     this.#drawing.setAttribute("viewBox", `0 0 ${finding.width} ${finding.height}`);
     this.#box.setPicture(finding.width, finding.height);
     this.#tell(finding);
@@ -110,7 +117,7 @@ export class Proof {
     this.#points.setAttribute("d", landmarks.map(([x, y]) => `M${x} ${y}h0`).join(""));
     if (frame !== null) this.#box.place(frame[0], frame[1], frame[2]);
     this.#keep.disabled = !accepted;
-    this.#name.disabled = !accepted;
+    this.#name.disabled = this.#rights.disabled = !accepted;
     this.#whole.hidden = this.#part === null;
     this.#step.dataset["verdict"] = accepted ? "accepted" : "refused";
     const words = accepted ? "The face was found. The frame is what will be seen; move it if you like." : "";

@@ -22,7 +22,7 @@
 
 /** @typedef {{name: string, engine: string, language: string, label: string, default: boolean}} Voice */
 
-/** @typedef {{id: string, name: string, builtin: boolean, warnings: string[]}} Portrait */
+/** @typedef {{id: string, name: string, builtin: boolean, warnings: string[], kept: boolean, notices: string[]}} Portrait */
 
 /** How the video carries the picture. @typedef {"plain" | "packed"} Layout */
 

@@ -14,6 +14,7 @@ const ADVICE = {
   mouth_covered: "Choose a picture with nothing in front of the mouth.",
   image_unreadable: "JPEG, PNG and WebP pictures work.",
   image_too_large: "Choose a smaller picture.",
+  face_denied: "Choose a picture of somebody else.",
 };
 
 /**

@@ -38,7 +38,8 @@ from server.config import Settings, SettingsError
 from server.connections.limits import ConnectionLimits
 from server.connections.serving import HttpServer
 from server.connections.serving import http_server as serve_http
-from server.consent.making import UPLOADS_FOLDER, make_custody, make_warden
+from server.consent.making import make_custody, make_warden
+from server.consent.options import UPLOADS_FOLDER
 from server.consent.warden import Warden
 from server.converse.making import close_talk, make_talk
 from server.converse.talk import Manner

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.access.command import add_keys
+from server.consent.command import add_deny, add_uploads
 from server.marks.command import add_marks, add_verify, marks_for
 from server.outputs.command import add_record
 from server.presenter.command import add_present
@@ -66,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     add_puppet(commands)
     add_record(commands)
     add_keys(commands)
+    add_deny(commands)
     add_verify(commands)
     voices = commands.add_parser("voices", help="list the voices")
     voices.add_argument("--json", action="store_true", help="for programs")
@@ -90,8 +92,8 @@ def run_serve(options: argparse.Namespace) -> int:
 
 def run_render(options: argparse.Namespace) -> int:
     """Renders a film from speech or ready-made motion."""
+    from server.consent.screening import refuse_denied
     from server.media_files import codecs_for
-    from server.voice.cache import cache_folder
     from streaming_model.avatar import Avatar
     from streaming_model.backdrop import Backdrop
 
@@ -102,6 +104,7 @@ def run_render(options: argparse.Namespace) -> int:
     _check_sources(options)
     _style(options)
     script = _script(options)
+    refuse_denied(options.portrait)
     marks = marks_for(options)
     film = _film_from_motion if options.motion else _film_from_speech
     if script is not None:
@@ -112,7 +115,6 @@ def run_render(options: argparse.Namespace) -> int:
         fps=options.fps,
         steps=options.steps,
         backdrop=backdrop,
-        cache_dir=cache_folder() / "portraits",
     )
     for warning in avatar.portrait.warnings:
         _warn(warning)
@@ -143,8 +145,16 @@ def run_motion(options: argparse.Namespace) -> int:
 
 def run_portrait_check(options: argparse.Namespace) -> int:
     """Reports whether a picture can become a portrait; exits 1 when it cannot."""
+    from server.consent.deny import FaceDeniedError
+    from server.consent.screening import refuse_denied
     from streaming_model.portrait.report import check_portrait
 
+    try:
+        refuse_denied(options.image)
+    except FaceDeniedError as error:
+        refused = {"accepted": False, "code": error.code, "message": str(error)}
+        print(json.dumps(refused, indent=2) if options.json else str(error))
+        return 1
     report = check_portrait(options.image)
     print(json.dumps(report.to_json(), indent=2) if options.json else report.to_text())
     return 0 if report.accepted else 1
@@ -246,12 +256,13 @@ def _add_speech(command: argparse.ArgumentParser) -> None:
 
 
 def _add_portrait(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    portrait = commands.add_parser("portrait", help="check a picture")
+    portrait = commands.add_parser("portrait", help="check a picture, look after uploaded ones")
     actions = portrait.add_subparsers(required=True, metavar="ACTION")
     check = actions.add_parser("check", help="tell whether a picture can become a portrait")
     check.add_argument("image", type=Path, metavar="IMAGE")
     check.add_argument("--json", action="store_true", help="for programs")
     check.set_defaults(run=run_portrait_check)
+    add_uploads(actions)
 
 
 def _whole(low: int, high: int, *, even: bool = False) -> Callable[[str], int]:

@@ -41,6 +41,7 @@ _STATUS = {
     "audit_failed": 503,
     "store_failed": 503,
     "worker_lost": 503,
+    "deny_list_unusable": 503,
     "recording_refused": 507,
 }
 _UNPROCESSABLE = 422

@@ -25,6 +25,7 @@ __all__ = ["axe", "faults"]  # fixtures
 Visit = Callable[..., "Page"]
 Photograph = Callable[..., None]
 
+STATED = "#proof-rights input[value=public-domain]"
 LIVE = "body[data-phase=live][data-picture=live]"
 # Notes the field `crop` of every form that the page sends, beside the address.
 NOTE_CROPS = """() => {
@@ -74,6 +75,7 @@ def keep(page: Page, picture: FilePayload, name: str) -> str:
     """Keeps a picture; returns its portrait's id."""
     bring(page, picture)
     page.fill("#proof-name", name)
+    page.check(STATED)
     page.press("#proof-name", "Enter")
     page.wait_for_selector("#dialog", state="hidden")
     page.wait_for_function(
@@ -156,6 +158,7 @@ def test_the_frame_is_dragged_and_only_what_it_shows_is_kept(
     assert smaller[2] == smaller[3] == pytest.approx(100, abs=2)
     page.wait_for_selector("#keep:enabled")
     assert page.locator("#proof-whole").is_visible()
+    page.check(STATED)
     page.click("#keep")
     page.wait_for_selector("#dialog", state="hidden")
     assert sent_crop(page, 5, to="portraits") == smaller
@@ -191,9 +194,43 @@ def test_a_refusal_is_explained_and_another_picture_may_follow(
     assert page.inner_text("#dialog-fault") == ""
     page.set_input_files("#file", png("day.png"))
     page.wait_for_selector("#keep:enabled")
+    page.check(STATED)
     page.click("#keep")
     page.wait_for_selector("#dialog", state="hidden")
     assert "day" in names(fake_server).values()
+
+
+def test_it_is_asked_by_what_right_a_picture_is_used(
+    page: Page, photograph: Photograph, fake_server: ServerProcess
+) -> None:
+    before = names(fake_server)
+    bring(page, png("a.png"))
+    assert page.locator("#proof-rights input:checked").count() == 0, "nothing is said for anybody"
+    assert page.is_checked("#proof-stay") is False
+    page.click("#keep")
+    page.wait_for_timeout(300)
+    assert page.locator("#dialog-proof").is_visible()
+    assert names(fake_server) == before, "it is not sent without an answer"
+    assert page.evaluate("document.querySelector('#proof-rights input').validity.valueMissing")
+    page.get_by_label("The person agreed").check()
+    photograph(page, "library-rights")
+    page.click("#keep")
+    page.wait_for_selector("#dialog", state="hidden")
+    passing = page.locator("#gallery input:checked").input_value()
+    told = fake_server.get(f"v1/portraits/{passing}/rights")
+    assert (told["rights"], told["kept"]) == ("permission-of-the-person", False)
+    assert told["session"], "it stays as long as this page's session"
+    bring(page, png("b.png", shade=150))
+    assert page.locator("#proof-rights input:checked").count() == 0, "nor for the next"
+    page.get_by_label("It shows me").check()
+    page.get_by_label("Keep it for next time").check()
+    page.click("#keep")
+    page.wait_for_selector("#dialog", state="hidden")
+    kept = page.locator("#gallery input:checked").input_value()
+    told = fake_server.get(f"v1/portraits/{kept}/rights")
+    assert (told["rights"], told["kept"]) == ("own-picture", True)
+    for portrait in (passing, kept):
+        httpx.delete(f"{fake_server.address}/v1/portraits/{portrait}")
 
 
 def test_every_refusal_comes_with_advice(page: Page) -> None:
@@ -337,6 +374,7 @@ def test_nothing_in_it_is_too_small_for_fingers(
     page.wait_for_selector("#keep:enabled")
     assert page.evaluate(SMALL) == []
     page.fill("#proof-name", "Aunt")
+    page.check(STATED)
     page.tap("#keep")
     page.wait_for_selector("#dialog", state="hidden")
     page.get_by_role("button", name="Rename or delete Aunt").tap()

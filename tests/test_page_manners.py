@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 Visit = Callable[..., "Page"]
 Photograph = Callable[..., None]
 
+STATED = "#proof-rights input[value=public-domain]"
 LIVE = "body[data-phase=live][data-picture=live]"
 PHONE = {"width": 360, "height": 740}
 CONTROLS = {
@@ -281,6 +282,7 @@ def test_the_page_obeys_its_policy_and_asks_no_other_server(
     page.wait_for_selector(LIVE)
     page.click("#add")
     page.set_input_files("#file", png("portrait.png"))
+    page.check(STATED)
     page.click("#keep")
     page.wait_for_selector("#dialog", state="hidden")
     assert hosts - {None, ""} == {"127.0.0.1"}
@@ -294,6 +296,7 @@ def test_the_page_obeys_its_policy_and_asks_no_other_server(
 def test_names_are_text_and_never_markup(page: Page) -> None:
     page.click("#add")
     page.set_input_files("#file", png("<img src=x onerror=alert(1)>.png"))
+    page.check(STATED)
     page.click("#keep")
     page.wait_for_selector("#dialog", state="hidden")
     assert page.inner_text("#portrait-name").startswith("<img src=x")
@@ -315,6 +318,7 @@ def test_a_picture_can_be_dropped_or_pasted(page: Page, way: str) -> None:
         }""",
         [way, base64.b64encode(png(way * 9)["buffer"]).decode()],
     )
+    page.check(STATED)
     page.click("#keep")
     page.wait_for_function("way => document.body.innerText.includes(`by ${way}`)", arg=way)
     page.wait_for_selector("#dialog", state="hidden")
@@ -332,6 +336,7 @@ def test_the_camera_takes_a_portrait(page: Page, photograph: Photograph) -> None
     page.click("#retake")
     page.click("#snap")
     page.click("#use-snapshot")
+    page.check(STATED)
     page.click("#keep")
     page.wait_for_selector("#dialog", state="hidden")
     assert page.inner_text("#portrait-name") == "You"

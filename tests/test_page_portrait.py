@@ -29,6 +29,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 Visit = Callable[..., "Page"]
 Photograph = Callable[..., None]
 
+STATED = "#proof-rights input[value=public-domain]"
 LINE = "To be, or not to be, that is the question"
 PROBE = Path(__file__).parent / "browser" / "probe.js"
 RECORDING = Path("/usr/share/asterisk/sounds/en_US_f_Allison/demo-congrats.g722")
@@ -187,6 +188,7 @@ def test_a_picture_becomes_a_portrait_that_speaks(
         seen = face.landmarks[list(pair), :2].mean(axis=0)
         assert np.abs(seen - drawn).max() < 4, "landmarks lie on the face"
     photograph(page, "proof-found")
+    page.check(STATED)
     page.click("#keep")
     page.wait_for_selector("#dialog", state="hidden")
     assert page.locator("#portrait-name").inner_text() == "Eileen"

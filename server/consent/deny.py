@@ -64,7 +64,9 @@ class DeniedFace:
     @property
     def vector(self) -> Embedding:
         """The numbers."""
-        return np.frombuffer(base64.b64decode(self.embedding), "<f4").astype(np.float32)
+        return np.frombuffer(base64.b64decode(self.embedding, validate=True), "<f4").astype(
+            np.float32
+        )
 
 
 def embed_faces(picture: Path | bytes, net: Path | None = None) -> tuple[str, list[Embedding]]:
@@ -159,21 +161,34 @@ class DenyList:
             DenyListError: the list cannot be read.
             ModelFileError: a net's file is missing or damaged.
         """
-        faces = self.faces()
-        if not faces:
+        if self.is_empty:
             return
         try:
-            embedder, vectors = self._found(picture)
+            near = self.distances(picture)
         except PortraitError:
             return  # it will be refused for what it is
-        for face in faces:
+        if any(distance < self._distance for _, distance in near):
+            raise FaceDeniedError(
+                "This face may not be used here: it is on the operator's deny-list."
+            )
+
+    def distances(self, picture: Path | bytes) -> list[tuple[DeniedFace, float]]:
+        """Returns how far each entry is from the nearest face of a picture; [] without a face.
+
+        Raises:
+            PortraitError: the picture cannot be read.
+            DenyListError: the list cannot be read, or is of another net.
+            ModelFileError: a net's file is missing or damaged.
+        """
+        embedder, vectors = self._found(picture)
+        near = []
+        for face in self.faces() if vectors else ():
             if face.embedder != embedder:
-                sentence = (
+                raise DenyListError(
                     f"The deny-list's entry {face.id} is of another face embedder: add it anew."
                 )
-                raise DenyListError(sentence)
-            if any(np.linalg.norm(face.vector - each) < self._distance for each in vectors):
-                raise FaceDeniedError("The operator of this server does not let this face be used.")
+            near.append((face, min(float(np.linalg.norm(face.vector - it)) for it in vectors)))
+        return near
 
     def _found(self, picture: Path | bytes) -> Found:
         content = picture if isinstance(picture, bytes) else picture.read_bytes()
@@ -211,7 +226,7 @@ class DenyList:
         return faces
 
     def _unreadable(self, reason: str) -> DenyListError:
-        return DenyListError(f"The deny-list '{self.path}' cannot be read: {reason}.")
+        return DenyListError(f"The deny-list {self.path.name} cannot be read: {reason}.")
 
     def _write(self, faces: list[DeniedFace]) -> None:
         try:
@@ -220,5 +235,5 @@ class DenyList:
         except OSError as error:
             reason = error.strerror or "unwritable"
             raise DenyListError(
-                f"The deny-list '{self.path}' cannot be written: {reason}."
+                f"The deny-list {self.path.name} cannot be written: {reason}."
             ) from None

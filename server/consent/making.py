@@ -10,21 +10,14 @@ from server.audit import AuditLog
 from server.clock import Clock
 from server.config import Settings
 from server.consent.custody import Custody
-from server.consent.deny import DenyList
+from server.consent.options import RIGHTS_FOLDER
 from server.consent.records import Records
+from server.consent.screening import deny_list_of
 from server.consent.warden import Warden
 from server.marks.ledger import Ledger
 from server.outputs.library import Library
 from server.portraits import Portraits
 from server.sessions import Sessions
-
-UPLOADS_FOLDER = "uploads"  # in the cache folder
-RIGHTS_FOLDER = "rights"  # the same
-
-
-def deny_list_of(settings: Settings) -> DenyList:
-    """Returns the operator's list of faces that may not be used."""
-    return DenyList(settings.deny_list, net=settings.face_embedder, distance=settings.deny_distance)
 
 
 def make_warden(settings: Settings) -> Warden:

@@ -12,6 +12,8 @@ from server.consent.rights import Demand
 # Of 128 numbers by the shipped net, whose author puts the line at 0.6 for telling people apart and
 # not for refusing them: docs/security.md tells what was measured at this one.
 DISTANCE: Final = 0.45
+UPLOADS_FOLDER: Final = "uploads"  # in the cache folder
+RIGHTS_FOLDER: Final = "rights"  # the same
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from typing import Any, Final, Self, TypeAlias
 from livekit import rtc
 from livekit.agents.voice.avatar import AudioSegmentEnd, AvatarOptions, VideoGenerator
 
+from server.consent.screening import refuse_denied
 from server.inference import AvatarPort, Inference
 from server.ingest import SOUND_RATE, SOUND_RATIO, Ingest
 from server.livekit.frames import audio_frame, video_frame
@@ -86,6 +87,8 @@ class PortraitGenerator(VideoGenerator):
         worker = ThreadPoolExecutor(1, "portrait")
         source = BUILTIN_PORTRAIT if picture is None else picture
         loop = asyncio.get_running_loop()
+        taken = Path(source) if isinstance(source, str) else source
+        await loop.run_in_executor(worker, refuse_denied, taken)
         avatar = await loop.run_in_executor(worker, lambda: Avatar.from_image(source, size=size))
         return cls(avatar, seed=seed, worker=worker)
 

@@ -33,6 +33,7 @@ def add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def add_marks(command: argparse.ArgumentParser) -> None:
     """Adds the flags that say how a film is marked."""
+    from server.consent.rights import RIGHTS
     from server.marks.badge import BADGE_CORNER, BADGE_TEXT, CORNERS
 
     marks = command.add_argument_group("marks")
@@ -41,6 +42,9 @@ def add_marks(command: argparse.ArgumentParser) -> None:
         "--badge-corner", choices=CORNERS, default=BADGE_CORNER, help="where the badge is"
     )
     marks.add_argument("--badge-font", type=Path, metavar="FILE", help="needed beyond English")
+    marks.add_argument(
+        "--rights", choices=RIGHTS, help="by what right the picture is used, for the credentials"
+    )
     for what in ("badge", "watermark", "credentials"):
         marks.add_argument(
             f"--no-{what}-reason", type=_reason, metavar="WHY", help=f"leave out the {what}"
@@ -76,7 +80,9 @@ def marks_for(options: argparse.Namespace) -> FilmMarks:
     )
     for sentence in asked.omissions:
         print(f"vivant: {sentence}", file=sys.stderr)
-    return marks_of_film(asked, cache_folder() / MARKS_FOLDER, options.portrait.name)
+    return marks_of_film(
+        asked, cache_folder() / MARKS_FOLDER, options.portrait.name, options.rights or ""
+    )
 
 
 def run_verify(options: argparse.Namespace) -> int:
@@ -114,6 +120,8 @@ def lines(finding: Finding) -> Iterator[str]:
         yield f"content credentials: {states[told.state]}"
         yield f"  made by {told.generator}{' at ' if told.when else ''}{told.when}"
         yield f"  signed by {told.signer}"
+        if told.rights:
+            yield f"  the picture was said to be used by right of: {told.rights}"
         if told.source_type:
             yield f"  the pictures are {told.source_type}"
     if (reading := finding.reading) is not None:

@@ -29,6 +29,7 @@ _MOST_IN_MEMORY: Final = 16  # megabytes
 LEAST_LEFT: Final = 64_000_000  # bytes that are free beside the copy of a film
 PRODUCT: Final = "Vivant"
 SESSION_ASSERTION: Final = "org.vivant.session"
+RIGHTS_ASSERTION: Final = "org.vivant.rights"
 SOURCE_TYPE: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 _INSIDE: Final = {".mp4": "video/mp4", ".mov": "video/quicktime", ".m4v": "video/x-m4v"}
 _BESIDE: Final = {".webm": "video/webm", ".mkv": "video/x-matroska"}
@@ -50,10 +51,12 @@ class Statement:
         session_id: of the session or the rendering; only its hash is told, for the id itself lets
             people in.
         made: when the film was made.
+        rights: by what right its maker uses the picture, as they say; empty for nothing said.
     """
 
     session_id: str
     made: datetime
+    rights: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Credentials:
         when: when it was made, as it was written.
         source_type: last part of the IPTC's word for where the pictures come from.
         tag: of the session; empty in films that others made.
+        rights: by what right the picture was said to be used; empty where nothing was.
     """
 
     state: Literal["trusted", "valid", "broken"]
@@ -76,6 +80,7 @@ class Credentials:
     when: str
     source_type: str
     tag: str
+    rights: str = ""
 
     @property
     def is_ours(self) -> bool:
@@ -165,12 +170,14 @@ def _manifest(path: Path, statement: Statement) -> dict[str, Any]:
         "session_sha256": hashlib.sha256(statement.session_id.encode()).hexdigest(),
         "tag": tag_of(statement.session_id),
     }
+    said = [{"label": RIGHTS_ASSERTION, "data": {"rights": statement.rights}}]
     return {
         "claim_generator_info": [generator],
         "title": path.name,
         "assertions": [
             {"label": _CREATED[0], "data": {"actions": [action]}},
             {"label": SESSION_ASSERTION, "data": session},
+            *(said if statement.rights else []),
         ],
     }
 
@@ -193,6 +200,7 @@ def _told(manifest: dict[str, Any], state: str) -> Credentials:
         when=str(created.get("when") or signature.get("time") or ""),
         source_type=str(created.get("digitalSourceType", "")).rpartition("/")[2],
         tag=str(assertions.get(SESSION_ASSERTION, {}).get("tag", "")),
+        rights=str(assertions.get(RIGHTS_ASSERTION, {}).get("rights", "")),
     )
 
 

@@ -69,7 +69,7 @@ class Sealer:
             sign_apart(path, self.certificate, Statement(session_id, datetime.now(tz=UTC)))
 
 
-def marks_of_film(options: MarkOptions, folder: Path, portrait: str) -> FilmMarks:
+def marks_of_film(options: MarkOptions, folder: Path, portrait: str, rights: str = "") -> FilmMarks:
     """Returns the marks of one film that is made without a session, and notes it in the ledger.
 
     Raises:
@@ -83,6 +83,6 @@ def marks_of_film(options: MarkOptions, folder: Path, portrait: str) -> FilmMark
 
     def seal(path: Path) -> None:
         if not sealer.is_omitted:
-            sign_film(path, sealer.certificate, Statement(name, datetime.now(tz=UTC)))
+            sign_film(path, sealer.certificate, Statement(name, datetime.now(tz=UTC), rights))
 
     return FilmMarks(marker.mark_frame, seal)

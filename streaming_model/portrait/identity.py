@@ -56,13 +56,13 @@ class FaceEmbedder:
             self._net = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
-            (given,), (_,) = self._net.get_inputs(), self._net.get_outputs()
         except Exception as error:
             raise ModelFileError(f"The face embedder's file {path} is damaged: {error}") from error
-        if list(given.shape[1:]) != [3, INPUT_SIDE, INPUT_SIDE]:
+        shapes = [list(given.shape[1:]) for given in self._net.get_inputs()]
+        if shapes != [[3, INPUT_SIDE, INPUT_SIDE]]:
             wanted = f"[n, 3, {INPUT_SIDE}, {INPUT_SIDE}]"
-            raise ModelFileError(f"The face embedder {path} takes {given.shape}, not {wanted}.")
-        self._input = given.name
+            raise ModelFileError(f"The face embedder {path.name} takes other than {wanted}.")
+        self._input = self._net.get_inputs()[0].name
         self.name = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
     def embed(self, image: NDArray[np.uint8], landmarks: Floats) -> Floats:
