@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, FastAPI, File, Query, Request, Response, UploadFile, WebSocket
+from fastapi import APIRouter, FastAPI, File, Form, Query, Request, Response, UploadFile, WebSocket
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict
@@ -275,9 +275,15 @@ async def voices(request: Request) -> list[dict[str, Any]]:
 
 
 @_ROUTES.post("/v1/backgrounds", status_code=201)
-async def add_background(request: Request, image: Annotated[UploadFile, File()]) -> dict[str, str]:
-    """Keeps an uploaded picture as a background for sessions."""
-    backdrop = await _house(request).backgrounds.add(await read_picture(image))
+async def add_background(
+    request: Request,
+    image: Annotated[UploadFile, File()],
+    keep: Annotated[bool, Form()] = False,
+) -> dict[str, str]:
+    """Takes an uploaded picture as a background for sessions."""
+    house = _house(request)
+    is_kept = house.custody.keeps(is_asked=keep)
+    backdrop = await house.backgrounds.add(await read_picture(image), keep=is_kept)
     return {"id": backdrop.name}
 
 

@@ -207,6 +207,11 @@ class Server:
         portraits = _portraits(
             settings, parts, self._engines.inference, self._workers["portraits"], warden
         )
+        backgrounds = Backgrounds(
+            default=Backdrop.read(settings.background),
+            folder=settings.cache_dir / "backgrounds",
+            worker=self._workers["portraits"],
+        )
         library, options = _library(settings, self.clock), _options(settings)
         self.custody = make_custody(
             settings,
@@ -214,6 +219,7 @@ class Server:
             warden,
             sessions=sessions,
             library=library,
+            backgrounds=backgrounds,
             ledger=self._ledger,
             audit=options.audit,
             clock=self.clock,
@@ -224,11 +230,7 @@ class Server:
             figures=Figures(self._engines.totals, sessions),
             portraits=portraits,
             custody=self.custody,
-            backgrounds=Backgrounds(
-                default=Backdrop.read(settings.background),
-                folder=settings.cache_dir / "backgrounds",
-                worker=self._workers["portraits"],
-            ),
+            backgrounds=backgrounds,
             voices=Voices(
                 entries=parts.voice_entries,
                 default=parts.default_voice,

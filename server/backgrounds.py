@@ -1,15 +1,16 @@
 """The backgrounds that sessions may ask for: by word, by colour, or a picture that was uploaded.
 
-Pictures are read off the event loop and kept in a folder by their content, so that a name
-outlives the server. It knows nothing of HTTP and of portraits.
+Pictures are read off the event loop and lie in a folder by their content: for their sessions, or so
+that a name outlives the server where that was asked for. It knows nothing of HTTP and portraits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -48,13 +49,32 @@ class Backgrounds:
             return Backdrop.parse(name)
         return await self._work(self._load, name)
 
-    async def add(self, data: bytes) -> Backdrop:
-        """Keeps an uploaded picture; the same picture sent twice is one.
+    async def add(self, data: bytes, *, keep: bool = True) -> Backdrop:
+        """Takes an uploaded picture; the same picture sent twice is one.
 
         Raises:
             PortraitError: it cannot be read; nothing is kept.
         """
-        return await self._work(self._store, data)
+        backdrop = await self._work(self._store, data)
+        if keep:
+            await self._work(self._mark_kept, backdrop)
+        return backdrop
+
+    def forget(self, *, shown: Collection[str], seconds: float) -> None:
+        """Deletes pictures that are not to be kept and were not shown for so long; blocks.
+
+        Args:
+            shown: names of those that sessions show.
+            seconds: 0 for all that are not shown.
+        """
+        now = datetime.now(tz=UTC).timestamp()
+        for path in self._folder.glob("image-*"):
+            if self._kept(path.name).exists():
+                continue
+            if path.name in shown:
+                path.touch()
+            elif now - path.stat().st_mtime >= seconds:
+                path.unlink(missing_ok=True)
 
     async def _work(self, job: Callable[[T], Backdrop], argument: T) -> Backdrop:
         return await asyncio.get_running_loop().run_in_executor(self._worker, job, argument)
@@ -69,7 +89,15 @@ class Backgrounds:
     def _store(self, data: bytes) -> Backdrop:
         backdrop = Backdrop.from_image(data)
         write_atomically(self._folder / backdrop.name, [data])
-        kept = sorted(self._folder.glob("image-*"), key=lambda path: path.stat().st_mtime)
-        for path in kept[: max(0, len(kept) - MAX_UPLOADS)]:
+        known = sorted(self._folder.glob("image-*"), key=lambda path: path.stat().st_mtime)
+        for path in known[: max(0, len(known) - MAX_UPLOADS)]:
             path.unlink(missing_ok=True)
+            self._kept(path.name).unlink(missing_ok=True)
         return backdrop
+
+    def _mark_kept(self, backdrop: Backdrop) -> Backdrop:
+        self._kept(backdrop.name).touch()
+        return backdrop
+
+    def _kept(self, name: str) -> Path:
+        return self._folder / f"kept-{name}"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from server.access.keys import KeyFile
 from server.app import Server
@@ -324,6 +327,38 @@ async def test_a_server_that_starts_deletes_what_was_not_to_be_kept(tmp_path: Pa
         listed = (await client.get("/v1/portraits")).json()
         assert [each["id"] for each in listed] == ["mona_lisa", kept.json()["id"]]
         assert traces(tmp_path, PICTURE, b"stray") == []
+
+
+async def test_a_background_goes_after_its_sessions_unless_it_is_to_be_kept(
+    tmp_path: Path,
+) -> None:
+    clock = VirtualClock()
+    folder = tmp_path / "backgrounds"
+    async with serving(tmp_path, clock=clock, idle_timeout=3_600.0, portrait_wait=60.0) as client:
+        names = []
+        for shade in (10, 20, 30):
+            data = io.BytesIO()
+            Image.new("RGB", (64, 64), (shade, 0, 0)).save(data, "PNG")
+            answer = await client.post(
+                "/v1/backgrounds",
+                files={"image": ("wall.png", data.getvalue())},
+                data={"keep": str(shade == 30)},
+            )
+            names.append(answer.json()["id"])
+            long_ago = utc_now().timestamp() - 59
+            os.utime(folder / names[-1], (long_ago, long_ago))
+        shown, unused, kept = names
+        await client.post("/v1/sessions", json={"background": shown})
+        await pass_time(client, clock, 12)
+        assert (folder / unused).is_file()
+        too_long_ago = utc_now().timestamp() - 61
+        for name in names:
+            os.utime(folder / name, (too_long_ago, too_long_ago))
+        await pass_time(client, clock, 12)
+        left = {path.name for path in folder.glob("image-*")}
+        assert left == {shown, kept}
+    async with serving(tmp_path):
+        assert {path.name for path in folder.glob("image-*")} == {kept}
 
 
 @pytest.mark.parametrize(("keeping", "keep", "kept"), [("always", "", True), ("never", "1", False)])

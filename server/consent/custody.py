@@ -12,9 +12,11 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from server.audit import AuditLog
+from server.backgrounds import Backgrounds
 from server.clock import Clock
 from server.consent.options import ConsentOptions
 from server.consent.records import Record, utc_now
@@ -72,6 +74,7 @@ class Custody:
         *,
         sessions: Sessions,
         library: Library,
+        backgrounds: Backgrounds,
         ledger: Ledger,
         audit: AuditLog,
         clock: Clock,
@@ -83,6 +86,7 @@ class Custody:
         self._options = options
         self._sessions = sessions
         self._library = library
+        self._backgrounds = backgrounds
         self._ledger = ledger
         self._audit = audit
         self._clock = clock
@@ -104,7 +108,7 @@ class Custody:
         """
         said = read_statement(brought.rights, brought.note, demand=self._options.demand)
         who = acting()
-        is_kept = self._options.retention.keeps(is_asked=brought.keep)
+        is_kept = self.keeps(is_asked=brought.keep)
         session = self._sessions.get(brought.session or "")
         uploaded = hashlib.sha256(brought.data).hexdigest()
 
@@ -149,6 +153,10 @@ class Custody:
         )
         return entry
 
+    def keeps(self, *, is_asked: bool) -> bool:
+        """Returns whether what is uploaded outlives its sessions."""
+        return self._options.retention.keeps(is_asked=is_asked)
+
     def terms_of(self, portrait: str) -> dict[str, Any]:
         """Returns whether a portrait outlives its sessions, and what there is to say of its use."""
         record = self._warden.records.get(portrait)
@@ -192,6 +200,7 @@ class Custody:
     async def begin(self) -> None:
         """Takes in what earlier servers left, and deletes what they should have."""
         await self._work(self._adopt)
+        await self._work(partial(self._backgrounds.forget, shown=(), seconds=0.0))
         await self._clear()
         await self._work(self._prune)
 
@@ -223,6 +232,8 @@ class Custody:
                     "portrait.expired", portrait=portrait, portrait_sha256=digest, reason=reason
                 )
                 await self._work(self._ledger.forget, portrait)
+        wait, names = self._options.retention.wait, {it.background.name for it in sessions}
+        await self._work(partial(self._backgrounds.forget, shown=names, seconds=wait))
         await self._work(self._forget_records)
 
     def _adopt(self) -> None:

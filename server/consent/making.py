@@ -7,6 +7,7 @@ from pathlib import Path
 
 from server.access.making import is_for_this_machine
 from server.audit import AuditLog
+from server.backgrounds import Backgrounds
 from server.clock import Clock
 from server.config import Settings
 from server.consent.custody import Custody
@@ -33,6 +34,7 @@ def make_custody(
     *,
     sessions: Sessions,
     library: Library,
+    backgrounds: Backgrounds,
     ledger: Ledger,
     audit: AuditLog,
     clock: Clock,
@@ -45,6 +47,7 @@ def make_custody(
         settings.consents(is_local=is_for_this_machine(settings)),
         sessions=sessions,
         library=library,
+        backgrounds=backgrounds,
         ledger=ledger,
         audit=audit,
         clock=clock,
