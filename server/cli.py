@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
 def run_serve(options: argparse.Namespace) -> int:
     """Serves until interrupted."""
     from server.app import serve
+    from server.cluster.command import ClusterOptions, require_ray
     from server.config import Settings
 
     settings = Settings.load(options)
@@ -86,7 +87,14 @@ def run_serve(options: argparse.Namespace) -> int:
         import uvloop
 
         make_loop = uvloop.new_event_loop
-    serve(settings, make_loop=make_loop)
+    if options.ray is None:
+        serve(settings, make_loop=make_loop)
+        return 0
+    cluster = ClusterOptions.of(options)
+    require_ray()
+    from server.cluster.ray_layout import serve_ray
+
+    serve_ray(settings, cluster, make_loop=make_loop)
     return 0
 
 
@@ -193,10 +201,12 @@ def progress_bar(label: str, total: float | None) -> Iterator[Callable[[float], 
 
 
 def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from server.cluster.command import add_ray
     from server.config import add_arguments
 
     serve = commands.add_parser("serve", help="serve the page and the API")
     add_arguments(serve)
+    add_ray(serve)
     serve.set_defaults(run=run_serve)
 
 

@@ -29,6 +29,19 @@ def test_serving_imports_neither_torch_nor_diffusers() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_serving_alone_imports_nothing_of_several_machines() -> None:
+    code = (
+        "import sys, server.app, server.cli;"
+        "server.cli.parser().parse_args(['serve', '--ray', 'auto']);"
+        "print([name for name in sys.modules if name.split('.')[0] == 'ray'"
+        " or name.startswith('server.cluster.') and name != 'server.cluster.command'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
 def test_changelog_names_the_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text(), re.M)

@@ -60,7 +60,7 @@ def test_extras_are_told(wheel: Path) -> None:
     extras = PROJECT["project"]["optional-dependencies"]
     assert set(told.get_all("Provides-Extra", [])) == set(extras)
     assert {"livekit", "pipecat", "gpu", "ray"} <= set(extras)
-    assert extras["ray"] == []  # reserved
+    assert extras["ray"] == ["ray>=2.50"]
     assert set(extras["gpu"]) <= set(PROJECT["project"]["dependencies"])  # the tested version
 
 

@@ -207,6 +207,7 @@ def _capacity(router: Router) -> Any:  # noqa: ANN401 - a route
             "workers": [
                 {
                     "worker": each.worker,
+                    "pid": each.pid,
                     "sessions": each.sessions,
                     "room": each.room,
                     "waiting": each.waiting,

@@ -18,13 +18,12 @@ from server.cluster.store import Record, Store, StoreError, Superseded
 from server.protocol import (
     Metrics,
     ServerEvent,
-    SubtitleDelta,
     UserSpeechStarted,
     UserSpeechStopped,
 )
 from server.session import Session
 
-_SETTLED: Final = 100_000_000  # ns after which the last word before a clause has left, too
+_PROGRESS: Final = 250_000_000  # ns between notes of how much was heard, while it speaks
 _LOG = logging.getLogger(__name__)
 # What clients are told without any change of what is kept.
 _PASSING: Final = (Metrics, UserSpeechStarted, UserSpeechStopped)
@@ -35,7 +34,6 @@ class _Page:
     record: Record
     session: Session | None = None
     is_new: bool = False  # whether the session may have changed since it was written
-    is_speaking: bool = False  # whether a clause began to be heard since
     written: str = ""
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -52,7 +50,6 @@ class Journal:
     def __init__(self, store: Store, worker: str, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._spoken = asyncio.Event()
         self._worker = worker
         self._pages: dict[str, _Page] = {}
         self._news = asyncio.Event()
@@ -137,14 +134,12 @@ class Journal:
             group.create_task(self._write_progress(), name="progress")
 
     async def _write_progress(self) -> None:
-        """Writes sessions again when the clause before the one that began has left entirely."""
+        """Notes how much has been heard of what is being said."""
         while True:
-            await self._spoken.wait()
-            self._spoken.clear()
-            await self._clock.sleep_until(self._clock.now() + _SETTLED)
-            for session_id in [key for key, page in self._pages.items() if page.is_speaking]:
-                self._pages[session_id].is_speaking = False
-                self.touch(session_id)
+            await self._clock.sleep_until(self._clock.now() + _PROGRESS)
+            for session_id, page in self._pages.items():
+                if page.session is not None and page.session.turns.speaking is not None:
+                    self.touch(session_id)
 
     async def _write_news(self) -> None:
         while True:
@@ -182,6 +177,3 @@ class Journal:
         if not isinstance(event, _PASSING):
             page.is_new = True
             self._news.set()
-        if isinstance(event, SubtitleDelta):
-            page.is_speaking = True
-            self._spoken.set()

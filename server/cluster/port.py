@@ -27,6 +27,7 @@ class Report:
         room: how many more sessions it could begin.
         sessions: how many it has.
         waiting: how many clients wait in its line.
+        pid: its process.
         portraits: ids of those that it can show at once.
         is_draining: whether it lets nobody in any more.
     """
@@ -36,6 +37,7 @@ class Report:
     room: int
     sessions: int
     waiting: int
+    pid: int
     portraits: frozenset[str]
     is_draining: bool = False
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import os
 import secrets
 from dataclasses import replace
 from functools import partial
@@ -175,6 +176,7 @@ class Worker:
             room=sessions.room,
             sessions=len(sessions),
             waiting=sessions.waiting,
+            pid=os.getpid(),
             portraits=frozenset({house.portraits.default, *sessions.portraits}),
             is_draining=sessions.is_draining,
         )

@@ -1,0 +1,151 @@
+"""`vivant serve --ray`: a gateway in this process, and sessions on workers that Ray places."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.resources
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import ray
+from ray.actor import ActorHandle
+
+from server.access.certificate import Certificate, certificate_for
+from server.access.hosts import LocalHosts
+from server.access.making import is_for_this_machine, make_access, require_access
+from server.app import bind, real_parts
+from server.clock import Clock, MonotonicClock
+from server.cluster.command import LOCAL, ClusterOptions
+from server.cluster.forward import Forwarder
+from server.cluster.gateway import Router, make_gateway
+from server.cluster.ray_store import NAMESPACE, RayStore, keeper, started
+from server.cluster.ray_worker import MakeParts, start_worker
+from server.cluster.worker import shared
+from server.config import Settings
+from server.connections.serving import http_server
+from server.logs import configure_logs
+from server.origins import Origins
+from streaming_model.errors import VivantError
+
+_LOG = logging.getLogger(__name__)
+_STORE: Final = "cluster/sessions.db"  # in the cache folder
+_OBJECTS: Final = 100 * 2**20  # bytes; hardly anything passes through Ray's object store
+
+
+def serve_ray(
+    settings: Settings,
+    cluster: ClusterOptions,
+    *,
+    make_parts: MakeParts = real_parts,
+    make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> None:
+    """Serves as a gateway until SIGINT or SIGTERM.
+
+    Workers of a cluster that was there before go on, for other gateways; one that was started
+    here has its sessions finish for the drain's time, and ends.
+
+    Raises:
+        VivantError: the port is taken, there is no such cluster, or workers cannot begin.
+    """
+    require_access(settings)
+    certificate = certificate_for(settings)
+    configure_logs(level=settings.log_level, format=settings.log_format, secrets=settings.secrets())
+    with contextlib.closing(bind(settings)) as listener, connected(cluster):
+        workers, store = start(settings, cluster, make_parts)
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            runner.run(_serve(settings, store, listener, certificate))
+        if cluster.address == LOCAL and settings.drain_timeout:
+            _drain(workers, settings.drain_timeout)
+
+
+def _drain(workers: list[ActorHandle[Any]], seconds: float) -> None:
+    drained: list[Any] = [worker.drain.remote(seconds) for worker in workers]
+    ray.wait(drained, num_returns=len(drained))  # each ends as an actor does that exits
+
+
+@contextlib.contextmanager
+def connected(cluster: ClusterOptions) -> Iterator[None]:
+    """Joins a cluster, or starts one of this machine, for as long as it is entered.
+
+    Raises:
+        VivantError: there is none at the address.
+    """
+    options: dict[str, Any] = {"address": cluster.address}
+    if cluster.address == LOCAL:
+        options |= {
+            "num_cpus": cluster.workers * cluster.cores,
+            "object_store_memory": _OBJECTS,
+            "include_dashboard": False,
+            "_system_config": {"worker_niceness": 0},  # by itself Ray makes them nicer by 15
+        }
+    try:
+        ray.init(namespace=NAMESPACE, log_to_driver=True, logging_level=logging.WARNING, **options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise VivantError(f"There is no Ray cluster at {cluster.address!r}: {error}") from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def start(
+    settings: Settings, cluster: ClusterOptions, make_parts: MakeParts
+) -> tuple[list[ActorHandle[Any]], RayStore]:
+    """Returns the cluster's workers, once they serve, and its store.
+
+    Raises:
+        VivantError: one cannot begin.
+    """
+    handle = keeper((settings.cache_dir / _STORE).absolute())
+    workers = [
+        start_worker(number, settings, make_parts, cores=cluster.cores, keeper=handle)
+        for number in range(cluster.workers)
+    ]
+    started([worker.pid.remote() for worker in workers])
+    return workers, RayStore(handle)
+
+
+async def _serve(
+    settings: Settings,
+    store: RayStore,
+    listener: socket.socket,
+    certificate: Certificate | None,
+) -> None:
+    clock = MonotonicClock()
+    settings, secret = await shared(settings, store)
+    forwarder = Forwarder(secret)
+    app = _application(settings, store, forwarder, clock)
+    http = http_server(app, settings.connections(), certificate)
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, lambda: setattr(http, "should_exit", True))
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    scheme = "http" if certificate is None else "https"
+    if settings.log_format == "text":
+        print(f"Vivant is ready at {scheme}://{shown}:{port}/", flush=True)  # noqa: T201
+    _LOG.info("ready", extra={"address": f"{scheme}://{shown}:{port}/"})
+    await http.serve(sockets=[listener])
+    await forwarder.aclose()
+
+
+def _application(settings: Settings, store: RayStore, forwarder: Forwarder, clock: Clock) -> Any:  # noqa: ANN401
+    origins = Origins(settings.allow_origin)
+    app = make_gateway(
+        Router(store, store, forwarder),
+        access=make_access(settings, origins, clock),
+        origins=origins,
+        page=_page(),
+        clock=clock,
+    )
+    return LocalHosts(app) if is_for_this_machine(settings) else app
+
+
+def _page() -> Path | None:
+    index = Path(str(importlib.resources.files("client_web") / "index.html"))
+    return index.parent if index.is_file() else None

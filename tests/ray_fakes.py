@@ -1,0 +1,35 @@
+"""A gateway whose workers have the fake face and voice: `python -m tests.ray_fakes --ray ...`."""
+
+from __future__ import annotations
+
+import argparse
+
+import aioice.ice
+
+from server.app import Parts
+from server.cluster.command import ClusterOptions, add_ray
+from server.cluster.ray_layout import serve_ray
+from server.config import Settings, add_arguments
+from tests.live_fakes import fake_parts
+
+
+def loopback_parts(settings: Settings) -> Parts:
+    """As `fake_parts`; the worker's sockets are on loopback, as the tests' viewers are."""
+    aioice.ice.get_host_addresses = lambda *_, **__: ["127.0.0.1"]
+    return fake_parts(settings)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(parser)
+    add_ray(parser)
+    options = parser.parse_args()
+    from tests import ray_fakes  # this module by its name, which workers import
+
+    serve_ray(
+        Settings.load(options), ClusterOptions.of(options), make_parts=ray_fakes.loopback_parts
+    )
+
+
+if __name__ == "__main__":
+    main()
