@@ -107,12 +107,12 @@ class Parts:
 
 
 def real_parts(settings: Settings) -> Parts:
-    """Returns the shipped model and the installed voices, the default voice measured.
+    """Returns the shipped model and the installed voices, the default voice chosen but not loaded.
 
     Raises:
         VivantError: the voice does not exist, or no voice works.
     """
-    from server.voice.catalog import choose_voice, list_voices, open_voice
+    from server.voice.catalog import check_voice, choose_voice, list_voices, open_voice
     from streaming_model.avatar import Avatar
     from streaming_model.motion import load_motion_generator
     from streaming_model.portrait import (
@@ -136,7 +136,7 @@ def real_parts(settings: Settings) -> Parts:
         return avatar, tuple(portrait.warnings)
 
     default = choose_voice() if settings.voice == "auto" else settings.voice
-    open_voice(default)
+    check_voice(default)
     forget = partial(forget_portrait, cache_dir=fitted)
     prune = partial(forget_other_portraits, cache_dir=fitted)
     return Parts(make_avatar, tuple(list_voices()), default, open_voice, forget=forget, prune=prune)
@@ -259,8 +259,11 @@ class Server:
             VivantError: the picture, the model or the voice cannot be used.
         """
         portraits, options = self.house.portraits, self.house.options
-        avatar = await portraits.avatar(portraits.default, self.house.backgrounds.default)
-        voice = await self.house.voices.open(self.house.voices.default)
+        # Side by side: a voice is loaded by compiled code, a portrait mostly by Python.
+        avatar, voice = await asyncio.gather(
+            portraits.avatar(portraits.default, self.house.backgrounds.default),
+            self.house.voices.open(self.house.voices.default),
+        )
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._workers["speech"], voice.warm_up)
         await self._gauge.rehearse(

@@ -22,7 +22,13 @@ from numpy.typing import NDArray
 from benchmarks.live import TEXT
 from benchmarks.overall.results import Figure
 from benchmarks.realtime.machine import footprint, processor_seconds
-from benchmarks.realtime.servers import ROOT, MeasuringError, ServerProcess, shipped
+from benchmarks.realtime.servers import (
+    ROOT,
+    MeasuringError,
+    ServerProcess,
+    as_users_have,
+    shipped,
+)
 from benchmarks.realtime.tap import WireViewer
 from server.voice.catalog import FAST_VOICE, open_voice
 from streaming_model.avatar import BUILTIN_PORTRAIT
@@ -98,7 +104,7 @@ def _vivant(words: list[str]) -> Spent:
             cwd=ROOT,
             stdout=said,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env=as_users_have(),
         )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -69,15 +69,33 @@ def open_voice(name: str) -> Voice:
         from server.voice.openai_speech import OpenAiVoice, SpeechServer
 
         return OpenAiVoice(name.removeprefix(REMOTE_PREFIX), SpeechServer.from_environment())
+    info = _installed(name)
+    if info.engine == "kokoro":
+        from server.voice.kokoro import KokoroVoice
+
+        return KokoroVoice(name)
+    return _open_piper(info)
+
+
+def check_voice(name: str) -> None:
+    """Checks that there is a voice called `name`, without loading it if that takes long.
+
+    Raises:
+        UnknownVoiceError: there is no such voice.
+        VoiceError: the speech server of its kind cannot be asked.
+    """
+    if name.startswith(REMOTE_PREFIX) and len(name) > len(REMOTE_PREFIX):
+        open_voice(name)
+    else:
+        _installed(name)
+
+
+def _installed(name: str) -> VoiceInfo:
     known = {voice.name: voice for voice in list_voices()}
     if name not in known:
         names = ", ".join([*known, f"{REMOTE_PREFIX}VOICE"])
         raise UnknownVoiceError(f"There is no voice {name!r}; the voices are {names}.")
-    if known[name].engine == "kokoro":
-        from server.voice.kokoro import KokoroVoice
-
-        return KokoroVoice(name)
-    return _open_piper(known[name])
+    return known[name]
 
 
 def _open_piper(info: VoiceInfo) -> Voice:
