@@ -14,7 +14,7 @@ import pytest
 NEEDED = {
     "PIL", "aioice", "aiortc", "annotated_doc", "annotated_types", "anyio", "av", "c2pa", "cffi",
     "click", "cryptography", "cv2", "dns", "fastapi", "google_crc32c", "h11", "httpcore", "httpx",
-    "idna", "ifaddr", "jwt", "llvmlite", "markdown_it", "mdurl", "numba", "numpy", "onnxruntime",
+    "idna", "ifaddr", "jwt", "markdown_it", "mdurl", "numpy", "onnxruntime",
     "OpenSSL", "prometheus_client", "pydantic", "pydantic_core", "pyee", "pylibsrtp",
     "python_multipart", "safetensors", "server", "sniffio", "soxr", "starlette",
     "streaming_model", "typing_extensions", "typing_inspection", "uvicorn", "uvloop", "webrtcvad",
@@ -55,7 +55,7 @@ def test_the_start_imports_what_it_needs_and_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     "package",
-    ["torch", "diffusers", "ai_edge_litert", "mediapipe", "misaki", "livekit", "pipecat",
+    ["torch", "diffusers", "numba", "ai_edge_litert", "mediapipe", "misaki", "livekit", "pipecat",
      "matplotlib", "skimage", "openai", "pocketsphinx", "sounddevice", "benchmarks", "training",
      "tests", "vivant_client"],
 )  # fmt: skip

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -65,31 +64,24 @@ class Badge:
         self._colours = colours[..., None] * self._opacity
         self._behind = 1 - opacity
         self._ink = self._colours[..., 0] + np.float32(0.5)
+        from server.marks.kernels import blend  # compiled code, which a start does not wait for
+
+        self._blend = blend
         nothing = np.zeros((0, 1, 4), np.uint8)[..., :3]
-        _blend(nothing, self._behind[:0], self._ink[:0])  # compiles what is not compiled yet
+        blend(nothing, self._behind[:0], self._ink[:0])  # compiles what is not compiled yet
 
     def stamp(self, image: Pixels) -> None:
         """Blends the badge into [s, s, 3] RGB or [s, s, 4] straight RGBA, in place."""
         top, bottom, left, right = self.box
         part = image[top:bottom, left:right]
         if image.shape[2] == 3:
-            _blend(part, self._behind, self._ink)
+            self._blend(part, self._behind, self._ink)
             return
         behind = part[..., 3:] / np.float32(255) * (1 - self._opacity)
         matte = self._opacity + behind
         colours = (part[..., :3] * behind + self._colours) / np.maximum(matte, 1e-3)
         part[..., :3] = np.minimum(colours + 0.5, 255)
         part[..., 3:] = 255 * matte + 0.5
-
-
-@njit(nogil=True, cache=True)
-def _blend(part: Pixels, behind: Floats, ink: Floats) -> None:
-    """Lays `ink` [h, w] over a part of a picture [h, w, 3], of which it leaves `behind` [h, w]."""
-    for y in range(np.uint64(part.shape[0])):
-        for x in range(np.uint64(part.shape[1])):
-            for channel in range(np.uint64(3)):
-                value = np.float32(part[y, x, channel]) * behind[y, x] + ink[y, x]
-                part[y, x, channel] = np.uint8(value)
 
 
 def check_badge(text: str, font: Path | None) -> None:

@@ -11,7 +11,6 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from server.marks.pattern import GRID, pattern
@@ -35,16 +34,20 @@ class Watermark:
 
     def __init__(self, payload: Payload) -> None:
         self._pattern = pattern(payload)
+        from server.marks.kernels import add  # compiled code, which a start does not wait for
+
+        self._add = add
         self._levels = np.zeros((0, 0, 3), np.int8)
         nothing = np.zeros(0, np.uint8)
-        _add(nothing, self._levels.reshape(-1), nothing)  # compiles what is not compiled yet
+        add(nothing, self._levels.reshape(-1), nothing)  # compiles what is not compiled yet
 
     def apply(self, image: Pixels) -> Pixels:
         """Returns a marked copy of [s, s, 3] RGB or [s, s, 4] straight RGBA."""
         if self._levels.shape != image.shape:
             self._fit(image)
         marked = np.empty(image.shape, np.uint8)
-        _add(np.ascontiguousarray(image).reshape(-1), self._levels.reshape(-1), marked.reshape(-1))
+        flat = np.ascontiguousarray(image).reshape(-1)
+        self._add(flat, self._levels.reshape(-1), marked.reshape(-1))
         return marked
 
     def _fit(self, image: Pixels) -> None:
@@ -71,12 +74,3 @@ def strength(luma: Pixels) -> Floats:
 
 def _blurred(values: Floats, deviation: float) -> Floats:
     return np.asarray(cv2.GaussianBlur(values, (0, 0), deviation), np.float32)
-
-
-@njit(nogil=True, cache=True)
-def _add(image: Pixels, levels: NDArray[np.int8], out: Pixels) -> None:
-    """Writes `image` [n] with `levels` [n] added, within 0 and 255, to `out`: in one pass."""
-    low, high = np.int16(0), np.int16(255)
-    for at in range(np.uint64(len(out))):
-        value = np.int16(np.int16(image[at]) + np.int16(levels[at]))
-        out[at] = np.uint8(min(max(value, low), high))
