@@ -304,6 +304,7 @@ class Server:
         idle = [loop.run_in_executor(worker, int) for worker in self._workers.values()]
         _done, busy = await asyncio.wait(idle, timeout=_LAST_WORK)
         await close_talk(self.house.talk)
+        self.custody.end()
         self.house.options.audit.close()
         self.has_ended = not busy and self._remote_voices.waiting == 0
         for worker in (*self._workers.values(), self._remote_voices):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import wave
 from collections.abc import AsyncIterator
@@ -368,8 +369,16 @@ async def test_portraits_are_looked_at_kept_renamed_and_deleted(
         part = await portraits.preview(picture.read_bytes(), crop=(10, 10, 50, 60))
         assert part.frame == (10, 15, 50, 50)
         before = await portraits.all()
-        added = await portraits.add(picture, crop=(10, 10, 50, 60))
-        assert (added.name, added.builtin) == ("aunt", False)
+        unsaid = await portraits.add(picture, crop=(10, 10, 50, 60))
+        assert (unsaid.kept, len(unsaid.notices)) == (False, 1)
+        added = await portraits.add(
+            picture, crop=(10, 10, 50, 60), rights="generated-face", note="drawn", keep=True
+        )
+        assert (added.name, added.builtin, added.kept, added.notices) == ("aunt", False, True, ())
+        said = await portraits.rights(added.id)
+        assert (said.rights, said.note, said.who) == ("generated-face", "drawn", "local")
+        assert said.picture_sha256 == hashlib.sha256(picture.read_bytes()).hexdigest()
+        assert said.portrait_sha256 != said.picture_sha256, "only a part is kept"
         renamed = await portraits.rename(added.id, "Mary")
         assert [*before, renamed] == await portraits.all()
         await portraits.delete(added.id)

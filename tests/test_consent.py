@@ -361,6 +361,27 @@ async def test_a_background_goes_after_its_sessions_unless_it_is_to_be_kept(
         assert {path.name for path in folder.glob("image-*")} == {kept}
 
 
+async def test_a_second_server_in_the_folder_leaves_what_the_first_took_in(
+    tmp_path: Path,
+) -> None:
+    clock = VirtualClock()
+    async with serving(tmp_path) as first:
+        portrait = (await first.post("/v1/portraits", files=FILE, data=OWN)).json()["id"]
+        async with serving(tmp_path, clock=clock) as second:
+            await pass_time(second, clock, 1_000)
+            shown = await first.get(f"/v1/portraits/{portrait}/rights")
+            assert shown.status_code == 200
+            await first.delete(f"/v1/portraits/{portrait}")
+            await pass_time(second, clock, 20)
+            listed = (await second.get("/v1/portraits")).json()
+            assert [each["id"] for each in listed] == ["mona_lisa"]
+    assert len((tmp_path / "rights" / FORMER_NAME).read_text().splitlines()) == 1
+    async with serving(tmp_path) as first:
+        await first.post("/v1/portraits", files=FILE, data=OWN)
+    async with serving(tmp_path):
+        assert traces(tmp_path, PICTURE) == [], "the next one alone clears up"
+
+
 @pytest.mark.parametrize(("keeping", "keep", "kept"), [("always", "", True), ("never", "1", False)])
 async def test_the_operator_may_keep_all_or_none(
     tmp_path: Path, keeping: str, keep: str, kept: bool

@@ -76,6 +76,20 @@ async def test_a_portrait_is_chosen_by_its_id_or_brought_along(
         assert (await shown(live, answer)).startswith("upload-")
 
 
+async def test_a_picture_comes_with_the_right_to_use_it(tmp_path: Path, sfu: Cloud) -> None:
+    settings = Settings(size=256, cache_dir=tmp_path, port=0, consent="required")
+    async with serving(settings) as live:
+        packed = base64.b64encode(PICTURE).decode()
+        bare = await live.client.post(PATH, json=form(avatar_image=packed), timeout=60)
+        await refused(bare, 422, "rights_missing", "'rights' is one of")
+        said = form(avatar_image=packed, rights="public-domain", rights_note="Leonardo")
+        answer = await live.client.post(PATH, json=said, timeout=60)
+        assert answer.status_code == 201, answer.text
+        told = (await live.client.get(f"/v1/sessions/{answer.json()['session_id']}")).json()
+        rights = (await live.client.get(f"/v1/portraits/{told['portrait']}/rights")).json()
+        assert (rights["rights"], rights["note"]) == ("public-domain", "Leonardo")
+
+
 async def test_a_picture_is_fetched_from_the_public_internet_only(
     live: LiveServer, sfu: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

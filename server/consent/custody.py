@@ -18,6 +18,7 @@ from typing import Any, Final
 from server.audit import AuditLog
 from server.backgrounds import Backgrounds
 from server.clock import Clock
+from server.consent.occupancy import Occupancy
 from server.consent.options import ConsentOptions
 from server.consent.records import Record, utc_now
 from server.consent.retention import Overdue
@@ -78,6 +79,7 @@ class Custody:
         ledger: Ledger,
         audit: AuditLog,
         clock: Clock,
+        occupancy: Occupancy,
         prune: Callable[[], None],
     ) -> None:
         """Takes what it needs; `prune` deletes what was made of pictures that are not there."""
@@ -90,6 +92,7 @@ class Custody:
         self._ledger = ledger
         self._audit = audit
         self._clock = clock
+        self._occupancy = occupancy
         self._prune = prune
         self._overdue = Overdue(options.retention)
 
@@ -198,11 +201,21 @@ class Custody:
                     session.close("client")
 
     async def begin(self) -> None:
-        """Takes in what earlier servers left, and deletes what they should have."""
+        """Takes in what earlier servers left, and deletes what they should have.
+
+        What another one that runs in the same folder took in is left alone.
+        """
+        if not await self._work(self._occupancy.enter):
+            await self._work(self._adopt)
+            return
         await self._work(self._adopt)
-        await self._work(partial(self._backgrounds.forget, shown=(), seconds=0.0))
-        await self._clear()
-        await self._work(self._prune)
+        await self._work(self._tidy)
+        await self._clear(leftovers=True)
+        await self._work(self._occupancy.share)
+
+    def end(self) -> None:
+        """Lets the next server clear away what is left."""
+        self._occupancy.leave()
 
     async def run(self) -> None:
         """Deletes what has to go, every ten seconds."""
@@ -213,8 +226,8 @@ class Custody:
             except Exception:  # noqa: BLE001 - the next look may do better
                 _LOG.exception("pictures that have to go cannot be deleted")
 
-    async def _clear(self) -> None:
-        """Deletes what has to go now."""
+    async def _clear(self, *, leftovers: bool = False) -> None:
+        """Deletes what has to go now; with `leftovers` also what nobody here took in."""
         sessions = self._sessions.all()
         overdue = self._overdue.find(
             self._warden.told(),
@@ -222,6 +235,7 @@ class Custody:
             sessions={session.id for session in sessions},
             now=self._clock.now(),
             today=utc_now(),
+            leftovers=leftovers,
         )
         overdue |= dict.fromkeys(await self._work(self._vanished), _BY_HAND)
         for portrait, reason in overdue.items():
@@ -239,6 +253,10 @@ class Custody:
     def _adopt(self) -> None:
         for entry in self._portraits.uploads:
             self._warden.adopt(entry.id, entry.path.stat().st_mtime)
+
+    def _tidy(self) -> None:
+        self._backgrounds.forget(shown=(), seconds=0.0)
+        self._prune()
         self._portraits.clear_strays()
         for portrait in set(self._warden.told()) - {entry.id for entry in self._portraits.uploads}:
             self._warden.retire(portrait, _BY_HAND)

@@ -11,6 +11,7 @@ from server.backgrounds import Backgrounds
 from server.clock import Clock
 from server.config import Settings
 from server.consent.custody import Custody
+from server.consent.occupancy import Occupancy
 from server.consent.options import RIGHTS_FOLDER
 from server.consent.records import Records
 from server.consent.screening import deny_list_of
@@ -51,5 +52,6 @@ def make_custody(
         ledger=ledger,
         audit=audit,
         clock=clock,
+        occupancy=Occupancy(settings.cache_dir / RIGHTS_FOLDER),
         prune=lambda: prune(portraits.paths),
     )

@@ -102,7 +102,7 @@ class Records:
         Raises:
             OSError: it cannot be written.
         """
-        if days:
+        if days and self._path(record.portrait).exists():  # else another server was first
             gone = now.isoformat(timespec="seconds")
             left = asdict(replace(record, note="", films=())) | {"gone": gone, "reason": reason}
             self._folder.mkdir(parents=True, exist_ok=True)

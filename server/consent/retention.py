@@ -55,6 +55,7 @@ class Overdue:
         sessions: Collection[str],
         now: int,
         today: datetime,
+        leftovers: bool = False,
     ) -> dict[str, str]:
         """Returns what has to go, and why.
 
@@ -64,6 +65,7 @@ class Overdue:
             sessions: ids of those that live.
             now: ns of the server's clock.
             today: the time of day.
+            leftovers: whether what was not noted to be there is one of them.
         """
         overdue: dict[str, str] = {}
         for portrait, record in records.items():
@@ -72,14 +74,14 @@ class Overdue:
                 continue
             if self._is_too_old(record, today):
                 overdue[portrait] = TOO_OLD
-            elif not record.is_kept and self._has_waited(portrait, now):
+            elif not record.is_kept and self._has_waited(portrait, now, leftovers):
                 overdue[portrait] = SESSION_OVER
         self._seen = {name: seen for name, seen in self._seen.items() if name in records}
         return overdue
 
-    def _has_waited(self, portrait: str, now: int) -> bool:
-        seen = self._seen.get(portrait)  # None for what an earlier server left
-        return seen is None or now - seen > self._retention.wait * _SECOND
+    def _has_waited(self, portrait: str, now: int, leftovers: bool) -> bool:
+        seen = self._seen.get(portrait)  # None for what another server took in
+        return leftovers if seen is None else now - seen > self._retention.wait * _SECOND
 
     def _is_too_old(self, record: Record, today: datetime) -> bool:
         hours = self._retention.hours
