@@ -47,6 +47,7 @@ from server.cores import usable_cores
 from server.encoder import OPENERS, VideoCodec, missing_encoder
 from server.ending import Ending
 from server.gauge import Gauge, MeteredThread
+from server.half_open import HalfOpen
 from server.hardware import find_openers
 from server.ice_servers import TurnSecret, make_ice_servers
 from server.inference import AvatarPort, Inference
@@ -495,6 +496,9 @@ def _options(settings: Settings) -> SessionOptions:
         outputs=replace(settings.outputs(), seal=sealer.seal),
         marks=marks,
         audit=_audit(settings),
+        half_open=HalfOpen(settings.max_connecting),
+        connect_time=settings.connect_timeout,
+        most_viewers=settings.max_viewers,
     )
 
 

@@ -355,6 +355,13 @@ class Settings:
     message_rate: float = _setting(
         1_000.0, _number(10, 100_000), "messages a second that are read from a WebSocket"
     )
+    max_viewers: int = _setting(
+        100, _whole(1, 10_000), "viewers that a session may have over WebRTC"
+    )
+    max_connecting: int = _setting(
+        64, _whole(1, 10_000), "of all viewers, how many may be about to connect"
+    )
+    connect_timeout: float = _setting(20.0, _seconds, "seconds that a viewer has to connect")
     udp_ports: range | None = _setting(
         None, _ports, "UDP ports for WebRTC, such as 50000-50100; the system's if not given"
     )

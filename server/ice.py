@@ -1,4 +1,4 @@
-"""What aiortc's ICE lacks: quick gathering, and restarts that leave DTLS and media as they are."""
+"""What aiortc's ICE lacks: bounds, quick gathering, restarts that leave DTLS and media alone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Any, Final, NamedTuple
 from aioice import Connection, ConnectionClosed
 from aiortc import RTCIceCandidate, RTCIceGatherer, RTCIceServer, RTCIceTransport
 from aiortc.rtcicetransport import RTCIceParameters, candidate_to_aioice
+
+from server.candidates import Candidates
+from server.ice_gate import Gate
 
 _LOG = logging.getLogger(__name__)
 _GATHER_SECONDS: Final = 0.8  # a TURN server far away takes two round trips, two more for TLS
@@ -31,12 +34,22 @@ class IceDescription(NamedTuple):
     candidates: tuple[RTCIceCandidate, ...] = ()
 
 
-def hasten_gathering(gatherer: RTCIceGatherer) -> None:
-    """Waits less long for STUN and TURN servers: aioice would wait 5 s for one that is dead."""
+def _ready_to_gather(gatherer: RTCIceGatherer) -> Gate:
+    """Waits less long for STUN and TURN servers, and lets in from the network what may come.
+
+    aioice would wait 5 s for a server that is dead.
+    """
     ice: Any = gatherer._connection
-    ice.get_component_candidates = functools.partial(
-        ice.get_component_candidates, timeout=_GATHER_SECONDS
-    )
+    gate = Gate(ice)
+    gather = ice.get_component_candidates
+
+    async def gather_soon(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - as aioice has it
+        candidates = await gather(*arguments, **named, timeout=_GATHER_SECONDS)
+        gate.watch()
+        return candidates
+
+    ice.get_component_candidates = gather_soon
+    return gate
 
 
 class IcePath:
@@ -47,15 +60,20 @@ class IcePath:
     replaced connection is no end (RFC 8445, section 9: media goes on by the old path until the
     new one is there).
 
+    Attributes:
+        gate: what is let in from the network, of the newest generation.
+
     Raises:
         AttributeError: aiortc is built otherwise than this class knows.
     """
 
     def __init__(self, transport: RTCIceTransport) -> None:
-        """Takes a transport that has not been started."""
+        """Takes a transport that has not been started, and readies it to gather."""
+        self.gate = _ready_to_gather(transport.iceGatherer)
         self._transport: Any = transport
         self._current: Connection = transport._connection
         self._next: Connection | None = None
+        self._candidates = Candidates()
         self._watch(self._current)
         assert hasattr(transport, "_recv")
         assert hasattr(transport, "_send")
@@ -70,8 +88,10 @@ class IcePath:
     async def add_candidates(self, candidates: Sequence[RTCIceCandidate]) -> None:
         """Takes more of the other side's candidates, of its newest generation."""
         connection = self._next or self._current
-        for candidate in candidates:
-            await connection.add_remote_candidate(candidate_to_aioice(candidate))
+        # Together: a name takes a second to be found, or not.
+        async with asyncio.TaskGroup() as group:
+            for candidate in self._candidates.admit(candidates):
+                group.create_task(connection.add_remote_candidate(candidate_to_aioice(candidate)))
 
     async def restart(
         self, theirs: IceDescription, *, servers: Sequence[RTCIceServer]
@@ -82,9 +102,10 @@ class IcePath:
         """
         await self._give_up()
         gatherer = RTCIceGatherer(iceServers=list(servers))
-        hasten_gathering(gatherer)
+        self.gate = _ready_to_gather(gatherer)
         await gatherer.gather()
         connection = self._next = gatherer._connection
+        self._candidates = Candidates()
         connection.ice_controlling = self._current.ice_controlling
         connection.remote_username = theirs.username
         connection.remote_password = theirs.password

@@ -26,6 +26,7 @@ from server.converse.wiring import Converse
 from server.direction import Direction, describe_style, with_changes
 from server.encoder import OPENERS, VideoCodec
 from server.events import EventHub
+from server.half_open import HalfOpen
 from server.hearing import Hearing, barge_in_samples, cut
 from server.ice_servers import IceServer
 from server.inference import AvatarPort
@@ -78,6 +79,9 @@ class SessionOptions:
     outputs: OutputOptions = field(default_factory=OutputOptions)
     marks: MarkOptions = field(default_factory=MarkOptions)
     audit: AuditLog = field(default_factory=AuditLog)
+    half_open: HalfOpen = field(default_factory=HalfOpen)
+    connect_time: float = 20.0  # seconds for ICE and DTLS
+    most_viewers: int = 100
 
 
 async def _at_once() -> None:

@@ -17,14 +17,14 @@ from server.hearing import Hearing
 from server.ice import IceDescription
 from server.line import LiveLine
 from server.microphone_track import microphone_frames
-from server.protocol import ProtocolError, ServerEvent
+from server.protocol import RETRY_AFTER, CapacityError, ProtocolError, ServerEvent
 from server.sender_reports import NtpClock
 from server.webrtc import Peer
 
 if TYPE_CHECKING:
     from server.session import Session, SessionOptions
 
-_CONNECT_SECONDS: Final = 20  # for ICE and DTLS
+_ANSWER_SECONDS: Final = 10  # for an answer, in turn with others
 _GOODBYE_TIME: Final = 50_000_000  # ns
 
 
@@ -130,7 +130,12 @@ class Viewers:
 
         Raises:
             ProtocolError: `invalid_sdp`; `not_found`, the session ends just now.
+            CapacityError: it has as many as it may, or too many come at the same time.
         """
+        connected = sum(peer.connected.is_set() for peer in self.peers)
+        if connected >= self._options.most_viewers:
+            sentence = f"The session has {connected} viewers, as many as may be."
+            raise CapacityError(sentence, retry_after=RETRY_AFTER)
         desk = Desk(self._session, takes_pcm=False, scopes=scopes)
         dialect = dialect or Native(desk)
         peer = Peer(
@@ -142,10 +147,7 @@ class Viewers:
             want_keyframe=self._audience.want_keyframe,
             on_send=self._line.stages.leave,
         )
-        answer = await peer.accept(offer, instant_of=self._line.report_instant, ntp=self._ntp)
-        if self._closing.is_set():
-            await peer.close()
-            raise ProtocolError("not_found", "The session has ended.")
+        answer = await self._answer(peer, offer)
         is_heard = Scope.SPEAK in scopes
         viewer = Viewer(secrets.token_urlsafe(9), peer, answer, watches, is_heard, dialect)
         self._all[viewer.id] = viewer
@@ -155,6 +157,32 @@ class Viewers:
             self._owners = {peer}
         self._group.create_task(self._serve(viewer), name="viewer")
         return viewer
+
+    async def _answer(self, peer: Peer, offer: str) -> str:
+        """Returns the answer to an offer, which is of somebody who may never connect.
+
+        Raises:
+            ProtocolError: `invalid_sdp`; `not_found`, the session ends just now.
+            CapacityError: so many others came meanwhile that this one has to try again.
+        """
+        half_open = self._options.half_open
+        half_open.enter(peer, self._session.id, peer.closed.set)
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS), half_open.answering:
+                answer = await peer.accept(
+                    offer, instant_of=self._line.report_instant, ntp=self._ntp
+                )
+            if self._closing.is_set():
+                raise ProtocolError("not_found", "The session has ended.")
+            if peer.closed.is_set():
+                raise _crowded()
+        except BaseException as error:
+            half_open.leave(peer)
+            await peer.close()
+            if isinstance(error, TimeoutError):
+                raise _crowded() from None
+            raise
+        return answer
 
     async def _serve(self, viewer: Viewer) -> None:
         """Looks after one viewer until it goes or the session ends."""
@@ -167,6 +195,7 @@ class Viewers:
                 ]
                 tasks = [
                     group.create_task(self._admit(viewer)),
+                    group.create_task(peer.look_up_names()),
                     group.create_task(self._forward_events(viewer)),
                     group.create_task(_forward_motion(viewer)),
                     group.create_task(_obey(viewer)),
@@ -181,16 +210,18 @@ class Viewers:
             self._audience.remove(peer)
             del self._all[viewer.id]
             self._owners.discard(peer)
+            self._options.half_open.leave(peer)
             await peer.close()
 
     async def _admit(self, viewer: Viewer) -> None:
         peer = viewer.peer
         try:
-            async with asyncio.timeout(_CONNECT_SECONDS):
+            async with asyncio.timeout(self._options.connect_time):
                 await peer.connected.wait()
         except TimeoutError:
             peer.closed.set()
             return
+        self._options.half_open.leave(peer)
         self._line.begin()
         if viewer.watches:
             self._audience.add(peer)
@@ -218,6 +249,11 @@ class Viewers:
         viewer.tell(protocol.SessionClosed(self._session.reason))
         # The data channel is reliable only while the connection lives: let it flush.
         await self._clock.sleep_until(self._clock.now() + _GOODBYE_TIME)
+
+
+def _crowded() -> CapacityError:
+    sentence = "Too many viewers connect at the same time; try again."
+    return CapacityError(sentence, retry_after=1)
 
 
 async def _forward_motion(viewer: Viewer) -> None:

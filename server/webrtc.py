@@ -28,13 +28,14 @@ from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateErr
 from aiortc.mediastreams import MediaStreamTrack
 
 from server.bandwidth import Bandwidth, Rung, with_sound
+from server.candidates import bounded
 from server.channel import Channel, Overflow
 from server.clock import Clock
 from server.codec_contexts import VIDEO_CLOCK
 from server.congestion import Congestion, Outcome
 from server.encoder import VideoCodec
 from server.feedback import listen_to_receiver
-from server.ice import IceDescription, IcePath, hasten_gathering
+from server.ice import IceDescription, IcePath
 from server.ice_servers import IceServer
 from server.ingest import SOUND_RATE
 from server.marks.disclosure import disclosed
@@ -120,6 +121,7 @@ class Peer:
         self.microphone: MediaStreamTrack | None = None
         self.events_open = asyncio.Event()
         self.connected = asyncio.Event()
+        self._named: list[RTCIceCandidate] = []
         self._offered: Mapping[int, RTCRtpSender] = {}
         self._origins: dict[int, int] = {}  # RTP time stamp of media time 0, by clock rate
         self._may_tell_origin = False
@@ -194,8 +196,9 @@ class Peer:
                 take_packets_at_once(transceiver.receiver)
             else:
                 transceiver.direction = "sendonly"
+        offer, self._named = bounded(_open_ended(offer))
         await connection.setRemoteDescription(
-            RTCSessionDescription(sdp=without_other_profiles(_open_ended(offer)), type="offer")
+            RTCSessionDescription(sdp=without_other_profiles(offer), type="offer")
         )
         self.codec = _agreed_codec(connection.getTransceivers(), self.codec)
         if VIDEO_CLOCK in senders:
@@ -232,7 +235,8 @@ class Peer:
             ProtocolError: `invalid_sdp`, when the answer is malformed or takes nothing we offered.
         """
         try:
-            description = RTCSessionDescription(sdp=_open_ended(answer), type="answer")
+            answer, self._named = bounded(_open_ended(answer))
+            description = RTCSessionDescription(sdp=answer, type="answer")
             await self._connection.setRemoteDescription(description)
             self.codec = _agreed_codec(self._connection.getTransceivers(), self.codec)
             give_packer(self._offered[VIDEO_CLOCK], self.codec)
@@ -242,6 +246,7 @@ class Peer:
                 "invalid_sdp", "The answer is malformed or has no codec in common."
             ) from error
         self._tie(self._offered, instant_of=instant_of, ntp=ntp)
+        await self.look_up_names()
 
     @property
     def ice_username(self) -> str:
@@ -252,6 +257,10 @@ class Peer:
         """Takes more of the viewer's ICE candidates, of its newest generation."""
         for path in self._paths:
             await path.add_candidates(candidates)
+
+    async def look_up_names(self) -> None:
+        """Looks for the viewer's candidates that are names (mDNS), which may take a second."""
+        await self.add_candidates(self._named)
 
     async def restart_ice(self, theirs: IceDescription) -> IceDescription:
         """Begins ICE anew, media going on meanwhile; returns our side of it, complete.
@@ -278,7 +287,6 @@ class Peer:
         """Readies each transport before it gathers and starts."""
         hooked: Any = self._connection
         for transport in hooked._RTCPeerConnection__iceTransports:
-            hasten_gathering(transport.iceGatherer)
             self._paths.append(IcePath(transport))
 
     def _add_tracks(self, *, kinds: Collection[str]) -> dict[int, RTCRtpSender]:

@@ -36,8 +36,14 @@ class Served:
 
     def client(self, **options: Any) -> httpx.AsyncClient:  # noqa: ANN401
         headers = {} if self.key is None else {"authorization": f"Bearer {self.key}"}
+        # Kept connections end after 5 s, on a busy machine just as they are used again.
+        fresh = httpx.Limits(max_keepalive_connections=0)
         return httpx.AsyncClient(
-            base_url=f"http://{self.address}", timeout=LIMIT, headers=headers, **options
+            base_url=f"http://{self.address}",
+            timeout=3 * LIMIT,
+            headers=headers,
+            limits=fresh,
+            **options,
         )
 
     async def open(self) -> dict[str, Any]:
