@@ -46,6 +46,7 @@ const GOODBYE = {
   idle: "The portrait went to rest after a while without anyone speaking.",
   time: "The longest time for one visit is over.",
   lost: "The connection was lost for too long.",
+  revoked: "The key behind this session is valid no more.",
   shutdown: "The server is restarting.",
   failed: "The session broke off on the server.",
 };

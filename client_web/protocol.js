@@ -89,7 +89,7 @@
  * @property {ScriptWarning[]} warnings
  */
 
-/** @typedef {"client" | "idle" | "time" | "lost" | "shutdown" | "failed"} CloseReason */
+/** @typedef {"client" | "idle" | "time" | "lost" | "revoked" | "shutdown" | "failed"} CloseReason */
 
 /**
  * @typedef {object} Metrics

@@ -213,7 +213,8 @@ class Server:
             folder=settings.cache_dir / "backgrounds",
             worker=self._workers["portraits"],
         )
-        library, options = _library(settings, self.clock), _options(settings)
+        library = _library(settings, self.clock)
+        options = replace(_options(settings), presences=access.presences)
         self.custody = make_custody(
             settings,
             portraits,
@@ -295,10 +296,12 @@ class Server:
             group.create_task(self.house.sessions.run(self._is_over))
             custody = group.create_task(self.custody.run())
             library = group.create_task(self.house.library.run())
+            presences = group.create_task(self.house.access.presences.run(self.clock))
             try:
                 yield
             finally:
                 library.cancel()
+                presences.cancel()
                 custody.cancel()
                 self.end()
         loop = asyncio.get_running_loop()

@@ -9,12 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as AsgiScope
 
 PRINCIPAL: Final = "vivant.principal"  # key of the ASGI scope
+
+
+class Scope(StrEnum):
+    """What may be done; `speak` holds `watch`, and `control` all."""
+
+    WATCH = "watch"
+    SPEAK = "speak"
+    CONTROL = "control"
+    METRICS = "metrics"
+
+
+ALL: Final = frozenset(Scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +37,44 @@ class Principal:
 
     Attributes:
         name: of the key, never the key.
+        key_id: which key stands behind it; empty where the server asks for none.
+        token_id: of the login that it came with; empty for none.
     """
 
     name: str
+    key_id: str = field(default="", kw_only=True)
+    token_id: str = field(default="", kw_only=True)
 
 
-LOCAL: Final = Principal("local")
+@dataclass(frozen=True, slots=True)
+class Holder(Principal):
+    """A principal with what it may do, by the key or the token that it brought.
+
+    Attributes:
+        scopes: what it may do.
+        session: the one session that it may do it with; None for all of them.
+        expires: seconds since 1970 after which it is nobody; None for never.
+    """
+
+    scopes: frozenset[Scope]
+    session: str | None = None
+    expires: float | None = None
+
+    @property
+    def is_unproven(self) -> bool:
+        """Whether it is let in without a key or a token."""
+        return self.session is None and not self.key_id
+
+    def reaches(self, session_id: str) -> bool:
+        """Returns whether it may have to do with a session."""
+        return self.session is None or self.session == session_id
+
+    def owns(self, session_id: str) -> bool:
+        """Returns whether it holds the session's own token, or a key to all of them."""
+        return Scope.CONTROL in self.scopes and self.reaches(session_id)
+
+
+LOCAL: Final = Holder("local", ALL)  # whoever sits at the machine
 # The scope of the request, not what is in it: access control may run inside of us.
 _SCOPE: ContextVar[MutableMapping[str, Any] | None] = ContextVar("scope", default=None)
 _ACTING: ContextVar[Principal | None] = ContextVar("principal", default=None)
@@ -66,7 +112,7 @@ class KnowsCaller:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Serves a request as its caller."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)

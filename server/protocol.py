@@ -667,7 +667,7 @@ class ScriptPosition(ServerEvent):
     media_time: int
 
 
-CloseReason = Literal["client", "idle", "time", "lost", "shutdown", "failed"]
+CloseReason = Literal["client", "idle", "time", "lost", "revoked", "shutdown", "failed"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,11 @@ import logging
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Self
 
 from server import protocol
+from server.access.presence import Presences
 from server.access.principal import ALL, Scope
 from server.audience import Audience
 from server.audit import AuditLog
@@ -79,6 +81,7 @@ class SessionOptions:
     outputs: OutputOptions = field(default_factory=OutputOptions)
     marks: MarkOptions = field(default_factory=MarkOptions)
     audit: AuditLog = field(default_factory=AuditLog)
+    presences: Presences = field(default_factory=Presences)
     half_open: HalfOpen = field(default_factory=HalfOpen)
     connect_time: float = 20.0  # seconds for ICE and DTLS
     most_viewers: int = 100
@@ -263,7 +266,9 @@ class Session:
 
     async def run(self) -> None:
         """Lives until `close`, or until something fails."""
-        with on_behalf_of(self.owner, self.id):
+        key = Principal(self.owner.name, key_id=self.owner.key_id)  # a logout ends no session
+        revoked = partial(self.close, "revoked")
+        with on_behalf_of(self.owner, self.id), self._options.presences.of(key, revoked):
             await self._live()
 
     async def _live(self) -> None:

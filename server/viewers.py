@@ -17,6 +17,7 @@ from server.hearing import Hearing
 from server.ice import IceDescription
 from server.line import LiveLine
 from server.microphone_track import microphone_frames
+from server.principal import Principal, acting
 from server.protocol import RETRY_AFTER, CapacityError, ProtocolError, ServerEvent
 from server.sender_reports import NtpClock
 from server.webrtc import Peer
@@ -39,6 +40,7 @@ class Viewer:
         watches: whether it is sent sound and pictures; one that brings a voice need not be.
         is_heard: whether its voice is for the session.
         dialect: in which words its data channel speaks.
+        principal: who connected it.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Viewer:
     watches: bool
     is_heard: bool
     dialect: Dialect
+    principal: Principal
 
     def tell(self, event: ServerEvent) -> None:
         """Tells it of an event, in its own words."""
@@ -149,7 +152,9 @@ class Viewers:
         )
         answer = await self._answer(peer, offer)
         is_heard = Scope.SPEAK in scopes
-        viewer = Viewer(secrets.token_urlsafe(9), peer, answer, watches, is_heard, dialect)
+        viewer = Viewer(
+            secrets.token_urlsafe(9), peer, answer, watches, is_heard, dialect, acting()
+        )
         self._all[viewer.id] = viewer
         if is_owner:
             for lost in self._owners:
@@ -187,31 +192,38 @@ class Viewers:
     async def _serve(self, viewer: Viewer) -> None:
         """Looks after one viewer until it goes or the session ends."""
         peer = viewer.peer
+        presence = self._options.presences.of(viewer.principal, peer.closed.set)
         try:
-            async with asyncio.TaskGroup() as group:
-                ends = [
-                    group.create_task(peer.closed.wait()),
-                    group.create_task(self._closing.wait()),
-                ]
-                tasks = [
-                    group.create_task(self._admit(viewer)),
-                    group.create_task(peer.look_up_names()),
-                    group.create_task(self._forward_events(viewer)),
-                    group.create_task(_forward_motion(viewer)),
-                    group.create_task(_obey(viewer)),
-                    group.create_task(self._hear(viewer)),
-                ]
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-                for task in ends + tasks:
-                    task.cancel()
-            if self._closing.is_set():
-                await self._say_goodbye(viewer)
+            with presence:
+                await self._accompany(viewer)
         finally:
             self._audience.remove(peer)
             del self._all[viewer.id]
             self._owners.discard(peer)
             self._options.half_open.leave(peer)
             await peer.close()
+
+    async def _accompany(self, viewer: Viewer) -> None:
+        """Returns when it has gone, or the session has ended and it was told."""
+        peer = viewer.peer
+        async with asyncio.TaskGroup() as group:
+            ends = [
+                group.create_task(peer.closed.wait()),
+                group.create_task(self._closing.wait()),
+            ]
+            tasks = [
+                group.create_task(self._admit(viewer)),
+                group.create_task(peer.look_up_names()),
+                group.create_task(self._forward_events(viewer)),
+                group.create_task(_forward_motion(viewer)),
+                group.create_task(_obey(viewer)),
+                group.create_task(self._hear(viewer)),
+            ]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for task in ends + tasks:
+                task.cancel()
+        if self._closing.is_set():
+            await self._say_goodbye(viewer)
 
     async def _admit(self, viewer: Viewer) -> None:
         peer = viewer.peer

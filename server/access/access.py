@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 from server.access.buckets import Buckets
 from server.access.credentials import brought, cookies
 from server.access.keys import KeyRing
+from server.access.presence import Presences
 from server.access.principal import Holder
 from server.access.tokens import LONGEST, Tokens
 from server.clock import Clock
@@ -27,6 +28,7 @@ class Access:
     Attributes:
         is_open: whether requests without a key are let in.
         tokens: signs and reads the tokens of sessions.
+        presences: who is connected just now.
         token_time: seconds that a token lasts if nothing else is asked for.
 
     Args:
@@ -49,6 +51,7 @@ class Access:
     ) -> None:
         self.is_open = usual is not None
         self._usual = usual
+        self.presences = Presences((lambda _: True) if self.is_open else tokens.stands)
         self.keys = keys
         self.tokens = tokens
         self.origins = origins

@@ -20,6 +20,7 @@ from starlette.websockets import WebSocket
 from server.access.access import Access
 from server.access.principal import Holder, check_scope
 from server.access.rules import PUBLIC, Found, Reach, Rule, find_rule
+from server.access.visit import Visit
 from server.connections.door import subscriber
 from server.principal import PRINCIPAL
 from server.protocol import ProtocolError, error_body
@@ -49,8 +50,11 @@ class Guard:
             await self._app(scope, receive, send)
             return
         refusal = self._refuse(scope)
-        if refusal is None:
+        if refusal is None and self._access.is_open:
             await self._app(scope, receive, send)
+        elif refusal is None:
+            visit = Visit(self._app, self._access.presences, _unauthorized())
+            await visit.serve(scope, receive, send)
         elif scope["type"] == "http":
             await refusal(scope, receive, send)
         else:

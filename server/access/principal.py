@@ -6,25 +6,26 @@ The guard puts it into every request's ASGI scope, under `server.principal.PRINC
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
-from server.principal import PRINCIPAL, Principal
+from server.principal import ALL, LOCAL, PRINCIPAL, Holder, Scope
 from server.protocol import ProtocolError
 
-
-class Scope(StrEnum):
-    """What may be done; `speak` holds `watch`, and `control` all."""
-
-    WATCH = "watch"
-    SPEAK = "speak"
-    CONTROL = "control"
-    METRICS = "metrics"
-
+__all__ = [
+    "ALL",
+    "ANYBODY",
+    "LOCAL",
+    "SCOPES",
+    "Holder",
+    "Scope",
+    "check_scope",
+    "held",
+    "principal_of",
+    "require",
+    "require_key",
+]
 
 SCOPES: Final = tuple(each.value for each in Scope)
-ALL: Final = frozenset(Scope)
 _HELD: Final = {
     Scope.WATCH: {Scope.WATCH},
     Scope.SPEAK: {Scope.WATCH, Scope.SPEAK},
@@ -43,37 +44,6 @@ def held(scopes: Iterable[str]) -> frozenset[Scope]:
     return frozenset(scope for each in known for scope in _HELD[each])
 
 
-@dataclass(frozen=True, slots=True)
-class Holder(Principal):
-    """A principal with what it may do, by the key or the token that it brought.
-
-    Attributes:
-        scopes: what it may do.
-        session: the one session that it may do it with; None for all of them.
-        key_id: which key stands behind it; empty where the server asks for none.
-        expires: seconds since 1970 after which it is nobody; None for never.
-    """
-
-    scopes: frozenset[Scope]
-    session: str | None = None
-    key_id: str = ""
-    expires: float | None = None
-
-    @property
-    def is_unproven(self) -> bool:
-        """Whether it is let in without a key or a token."""
-        return self.session is None and not self.key_id
-
-    def reaches(self, session_id: str) -> bool:
-        """Returns whether it may have to do with a session."""
-        return self.session is None or self.session == session_id
-
-    def owns(self, session_id: str) -> bool:
-        """Returns whether it holds the session's own token, or a key to all of them."""
-        return Scope.CONTROL in self.scopes and self.reaches(session_id)
-
-
-LOCAL: Final = Holder("local", ALL)  # whoever sits at the machine
 ANYBODY: Final = Holder("anybody", ALL)  # whoever reaches it, as the operator wants it
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.access.access import LOGIN_TIME
-from server.access.credentials import LOGIN_COOKIE, VIEW_COOKIE, bearer
+from server.access.credentials import LOGIN_COOKIE, VIEW_COOKIE, bearer, cookies
 from server.access.principal import Holder, Scope, held, principal_of
 from server.access.tokens import LONGEST, OF_SESSIONS, narrowed
 from server.clock import unix_seconds
@@ -81,8 +81,11 @@ async def log_in(request: Request, response: Response) -> dict[str, Any]:
 
 
 @ROUTES.delete("/v1/login", status_code=204)
-async def log_out(response: Response) -> None:
-    """Has the browser forget it."""
+async def log_out(request: Request, response: Response) -> None:
+    """Ends the login, wherever a copy of its cookie is, and has the browser forget it."""
+    login, _ = cookies(request.headers)
+    if login:
+        _house(request).access.tokens.end_login(login)
     for name in (LOGIN_COOKIE, VIEW_COOKIE):
         response.delete_cookie(name, httponly=True, samesite="strict")
 

@@ -5,6 +5,7 @@ Both name the key behind them and die with it. It knows no request.
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable
 from typing import Any, Final
@@ -13,12 +14,14 @@ import jwt
 
 from server.access.principal import Holder, Scope, held
 from server.clock import unix_seconds
+from server.principal import Principal
 
 _ALGORITHM: Final = "HS256"
 _ISSUER: Final = "vivant"
 _SESSION: Final = "vivant-session"  # audiences, so that one kind never passes for the other
 _LOGIN: Final = "vivant-login"
-_CLAIMS: Final = ["iss", "aud", "sub", "scope", "key", "iat", "exp"]
+_CLAIMS: Final = ["iss", "aud", "sub", "scope", "key", "iat", "exp", "jti"]
+_CLOCKS: Final = 60.0  # seconds by which clocks may differ
 _SECRET_BYTES: Final = 32
 OF_SESSIONS: Final = frozenset({Scope.WATCH, Scope.SPEAK, Scope.CONTROL})
 LONGEST: Final = 86_400.0  # seconds
@@ -42,6 +45,7 @@ class Tokens:
     ) -> None:
         self._secret = secret or secrets.token_hex(_SECRET_BYTES)
         self._is_active = is_active
+        self._ended: dict[str, float] = {}  # ids of logins, and when they would have expired
         self._now = now
 
     def for_session(self, session_id: str, principal: Holder, *, lifetime: float) -> str:
@@ -59,6 +63,20 @@ class Tokens:
     def read_login(self, token: str) -> Holder | None:
         """Returns who is logged in; None for nobody."""
         return self._read(token, _LOGIN)
+
+    def end_login(self, token: str) -> None:
+        """Makes a login's token valid no more, wherever copies of it are."""
+        claims = self._claims(token, _LOGIN)
+        if claims is not None:
+            now = self._now()
+            self._ended = {name: end for name, end in self._ended.items() if end > now}
+            self._ended[claims["jti"]] = claims["exp"]
+
+    def stands(self, principal: Principal) -> bool:
+        """Returns whether somebody's key and login, where it came with them, are valid still."""
+        if principal.token_id in self._ended:
+            return False
+        return self._is_active is None or self._is_active(principal.key_id)
 
     def _sign(self, audience: str, subject: str, principal: Holder, lifetime: float) -> str:
         now = self._now()
@@ -78,11 +96,12 @@ class Tokens:
         }
         return jwt.encode(claims, self._secret, algorithm=_ALGORITHM)
 
-    def _read(self, token: str, audience: str) -> Holder | None:
+    def _claims(self, token: str, audience: str) -> dict[str, Any] | None:
+        """Returns what a token says that we have signed and that has not expired."""
         # The library checks the signature, who it is of and for; the date is ours to tell.
         options: Any = {"require": _CLAIMS, "verify_exp": False, "verify_iat": False}
         try:
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 self._secret,
                 algorithms=[_ALGORITHM],
@@ -92,17 +111,26 @@ class Tokens:
             )
         except jwt.InvalidTokenError:
             return None
-        expires, key_id = claims["exp"], str(claims["key"])
-        if not isinstance(expires, int | float) or expires <= self._now():
+        now, dates = self._now(), (claims["iat"], claims["exp"])
+        if not all(isinstance(each, int | float) and math.isfinite(each) for each in dates):
             return None
-        if self._is_active is not None and not self._is_active(key_id):
+        return claims if dates[0] <= now + _CLOCKS and now < dates[1] else None
+
+    def _read(self, token: str, audience: str) -> Holder | None:
+        claims = self._claims(token, audience)
+        if claims is None:
+            return None
+        is_login = audience == _LOGIN
+        key_id, token_id = str(claims["key"]), str(claims["jti"]) if is_login else ""
+        if not self.stands(Principal("", key_id=key_id, token_id=token_id)):
             return None
         return Holder(
             str(claims.get("name", "")),
             held(str(claims["scope"]).split()),
             session=str(claims["sub"]) if audience == _SESSION else None,
             key_id=key_id,
-            expires=expires,
+            token_id=token_id,
+            expires=claims["exp"],
         )
 
 
