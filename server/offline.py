@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from server.media_files import UNMARKED, AudioFile, FilmMarks, FilmWriter
 from server.voice.base import Voice
 from streaming_model.avatar import Avatar, AvatarState
 from streaming_model.errors import AudioError, MotionFileError
-from streaming_model.media import MOTION_FPS, SAMPLE_RATE, AudioChunk, VideoFrame
+from streaming_model.media import MOTION_FPS, SAMPLE_RATE, AudioChunk, MotionChunk, VideoFrame
 from streaming_model.motion import MotionGenerator, MotionState, MotionStyle
 from streaming_model.motion_files import as_chunks, write_live_link_csv, write_npz
 
@@ -71,7 +72,8 @@ def render_speech(
     heard = 0
     with _film(avatar, out, marks) as film:
         state = avatar.start(seed=seed, style=style)
-        for piece in ahead(_drawn(avatar, state, ahead(_short(blocks))), depth=2):
+        moved = ahead(_moved(avatar.motion, state.motion, ahead(_short(blocks))), depth=2)
+        for piece in ahead(_drawn(avatar, state, moved), depth=2):
             if len(piece.sound):
                 film.write_sound(piece.sound)
             for frame in piece.frames:
@@ -79,6 +81,18 @@ def render_speech(
             heard = piece.end
             progress(heard / SAMPLE_RATE)
     return heard / SAMPLE_RATE
+
+
+class _Moved(NamedTuple):
+    """A film's next sound at 48 kHz and its motion; the model's state after it.
+
+    `end` is the media time at its end, in 16 kHz samples.
+    """
+
+    sound: NDArray[np.float32]
+    chunks: list[MotionChunk]
+    state: MotionState
+    end: int
 
 
 class _Piece(NamedTuple):
@@ -89,15 +103,25 @@ class _Piece(NamedTuple):
     end: int
 
 
-def _drawn(avatar: Avatar, state: AvatarState, blocks: Iterable[AlignedAudio]) -> Iterator[_Piece]:
+def _moved(
+    generator: MotionGenerator, state: MotionState, blocks: Iterable[AlignedAudio]
+) -> Iterator[_Moved]:
     heard = 0
     for block in blocks:
         chunk = AudioChunk(heard, block.speech)
         heard = chunk.end
-        (state,), (frames,) = avatar.step([state], [chunk])
-        yield _Piece(block.sound, frames, heard)
+        (state,), (chunks,) = generator.step([state], [chunk])
+        yield _Moved(block.sound, chunks, state, heard)
     if not heard:
         raise AudioError("The sound is empty: there is nothing to say.")
+
+
+def _drawn(avatar: Avatar, state: AvatarState, moved: Iterable[_Moved]) -> Iterator[_Piece]:
+    heard = 0
+    for sound, chunks, motion, heard in moved:
+        after, frames = avatar.render(state, chunks)
+        state = replace(after, motion=motion)
+        yield _Piece(sound, frames, heard)
     rest = [frame for frame in avatar.finish(state) if frame.start < heard]
     yield _Piece(np.zeros(0, np.float32), rest, heard)
 
