@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from server.protocol import ProtocolError
+from server.uploads import is_own
 from server.voice.cache import write_atomically
 from streaming_model.backdrop import Backdrop
 
@@ -81,7 +82,10 @@ class Backgrounds:
 
     def _load(self, name: str) -> Backdrop:
         try:
-            data = (self._folder / name).read_bytes()
+            path = self._folder / name
+            if not is_own(path):
+                raise FileNotFoundError
+            data = path.read_bytes()
         except FileNotFoundError:
             raise ProtocolError("not_found", f"There is no background {name!r}.") from None
         return Backdrop.from_image(data)

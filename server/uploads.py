@@ -39,7 +39,7 @@ class UploadFolder:
 
     def list(self) -> list[Upload]:
         """Returns what is there, the oldest first."""
-        paths = [path for path in self._folder.glob(f"{_PICTURE}*") if path.is_file()]
+        paths = [path for path in self._folder.glob(f"{_PICTURE}*") if is_own(path)]
         paths.sort(key=lambda path: path.stat().st_mtime)
         return [Upload(_id_of(path), self._name(path), path) for path in paths]
 
@@ -75,7 +75,7 @@ class UploadFolder:
 
     def _name(self, path: Path) -> str:
         named = self._name_file(_id_of(path))
-        return named.read_text(encoding="utf-8") if named.is_file() else _title(path)
+        return named.read_text(encoding="utf-8") if is_own(named) else _title(path)
 
     def _name_file(self, upload_id: str) -> Path:
         return self._folder / f"name-{upload_id}.txt"
@@ -87,6 +87,11 @@ def _id_of(path: Path) -> str:
 
 def _title(path: Path) -> str:
     return path.name.split(".", 1)[1].rsplit(".", 1)[0] if "." in path.name else path.name
+
+
+def is_own(path: Path) -> bool:
+    """Returns whether a file is in its folder, and not elsewhere under a name that is here."""
+    return path.is_file() and not path.is_symlink()
 
 
 def _safe(filename: str) -> str:

@@ -13,7 +13,7 @@ from server.access.buckets import Buckets
 from server.access.credentials import brought, cookies
 from server.access.keys import KeyRing
 from server.access.presence import Presences
-from server.access.principal import Holder
+from server.access.principal import LOCAL, Holder
 from server.access.tokens import LONGEST, Tokens
 from server.clock import Clock
 from server.origins import Origins
@@ -78,6 +78,14 @@ class Access:
     def token_for(self, session_id: str, principal: Holder) -> str:
         """Returns the token that whoever opened a session, or came back to it, is given."""
         return self.tokens.for_session(session_id, principal, lifetime=self.token_time)
+
+    def trusts(self, principal: Holder) -> bool:
+        """Returns whether somebody may reach this machine's own network by the server's hands.
+
+        Whoever sits at the machine may, and whoever brings a key; the token of a session is not
+        enough.
+        """
+        return self._usual is LOCAL or bool(principal.key_id and principal.session is None)
 
     def spend_address(self, address: str, cost: float) -> float:
         """Charges an address; returns 0, or the seconds after which it may ask again."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from server.clock import Clock
 from server.outputs.repair import end_after_whole_fragments
 from server.protocol import ProtocolError
+from server.uploads import is_own
 
 _LOG = logging.getLogger(__name__)
 SUFFIXES = (".mp4", ".webm")
@@ -134,12 +135,12 @@ class Library:
         return sorted(
             path
             for path in self.folder.iterdir()
-            if path.suffix in SUFFIXES and _ID.fullmatch(path.stem)
+            if path.suffix in SUFFIXES and _ID.fullmatch(path.stem) and is_own(path)
         )
 
     def _named(self, name: str) -> Path | None:
         paths = (self.folder / f"{name}{suffix}" for suffix in SUFFIXES)
-        return next((path for path in paths if path.is_file()), None)
+        return next((path for path in paths if is_own(path)), None)
 
 
 def credentials_of(path: Path) -> Path:

@@ -16,6 +16,7 @@ from server.channel import Channel
 from server.clock import Clock
 from server.motion_output import Frame, MotionOutput
 from server.outputs.output import Output, TargetError
+from server.outputs.reach import Reach
 from server.outputs.targets import Target
 from server.protocol import ServerEvent
 from server.puppet.live_link import write_packet
@@ -32,20 +33,24 @@ class LiveLinkOut(Output):
         self,
         target: Target,
         *,
+        reach: Reach,
         motion: MotionOutput,
         clock: Clock,
         publish: Callable[[ServerEvent], None],
     ) -> None:
         super().__init__(target, clock=clock, publish=publish)
+        self._reach = reach
         self._motion = motion
         self._subject = parse_qs(urlsplit(target.url).query).get("subject", [_SUBJECT])[0]
 
     async def _attempt(self) -> None:
         loop = asyncio.get_running_loop()
+        host, port = self.target.host, self.target.port
+        address = str(await self._reach.find(host, port) or host)
         with self._motion.listen() as frames:
             try:
                 transport, _ = await loop.create_datagram_endpoint(
-                    lambda: _Remarks(frames), remote_addr=(self.target.host, self.target.port)
+                    lambda: _Remarks(frames), remote_addr=(address, port)
                 )
             except OSError as error:
                 raise TargetError(f"The target has no address: {error.strerror}.") from error

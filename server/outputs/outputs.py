@@ -21,6 +21,7 @@ from server.outputs.live_link import LiveLinkOut
 from server.outputs.options import OutputOptions
 from server.outputs.output import Output
 from server.outputs.push import Push
+from server.outputs.reach import Reach
 from server.outputs.recording import Recording
 from server.outputs.seat import Seat
 from server.outputs.targets import Target, read_target
@@ -140,29 +141,40 @@ class Outputs:
         self._spawn(self._run_recording(recording, terms))
         return recording
 
-    def push(self, url: str, *, bearer: str | None, bitrate: int | None) -> Output:
+    def push(
+        self, url: str, *, bearer: str | None, bitrate: int | None, is_anywhere: bool = True
+    ) -> Output:
         """Begins to push a stream; `bitrate` in bits a second, the viewers' if None.
+
+        Without `is_anywhere` it goes to the public internet, and hosts of the settings, only.
 
         Raises:
             ProtocolError: `bad_request` or `forbidden`, for the address; `capacity`.
         """
         target = read_target(url, bearer=bearer, hosts=self._options.hosts)
         self._check_room()
-        output = self._make(target, bitrate)
+        reach = Reach(self._options.hosts, is_anywhere=is_anywhere)
+        output = self._make(target, bitrate, reach)
         self._outputs[output.id] = output
         self._spawn(self._run_output(output))
         return output
 
-    def _make(self, target: Target, bitrate: int | None) -> Output:
+    def _make(self, target: Target, bitrate: int | None, reach: Reach) -> Output:
         if target.is_motion:
             return LiveLinkOut(
-                target, motion=self._motion, clock=self._clock, publish=self._publish
+                target,
+                reach=reach,
+                motion=self._motion,
+                clock=self._clock,
+                publish=self._publish,
             )
-        return self._whip(target, bitrate) if target.is_whip else self._pushed(target, bitrate)
+        make = self._whip if target.is_whip else self._pushed
+        return make(target, bitrate, reach)
 
-    def _pushed(self, target: Target, bitrate: int | None) -> Output:
+    def _pushed(self, target: Target, bitrate: int | None, reach: Reach) -> Output:
         return Push(
             target,
+            reach=reach,
             size=self._size,
             fps=self._fps,
             take_seat=partial(self._take_seat, bitrate),
@@ -170,7 +182,7 @@ class Outputs:
             publish=self._publish,
         )
 
-    def _whip(self, target: Target, bitrate: int | None) -> Output:
+    def _whip(self, target: Target, bitrate: int | None, reach: Reach) -> Output:
         own = self._own(bitrate)
         return Whip(
             target,
@@ -178,7 +190,7 @@ class Outputs:
             terms=Terms(is_flat=True, bitrate=own, spacing=SPACING),
             bitrate=own or self._bitrate,
             ice_servers=self._ice_servers,
-            hosts=self._options.hosts,
+            reach=reach,
             instant_of=self._instant_of,
             ntp=self._ntp,
             clock=self._clock,

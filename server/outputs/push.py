@@ -13,6 +13,7 @@ import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from server.channel import ChannelClosed
 from server.clock import Clock
 from server.outputs import wire
 from server.outputs.output import Output, TargetError
+from server.outputs.reach import Reach, by_address
 from server.outputs.seat import Seat
 from server.outputs.targets import Target
 from server.protocol import ServerEvent
@@ -38,6 +40,7 @@ class Push(Output):
         self,
         target: Target,
         *,
+        reach: Reach,
         size: int,
         fps: int,
         take_seat: TakeSeat,
@@ -46,10 +49,15 @@ class Push(Output):
     ) -> None:
         """Takes what it needs; `take_seat` gives a seat in the audience for as long as wanted."""
         super().__init__(target, clock=clock, publish=publish)
+        self._reach = reach
         self._order = wire.Order(target.url, size, fps, PATIENCE)
         self._take_seat = take_seat
 
     async def _attempt(self) -> None:
+        address = await self._reach.find(self.target.host, self.target.port)
+        order = self._order
+        if self.target.scheme == "srt":  # FFmpeg would look up an address of another kind itself
+            order = replace(order, url=by_address(order.url, address))
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -62,18 +70,18 @@ class Push(Output):
         try:
             with self._take_seat() as seat:
                 async with asyncio.TaskGroup() as group:
-                    feeding = group.create_task(self._feed(process, seat))
+                    feeding = group.create_task(self._feed(process, seat, order))
                     error = await self._listen(process)
                     feeding.cancel()
             raise error
         finally:
             await _end(process)
 
-    async def _feed(self, process: Process, seat: Seat) -> None:
+    async def _feed(self, process: Process, seat: Seat, order: wire.Order) -> None:
         """Hands pieces on until the process takes no more; then what it says ends the attempt."""
         assert process.stdin is not None
         with contextlib.suppress(ConnectionError, ChannelClosed):
-            process.stdin.write(self._order.line())
+            process.stdin.write(order.line())
             while True:
                 for piece in await seat.batch():
                     data = wire.pack(

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from server.access.principal import principal_of
 from server.marks.disclosure import DISCLOSURE
 from server.outputs.library import credentials_of, session_of
 from server.outputs.recording import Recording
@@ -124,9 +125,13 @@ async def delete_recording(request: Request, recording_id: str) -> None:
 @ROUTES.post("/v1/sessions/{session_id}/outputs", status_code=201)
 async def push(request: Request, session_id: str, body: OutputBody) -> dict[str, Any]:
     """Begins to push the session to a streaming server."""
-    session = _house(request).sessions.find(session_id)
+    house = _house(request)
+    session = house.sessions.find(session_id)
+    is_anywhere = house.access.trusts(principal_of(request.scope))
     bitrate = None if body.bitrate is None else 1000 * body.bitrate
-    output = session.outputs.push(body.url, bearer=body.bearer, bitrate=bitrate)
+    output = session.outputs.push(
+        body.url, bearer=body.bearer, bitrate=bitrate, is_anywhere=is_anywhere
+    )
     session.line.begin()
     return output.describe()
 

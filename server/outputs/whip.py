@@ -20,6 +20,7 @@ from server.clock import Clock
 from server.encoder import VideoCodec
 from server.ice_servers import IceServer
 from server.outputs.output import Output, TargetError
+from server.outputs.reach import Reach, by_address
 from server.outputs.targets import Target, read_target
 from server.protocol import ProtocolError, ServerEvent
 from server.sender_reports import NtpClock
@@ -33,6 +34,7 @@ _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 307, 308)  # all of them with the offer again: clients may not change it
 _CODECS = (VideoCodec.H264, VideoCodec.VP8)  # the first is what other outputs get, too
 _SDP = "application/sdp"
+_PORTS: Final = {"http": 80, "https": 443}
 _REASONS: Final = {
     400: "it finds the offer malformed",
     401: "it wants another token",
@@ -63,18 +65,18 @@ class Whip(Output):
         terms: Terms,
         bitrate: int,
         ice_servers: Sequence[IceServer],
-        hosts: Sequence[str],
+        reach: Reach,
         instant_of: Callable[[int], int],
         ntp: NtpClock,
         clock: Clock,
         publish: Callable[[ServerEvent], None],
     ) -> None:
-        """Takes what it needs; `hosts` are those that a redirection may lead to."""
+        """Takes what it needs; `reach` is how far it may go, redirections too."""
         super().__init__(target, clock=clock, publish=publish)
         self._audience, self._terms = audience, terms
         self._bitrate = bitrate
         self._ice_servers = ice_servers
-        self._hosts = hosts
+        self._reach = reach
         self._instant_of, self._ntp = instant_of, ntp
 
     async def _attempt(self) -> None:
@@ -130,8 +132,9 @@ class Whip(Output):
         raise TargetError(f"The target redirects more than {_MOST_REDIRECTS} times.", is_final=True)
 
     async def _ask(self, client: httpx.AsyncClient, url: str, offer: str) -> httpx.Response:
+        request = await self._request(client, "POST", url, offer)
         try:
-            return await client.post(url, content=offer, headers={"Content-Type": _SDP})
+            return await client.send(request)
         except httpx.ConnectError as error:
             raise TargetError("The target refuses connections or has no such host.") from error
         except httpx.TimeoutException as error:
@@ -139,6 +142,28 @@ class Whip(Output):
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             _LOG.info("WHIP: %s", type(error).__name__)
             raise TargetError("The target does not speak HTTP as it should.") from error
+
+    async def _request(
+        self, client: httpx.AsyncClient, method: str, url: str, offer: str | None = None
+    ) -> httpx.Request:
+        """Returns a request to an address that was checked, in the name of its host.
+
+        Raises:
+            TargetError: the host may not be reached.
+        """
+        asked = httpx.URL(url)
+        port = asked.port or _PORTS.get(asked.scheme, 443)
+        address = await self._reach.find(asked.host, port)
+        headers = {} if offer is None else {"Content-Type": _SDP}
+        if address is not None:
+            headers["Host"] = asked.netloc.decode()
+        return client.build_request(
+            method,
+            by_address(url, address),
+            content=offer,
+            headers=headers,
+            extensions={"sni_hostname": asked.host},  # whose certificate TLS wants
+        )
 
     def _redirected(self, url: str, location: str) -> str:
         """Returns where a redirection leads, if the token may go there.
@@ -148,7 +173,7 @@ class Whip(Output):
         """
         new = urljoin(url, location)
         try:
-            target = read_target(f"whip+{new}", bearer=self.target.bearer, hosts=self._hosts)
+            target = read_target(f"whip+{new}", bearer=self.target.bearer, hosts=self._reach.hosts)
         except ProtocolError as error:
             raise TargetError(
                 "The target redirects to where streams may not be pushed.", is_final=True
@@ -160,8 +185,11 @@ class Whip(Output):
     async def _delete(self, client: httpx.AsyncClient, resource: str) -> None:
         """Ends the session there; one that has gone already says so and that is all right."""
         # anyio raises AttributeError where a connection is closed as soon as it is made.
-        with contextlib.suppress(httpx.HTTPError, httpx.InvalidURL, AttributeError):
-            await client.delete(resource, timeout=_GOODBYE)
+        with contextlib.suppress(
+            httpx.HTTPError, httpx.InvalidURL, AttributeError, TargetError, TimeoutError
+        ):
+            async with asyncio.timeout(_GOODBYE):
+                await client.send(await self._request(client, "DELETE", resource))
 
     def _authorization(self) -> dict[str, str]:
         bearer = self.target.bearer
