@@ -9,6 +9,7 @@ fitting does not count, and voices do on average.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -39,6 +40,8 @@ _LOUDNESS = 0.1  # of the noise that is spoken
 class MeteredThread(ThreadPoolExecutor):
     """An executor of one thread that knows how long it has worked.
 
+    What it does is done by whoever asked for it, so that log lines tell for which session.
+
     Attributes:
         spent: processor time of all its work so far, in nanoseconds.
         busy: time from beginning to end of all its work so far, in nanoseconds.
@@ -63,11 +66,13 @@ class MeteredThread(ThreadPoolExecutor):
     ) -> Future[ResultT]:
         """Does the work later, and adds up what it took."""
 
+        context = contextvars.copy_context()
+
         def timed() -> ResultT:
             began, spent = self._clock.now(), thread_time()
             self.is_working = True
             try:
-                return fn(*args, **kwargs)
+                return context.run(fn, *args, **kwargs)
             finally:
                 self.is_working = False
                 self.spent += thread_time() - spent

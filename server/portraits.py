@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from server.inference import AvatarPort, Inference
 from server.portrait_guard import Guard, Prepare, Unguarded, prepare_nothing
 from server.protocol import ProtocolError
-from server.uploads import UploadFolder
+from server.uploads import UploadFolder, is_own
 from server.voice.cache import write_atomically
 from streaming_model.backdrop import KEEP, Backdrop
 from streaming_model.crop import Crop
@@ -330,7 +330,7 @@ class Portraits:
         """
         entry = self.check(portrait)
         kept = self._uploads.drawing(entry.id, self._size)
-        if not entry.builtin and kept.is_file():
+        if not entry.builtin and is_own(kept):
             return await self._work(kept.read_bytes)
         data = await self._draw(portrait)
         if not entry.builtin and entry.id in self._entries:

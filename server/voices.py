@@ -6,6 +6,7 @@ It knows no engine: listing and opening are given to it.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -65,7 +66,8 @@ class RemoteThreads(ThreadPoolExecutor):
     ) -> Future[ResultT]:
         """Makes a call on a thread, and counts it until it ends."""
         self._count(1)
-        future = super().submit(fn, *args, **kwargs)
+        context = contextvars.copy_context()  # log lines tell for which session
+        future = super().submit(lambda: context.run(fn, *args, **kwargs))
         future.add_done_callback(lambda _: self._count(-1))
         return future
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -14,9 +15,12 @@ from typing import Any
 import httpx
 import pytest
 
+from server.clock import MonotonicClock
+from server.gauge import MeteredThread
 from server.logs import JsonLines, TextLines
 from server.principal import Principal, on_behalf_of
 from server.secrecy import Redactor
+from server.voices import RemoteThreads
 from tests.test_server_app import ROOT
 
 
@@ -142,3 +146,19 @@ def test_a_server_tells_people_the_same_in_text(tmp_path: Path) -> None:
     assert "Vivant is ready at http://" in out
     assert any(" INFO server.sessions: session opened [session=" in line for line in lines)
     assert "KEY-IN-THE" not in "".join(lines)
+
+
+async def test_what_a_worker_thread_logs_tells_the_session_that_it_works_for() -> None:
+    clock, loop = MonotonicClock(), asyncio.get_running_loop()
+    threads = [MeteredThread("speech", clock, lambda: None), RemoteThreads(1, "remote voice")]
+    for thread in threads:
+        with thread:
+            for name in ("abc", "def"):
+                with on_behalf_of(Principal("alice"), name):
+                    line = loop.run_in_executor(
+                        thread, JsonLines(Redactor()).format, record("spoken")
+                    )
+                told = json.loads(await line)
+                assert (told["session"], told["who"]) == (name, "alice")
+            line = loop.run_in_executor(thread, JsonLines(Redactor()).format, record("idle"))
+            assert "session" not in json.loads(await line)
