@@ -36,7 +36,7 @@ from server.capacity import Capacity
 from server.clock import Clock, MonotonicClock
 from server.config import Settings, SettingsError
 from server.connections.limits import ConnectionLimits
-from server.connections.serving import HttpServer
+from server.connections.serving import HttpServer, allow_files
 from server.connections.serving import http_server as serve_http
 from server.consent.making import make_custody, make_warden
 from server.consent.options import UPLOADS_FOLDER
@@ -371,6 +371,7 @@ def serve(
     require_access(settings)
     certificate = certificate_for(settings)
     configure_logs(level=settings.log_level, format=settings.log_format, secrets=settings.secrets())
+    allow_files()
     sys.setswitchinterval(SWITCH_INTERVAL)
     cv2.setNumThreads(1)  # colour conversion is too small a job to share
     listener = bind(settings)

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from server.access.certificate import Certificate
 from server.access.keys import KeyFile
 from server.app import Server, bind, http_server
 from server.config import Settings
@@ -113,6 +114,7 @@ async def served(
     *,
     has_keys: bool = False,
     limits: ConnectionLimits | None = None,
+    certificate: Certificate | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> AsyncIterator[Served]:
     """Yields a server on a port of loopback; with keys it is one for a network."""
@@ -126,7 +128,7 @@ async def served(
     if limits is not None:
         server.connections = limits
     with contextlib.closing(bind(made)) as listener:
-        http = http_server(server)
+        http = http_server(server, certificate)
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(http.serve(sockets=[listener]))
             while not http.started:  # noqa: ASYNC110 - Uvicorn has no event for it

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
+import ssl
 from pathlib import Path
 from socket import SO_RCVBUF, SOL_SOCKET
 
+import httpx
 import pytest
 
+from server.access.certificate import names_of_machine, own_certificate
 from server.connections.door import Door, subscriber
 from server.connections.limits import ConnectionLimits
-from tests.hardening_rig import Raw, Served, drip, served, until
+from server.connections.serving import allow_files
+from tests.hardening_rig import LIMIT, Raw, Served, drip, served, until
 
 SOON = ConnectionLimits(head=0.3, body=0.3, stalled=0.3)
 HEAD = b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -77,6 +82,33 @@ async def test_the_second_request_of_a_connection_has_no_more_time_than_the_firs
         assert told.count(b"HTTP/1.1 200 ") == 1
         assert told.count(b"HTTP/1.1 408 ") == 1
         assert lasted < 10
+
+
+@pytest.mark.parametrize("hello", [b"", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n"])
+async def test_a_handshake_of_tls_has_its_time_too(
+    tmp_path: Path, hello: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate = own_certificate(tmp_path, names_of_machine("127.0.0.1"))
+    async with served(tmp_path, limits=SOON, certificate=certificate) as there:
+        raw = await there.raw()
+        await raw.send(hello)
+        assert b"HTTP/" not in await raw.answer(), "closed, and nothing told in the clear"
+        assert len(there.door) == 0
+        trust = ssl.create_default_context(cafile=certificate.file)
+        async with httpx.AsyncClient(verify=trust, timeout=LIMIT) as client:
+            answer = await client.get(f"https://{there.address}/healthz")
+        assert answer.status_code == 200
+    assert not [line for line in caplog.records if line.levelno >= logging.WARNING]
+
+
+def test_a_server_may_open_as_many_files_as_the_system_allows() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+        allow_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(before[1], 65_536), before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 async def test_a_client_that_takes_no_answer_is_let_go(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from server.connections.limits import ConnectionLimits
 from server.connections.requests import Requests
 from server.connections.sockets import Sockets
 
+_MOST_FILES: Final = 65_536  # more are of no use, and some programs close all that may be open
 _GRACE: Final = 1  # seconds for open requests at shutdown
 
 
@@ -55,6 +56,19 @@ class HttpServer(uvicorn.Server):
             for each in sockets or []
         ]
         self.started = True
+
+
+def allow_files() -> None:
+    """Lets the process open as many files as the system allows: each connection is one or two.
+
+    Shells and containers start processes with 1,024, for the sake of programs that use `select`.
+    """
+    if sys.platform != "win32":
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _MOST_FILES if most == resource.RLIM_INFINITY else min(most, _MOST_FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def http_server(
