@@ -65,4 +65,7 @@ async def open_for(
             owner=owner,
         )
 
-    return await house.sessions.enter(make, may_wait=may_wait), backdrop
+    entered = await house.sessions.enter(make, may_wait=may_wait)
+    if isinstance(entered, Waiting):
+        entered.portrait = portrait.id
+    return entered, backdrop

@@ -200,6 +200,11 @@ class Sessions:
         """Returns every session that lives."""
         return list(self._sessions.values())
 
+    def expected(self) -> set[str]:
+        """Returns the portraits that those in line wait with."""
+        waiting = [*self._line, *(each for each in self._entering.values() if each is not None)]
+        return {each.portrait for each in waiting if each.portrait is not None}
+
     def get(self, session_id: str) -> Session | None:
         """Returns a session that lives, or None."""
         return self._sessions.get(session_id)

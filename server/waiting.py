@@ -35,6 +35,7 @@ class Waiting:
         wait_s: estimated seconds until its turn, or None where nothing is known.
         seen: instant at which the client last showed itself.
         has_ended: whether no session comes of it.
+        portrait: that its session will show, or None where that is not known.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Waiting:
         self.wait_s: int | None = None
         self.seen = now
         self.has_ended = False
+        self.portrait: str | None = None
 
     def place(self, position: int, wait_s: int | None) -> None:
         """Notes its position, and tells the client when anything changed."""

@@ -316,6 +316,20 @@ async def test_an_upload_stays_as_long_as_the_session_that_it_is_for(tmp_path: P
         assert told.json()["session"] is None
 
 
+async def test_an_upload_waits_in_line_with_who_wants_it(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    async with serving(tmp_path, clock=clock, idle_timeout=3_600.0) as client:
+        for _ in range(3):
+            assert (await client.post("/v1/sessions")).status_code == 201
+        portrait = (await client.post("/v1/portraits", files=FILE, data=OWN)).json()["id"]
+        waiting = await client.post("/v1/sessions", json={"portrait": portrait})
+        assert waiting.status_code == 202
+        for _ in range(70):
+            await pass_time(client, clock, 5)
+            await client.get(f"/v1/sessions/{waiting.json()['session_id']}")
+        assert (await client.get(f"/v1/portraits/{portrait}/rights")).status_code == 200
+
+
 async def test_a_server_that_starts_deletes_what_was_not_to_be_kept(tmp_path: Path) -> None:
     async with serving(tmp_path) as client:
         await client.post("/v1/portraits", files=FILE, data=OWN)

@@ -231,7 +231,7 @@ class Custody:
         sessions = self._sessions.all()
         overdue = self._overdue.find(
             self._warden.told(),
-            shown={session.portrait for session in sessions},
+            shown={session.portrait for session in sessions} | self._sessions.expected(),
             sessions={session.id for session in sessions},
             now=self._clock.now(),
             today=utc_now(),
