@@ -25,6 +25,9 @@ from server.media_files import AudioFile
 MACHINE = {"processor": "Some (R) CPU 7 @ 2.5 GHz", "cores": 2.0, "versions": {"numpy": "2"}}
 
 
+OVER_FLOOR = f"{stages.CODED}, over {REMAP} and {VP8}"
+
+
 def run(drawing: float, remap: float = 2.0) -> dict[str, float]:
     return {
         "motion": 1.0,
@@ -62,10 +65,12 @@ def test_a_picture_is_judged_in_milliseconds_and_in_remaps() -> None:
     assert kept[stages.PICTURE].median == 5.0
     assert kept[stages.PICTURE].keeps_limits
     assert kept[f"{stages.PICTURE}, in remaps"].median == 2.5
+    assert kept[OVER_FLOOR].median == (1.0 + 3.0 + 0.5 + 3.0) / (2.0 + 6.0)
     assert results(3.0).keeps_limits
     slow = {figure.name: figure for figure in results(9.0).figures}
     assert not slow[stages.PICTURE].keeps_limits
     assert not slow[f"{stages.PICTURE}, in remaps"].keeps_limits
+    assert slow[OVER_FLOOR].keeps_limits
     assert not results(9.0).keeps_limits
 
 
@@ -197,7 +202,7 @@ def test_the_page_stands_alone_and_says_what_is_missed_and_missing() -> None:
     # Only drawings refer to anything, and to parts of themselves.
     assert all(link.startswith("#") for link in reader.links)
     assert reader.tags.count("svg") >= 2
-    assert "2 of 4 limits are missed" in reader.text
+    assert "2 of 5 limits are missed" in reader.text
     assert "<b>times</b>" in reader.text and "read yes & no" in reader.text
     assert "Not measured: latency: The server was not ready." in reader.text
     assert "numpy 2" in reader.text

@@ -25,6 +25,9 @@ PICTURE: Final = "motion, drawing, marks and conversion"
 _PARTS_OF_PICTURE: Final = ("motion", "drawing", "marks", "colour conversion")
 MOST_MS: Final = 10.0  # for a picture, of one core
 MOST_REMAPS: Final = 3.0
+CODED: Final = "motion, drawing, marks and VP8"
+_VP8_STAGE: Final = "encoding VP8, conversion included"
+MOST_OVER_FLOOR: Final = 2.0  # a plain remap and a plain encoding of the same picture
 
 Chunks = Sequence[Mapping[str, float]]
 
@@ -76,9 +79,22 @@ def figures(
         found.append(
             Figure(part, name, "ms", values, compared, _judge(name), MOST_MS if is_whole else None)
         )
+        if name == _VP8_STAGE:
+            found.append(_over_floor(part, runs, has_limit=has_limits))
         if is_whole:
             found.append(Figure(part, f"{name}, in remaps", "", compared[REMAP], most=MOST_REMAPS))
     return found
+
+
+def _over_floor(part: str, runs: Sequence[Mapping[str, float]], *, has_limit: bool) -> Figure:
+    """Returns what a coded picture costs over a remap and an encoding of it, and nothing else."""
+    values = tuple(
+        sum(run[name] for name in ("motion", "drawing", "marks", _VP8_STAGE))
+        / (run[REMAP] + run[VP8])
+        for run in runs
+    )
+    name = f"{CODED}, over {REMAP} and {VP8}"
+    return Figure(part, name, "", values, most=MOST_OVER_FLOOR if has_limit else None)
 
 
 def _judge(name: str) -> str:
