@@ -272,7 +272,8 @@ export class Connection {
         return await this.#server.resumeSession(lost.session_id, lost.token);
       } catch (error) {
         // while the server cannot be reached, the session may still be there
-        if (!(error instanceof ApiError)) throw error;
+        // or, of several machines, none has room for it just now
+        if (!(error instanceof ApiError) || error.status === 503) throw error;
         this.#lost = null;
       }
     }

@@ -16,8 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.cluster.directory import MemoryDirectory
 from server.cluster.file_store import FileStore
+from server.cluster.orphans import Orphans
+from server.cluster.port import Report
 from server.cluster.store import MemoryStore, Record, Store, StoreError, Superseded
+from tests.virtual_time import VirtualClock
 
 _WRITER = """
 import asyncio, itertools, random, sys
@@ -40,7 +44,7 @@ async def main():
 
 asyncio.run(main())
 """
-_Opener = Callable[[Path], Store]
+SECOND = 1_000_000_000  # ns
 
 
 @asynccontextmanager
@@ -64,7 +68,7 @@ async def test_who_holds_a_session_alone_writes_it(tmp_path: Path) -> None:
                 await store.write("s", 1, "the dead speak")
             await store.forget("s", 1)
             assert await store.read("s") == Record("s", "b", 2, "one")
-            assert (await store.held_by("a"), await store.held_by("b")) == ([], ["s"])
+            assert await store.held() == [Record("s", "b", 2)]
             await store.forget("s", 2)
             assert await store.read("s") is None
             with pytest.raises(Superseded):
@@ -82,6 +86,25 @@ async def test_of_many_who_take_a_session_up_one_does(tmp_path: Path) -> None:
             won = [each for each in outcomes if isinstance(each, Record)]
             assert len(won) == 1
             assert await store.read("s") == won[0]
+
+
+async def test_a_session_to_which_nobody_comes_back_is_forgotten() -> None:
+    clock, store = VirtualClock(), MemoryStore()
+    directory = MemoryDirectory(clock)
+    orphans = Orphans(store, directory, clock, patience=10)
+    for session, worker in (("kept", "lives"), ("left", "dead"), ("found", "dead")):
+        await store.take(session, worker, after=0)
+    for second in range(12):
+        await directory.report(Report("lives", "http://x", 1, 1, 0, 1, frozenset()))
+        await orphans.look()
+        if second == 5:
+            await store.take("found", "dead, too", after=1)
+        clock.jump(SECOND)
+    assert {record.session for record in await store.held()} == {"kept", "found"}
+    for _ in range(8):
+        await orphans.look()
+        clock.jump(SECOND)
+    assert await store.read("found") is None
 
 
 async def test_a_constant_is_what_was_proposed_first(tmp_path: Path) -> None:

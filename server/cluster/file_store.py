@@ -81,9 +81,9 @@ class FileStore:
 
         await self._do(forget)
 
-    async def held_by(self, worker: str) -> list[str]:
+    async def held(self) -> list[Record]:
         """As `Store`."""
-        return await self._do(lambda: self._shelf.held_by(worker))
+        return await self._do(self._shelf.held)
 
     async def constant(self, name: str, proposed: str) -> str:
         """As `Store`."""

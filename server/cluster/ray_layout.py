@@ -23,6 +23,7 @@ from server.clock import Clock, MonotonicClock
 from server.cluster.command import LOCAL, ClusterOptions
 from server.cluster.forward import Forwarder
 from server.cluster.gateway import Router, make_gateway
+from server.cluster.orphans import Orphans
 from server.cluster.ray_store import NAMESPACE, RayStore, keeper, started
 from server.cluster.ray_worker import MakeParts, start_worker
 from server.cluster.worker import shared
@@ -34,6 +35,7 @@ from streaming_model.errors import VivantError
 
 _LOG = logging.getLogger(__name__)
 _STORE: Final = "cluster/sessions.db"  # in the cache folder
+_RECOVERY: Final = 60.0  # seconds that a cluster may be without any worker, beside
 _OBJECTS: Final = 100 * 2**20  # bytes; hardly anything passes through Ray's object store
 
 
@@ -130,7 +132,11 @@ async def _serve(
     if settings.log_format == "text":
         print(f"Vivant is ready at {scheme}://{shown}:{port}/", flush=True)  # noqa: T201
     _LOG.info("ready", extra={"address": f"{scheme}://{shown}:{port}/"})
-    await http.serve(sockets=[listener])
+    orphans = Orphans(store, store, clock, patience=settings.resume_timeout + _RECOVERY)
+    async with asyncio.TaskGroup() as group:
+        watch = group.create_task(orphans.run(), name="orphans")
+        await http.serve(sockets=[listener])
+        watch.cancel()
     await forwarder.aclose()
 
 

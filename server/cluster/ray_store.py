@@ -53,9 +53,9 @@ class Keeper:
         """As `Store`."""
         await self._store.forget(session, epoch)
 
-    async def held_by(self, worker: str) -> list[str]:
+    async def held(self) -> list[Record]:
         """As `Store`."""
-        return await self._store.held_by(worker)
+        return await self._store.held()
 
     async def constant(self, name: str, proposed: str) -> str:
         """As `Store`."""
@@ -117,9 +117,9 @@ class RayStore:
         """As `Store`."""
         await _answer(self._keeper.forget.remote(session, epoch))
 
-    async def held_by(self, worker: str) -> list[str]:
+    async def held(self) -> list[Record]:
         """As `Store`."""
-        return cast("list[str]", await _answer(self._keeper.held_by.remote(worker)))
+        return cast("list[Record]", await _answer(self._keeper.held.remote()))
 
     async def constant(self, name: str, proposed: str) -> str:
         """As `Store`."""

@@ -71,8 +71,8 @@ class Store(Protocol):
         """Deletes a session that has ended; one that somebody else has taken up stays."""
         ...
 
-    async def held_by(self, worker: str) -> list[str]:
-        """Returns the ids of the sessions that a worker holds."""
+    async def held(self) -> list[Record]:
+        """Returns all records, without their facts."""
         ...
 
     async def constant(self, name: str, proposed: str) -> str:
@@ -117,9 +117,9 @@ class Shelf:
         del self.records[session]
         return True
 
-    def held_by(self, worker: str) -> list[str]:
-        """Returns the ids of a worker's sessions."""
-        return [each.session for each in self.records.values() if each.worker == worker]
+    def held(self) -> list[Record]:
+        """Returns all records, without their facts."""
+        return [replace(each, facts="") for each in self.records.values()]
 
 
 class MemoryStore:
@@ -144,9 +144,9 @@ class MemoryStore:
         """As `Store`."""
         self._shelf.forget(session, epoch)
 
-    async def held_by(self, worker: str) -> list[str]:
+    async def held(self) -> list[Record]:
         """As `Store`."""
-        return self._shelf.held_by(worker)
+        return self._shelf.held()
 
     async def constant(self, name: str, proposed: str) -> str:
         """As `Store`."""
