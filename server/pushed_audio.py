@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Final
 
@@ -25,6 +27,7 @@ class PushedAudio:
     Args:
         ingest: knows the client's rate and channels.
         worker: converts.
+        on_end: is told the SHA-256 of all that came, in hexadecimal, and its bytes.
     """
 
     def __init__(
@@ -35,12 +38,16 @@ class PushedAudio:
         queue: SpeechQueue,
         worker: Executor,
         clock: Clock,
+        on_end: Callable[[str, int], None] = lambda _sha256, _size: None,
     ) -> None:
         self.utterance = utterance
         self._ingest = ingest
         self._queue = queue
         self._worker = worker
         self._clock = clock
+        self._on_end = on_end
+        self._hash = hashlib.sha256()
+        self._size = 0
 
     async def push(self, pcm: bytes) -> None:
         """Adds PCM16, waiting while two minutes of it wait to be heard.
@@ -50,6 +57,8 @@ class PushedAudio:
         """
         loop = asyncio.get_running_loop()
         for piece in _pieces(pcm, frame=2 * self._ingest.channels):
+            self._hash.update(piece)
+            self._size += len(piece)
             aligned = await loop.run_in_executor(self._worker, self._ingest.push_pcm16, piece)
             while self._queue.samples > _MOST_AHEAD and self._queue.holds(self.utterance):
                 await self._clock.sleep_until(self._clock.now() + _LOOK_AGAIN)
@@ -59,6 +68,7 @@ class PushedAudio:
         """Completes the utterance."""
         self._queue.append(self.utterance, self._ingest.finish())
         self._queue.complete(self.utterance)
+        self._on_end(self._hash.hexdigest(), self._size)
 
 
 def _pieces(pcm: bytes, *, frame: int) -> list[bytes]:

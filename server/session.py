@@ -649,6 +649,7 @@ class Session:
             queue=self.line.queue,
             worker=self._pcm_worker,
             clock=self._clock,
+            on_end=partial(self.audit.audio, number),
         )
 
     async def add_viewer(

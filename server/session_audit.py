@@ -33,6 +33,10 @@ class SessionAudit:
         """
         self._audit.note(deed, **what)
 
+    def audio(self, number: int, sha256: str, size: int) -> None:
+        """Notes what sound came for an utterance, once no more will."""
+        self._audit.tell("audio.ended", utterance=number, audio_sha256=sha256, bytes=size)
+
     def follow(self, text: LiveText) -> None:
         """Will note a text that is being written, once it is complete or broken off."""
         self._writing[text.number] = text

@@ -13,11 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
 from server.access.keys import KeyFile
 from server.app import Server
 from server.audit import AuditError, AuditLog
 from server.config import Settings
+from tests.hardening_rig import served, until
 from tests.live_fakes import fake_parts
 from tests.test_server_app import ROOT
 from tests.virtual_time import settle
@@ -88,6 +90,26 @@ async def test_who_has_which_portrait_say_which_text(tmp_path: Path) -> None:
     assert found[2]["text_sha256"] == sha256((WORDS + " Read.").encode())
     assert all(line["time"].endswith("+00:00") for line in found)
     assert "fox" not in path.read_text()
+
+
+@pytest.mark.parametrize("is_ended", [True, False], ids=["ended", "broken off"])
+async def test_sound_that_is_pushed_is_noted_by_its_hash(tmp_path: Path, is_ended: bool) -> None:
+    log, pcm = tmp_path / "audit.jsonl", bytes(range(256)) * 100
+    async with served(tmp_path, audit_log=log) as there:
+        session = (await there.open())["session_id"]
+        async with connect(f"ws://{there.address}/v1/sessions/{session}/events") as events:
+            await events.send(json.dumps({"type": "audio.start", "sample_rate": 16_000}))
+            for start in range(0, len(pcm), 640):
+                await events.send(pcm[start : start + 640])
+            if is_ended:
+                await events.send(json.dumps({"type": "audio.end"}))
+            await events.send(json.dumps({"type": "ping", "t": 1}))
+            while json.loads(await events.recv())["type"] != "pong":
+                pass
+        await until(lambda: lines(log)[-1]["deed"] == "audio.ended")
+        (noted,) = [each for each in lines(log) if each["deed"] == "audio.ended"]
+    assert noted["audio_sha256"] == sha256(pcm)
+    assert (noted["bytes"], noted["session"], noted["utterance"]) == (len(pcm), session, 1)
 
 
 async def test_portraits_that_come_and_go_are_noted(tmp_path: Path) -> None:

@@ -101,6 +101,16 @@ async def test_a_handshake_of_tls_has_its_time_too(
     assert not [line for line in caplog.records if line.levelno >= logging.WARNING]
 
 
+async def test_a_proxy_that_the_operator_names_is_not_one_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "192.0.2.1,198.51.100.0/24")
+    async with served(tmp_path, limits=ConnectionLimits(most_of_address=1)) as there:
+        door = there.door
+        assert [door.enter(("proxy", n), "198.51.100.7") for n in range(3)] == [True] * 3
+        assert [door.enter(("other", n), "203.0.113.7") for n in range(3)] == [True, False, False]
+
+
 def test_a_server_may_open_as_many_files_as_the_system_allows() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
@@ -254,6 +264,8 @@ def test_one_address_has_so_many_and_others_theirs() -> None:
     assert door.enter("again", "192.0.2.7")
     # A subscriber of IPv6 has a whole network, and a proxy here has everybody's connections.
     assert [door.enter((n,), f"2001:db8::{n}") for n in range(4)] == [True, True, True, False]
+    door = Door(most=10, most_of_address=3, is_proxy=lambda host: host == "192.0.2.1")
+    assert all(door.enter((n, n), "192.0.2.1") for n in range(5))
     door = Door(most=10, most_of_address=3)
     assert all(door.enter(number, "127.0.0.1") for number in range(10))
     assert not door.enter(10, "127.0.0.1")

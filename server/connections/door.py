@@ -19,13 +19,21 @@ class Door:
     Args:
         most: connections at once.
         most_of_address: of one address; those of this machine are not counted: it may be a proxy.
+        is_proxy: tells which other addresses are not, because they are known to be one.
 
     Attributes:
         turned_away: how many were not let in.
         sent_off: how many were closed to make room while they did nothing.
     """
 
-    def __init__(self, *, most: int, most_of_address: int) -> None:
+    def __init__(
+        self,
+        *,
+        most: int,
+        most_of_address: int,
+        is_proxy: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        self._is_proxy = is_proxy
         self._most = most
         self._most_of_address = most_of_address
         self._inside: dict[object, str] = {}
@@ -39,7 +47,11 @@ class Door:
     def enter(self, connection: object, host: str) -> bool:
         """Returns whether a connection is let in; one that rests longest may go for it."""
         address = subscriber(host)
-        is_crowd = self._of_address[address] >= self._most_of_address and not _is_own(host)
+        is_crowd = (
+            self._of_address[address] >= self._most_of_address
+            and not _is_own(host)
+            and not self._is_proxy(host)
+        )
         if len(self) >= self._most and not is_crowd and self._resting:
             longest, close = self._resting.popitem(last=False)
             self.leave(longest)

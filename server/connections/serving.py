@@ -11,6 +11,7 @@ from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from server.access.certificate import Certificate
 from server.connections.door import Door
@@ -90,5 +91,10 @@ def http_server(
         ssl_keyfile=certificate and str(certificate.key),
     )
     config.limits = limits
-    config.door = Door(most=limits.most, most_of_address=limits.most_of_address)
+    proxies = _TrustedHosts(config.forwarded_allow_ips)
+    config.door = Door(
+        most=limits.most,
+        most_of_address=limits.most_of_address,
+        is_proxy=lambda host: host in proxies,
+    )
     return HttpServer(config)
