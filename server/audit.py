@@ -119,7 +119,9 @@ class AuditLog:
 
 def text_hash(text: str) -> str:
     """Returns the SHA-256 of a text's UTF-8, in hexadecimal."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(
+        text.encode("utf-8", "surrogatepass")
+    ).hexdigest()  # JSON has half letters
 
 
 def file_hash(path: Path) -> str:

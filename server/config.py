@@ -662,7 +662,7 @@ def _converted(name: str, value: Any, title: str) -> Any:  # noqa: ANN401
         return convert(value)
     except (ValueError, TypeError, AttributeError, KeyError):
         wanted = convert.__doc__ if convert is not Path else "a folder"
-        given = "" if "is_secret" in metadata else f", not {without_passwords(repr(value))}"
+        given = "" if "is_secret" in metadata else f", not {without_passwords(repr(value)):.200}"
         raise SettingsError(f"{title} must be {wanted}{given}.") from None
 
 
@@ -672,7 +672,9 @@ def _read_file(path: Path) -> dict[str, Any]:
     except OSError as error:
         reason = error.strerror or "unreadable"
         raise SettingsError(f"The settings file '{path}' cannot be read: {reason}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise SettingsError(f"The settings file '{path}' is nested too deeply.") from None
+    except ValueError as error:  # of the syntax, of UTF-8, or a number of thousands of digits
         raise SettingsError(f"The settings file '{path}' is not TOML: {error}.") from None
     unknown = sorted(set(values) - set(_names()))
     if unknown:

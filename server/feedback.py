@@ -8,6 +8,7 @@ are as in aiortc 1.16.
 from __future__ import annotations
 
 import logging
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -74,6 +75,6 @@ def _estimate_for(ssrc: int, message: bytes) -> int | None:
     """Returns the bit rate of a REMB message about `ssrc`; other messages give None."""
     try:
         estimate, sources = unpack_remb_fci(message)
-    except ValueError:
-        return None  # feedback of another application
+    except (ValueError, struct.error):
+        return None  # feedback of another application, or cut off
     return int(estimate) if ssrc in sources else None

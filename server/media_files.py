@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, Final, NamedTuple, Self, cast
 
 import av
 import cv2
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from server.ingest import SOUND_RATE
 from server.packing import beyond_outline
+from server.riff import tells_the_truth
 from streaming_model.errors import AudioError, VivantError
 from streaming_model.media import SAMPLE_RATE, VideoFrame
 
@@ -77,6 +78,16 @@ class FilmMarks(NamedTuple):
 UNMARKED = FilmMarks(lambda frame: frame, lambda _: None)
 
 
+# What uploads may be. FFmpeg would open playlists, too, and with them other files and addresses.
+_KINDS: Final = (
+    *("wav", "w64", "rf64", "aiff", "au", "caf", "flac", "mp3", "aac", "ac3", "eac3", "amr", "dts"),
+    *("ogg", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "flv", "asf", "mpeg", "mpegts"),
+    *("mpegvideo", "wv", "tta", "ape", "tak", "opus", "loas", "truehd", "dsf", "voc", "mxf", "gxf"),
+)
+READ_ONLY: Final = {"format_whitelist": ",".join(_KINDS), "protocol_whitelist": "file"}
+_LOUDEST: Final = 1000.0  # full scale is 1; what is beyond is damage, and would end as infinity
+
+
 class AudioFile:
     """The first audio stream of a file, as mono at its own rate.
 
@@ -97,15 +108,20 @@ class AudioFile:
         if path.is_dir():
             raise AudioError(f"'{path}' is a folder, not an audio file.")
         try:
-            self._container = av.open(str(path), metadata_errors="ignore")
+            if not tells_the_truth(path):
+                raise AudioError(f"'{self._name}' is damaged: it tells of more than it holds.")
+            self._container = av.open(str(path), options=READ_ONLY, metadata_errors="ignore")
         except FileNotFoundError as error:
             raise AudioError(f"There is no audio file '{path}'.") from error
-        except (av.error.FFmpegError, OSError) as error:
+        except (av.error.FFmpegError, OSError, ValueError) as error:
             raise AudioError(f"'{self._name}' is not an audio or video file.") from error
         if not self._container.streams.audio:
             self._container.close()
             raise AudioError(f"'{self._name}' has no sound in it.")
         self._stream = self._container.streams.audio[0]
+        if self._stream.codec_context is None:
+            self._container.close()
+            raise AudioError(f"'{self._name}' holds sound of a kind that cannot be decoded.")
         self.sample_rate = int(self._stream.codec_context.sample_rate)
         self.seconds = self._length()
 
@@ -130,15 +146,28 @@ class AudioFile:
         layout = "stereo" if self._stream.codec_context.channels > 1 else "mono"
         resampler = av.AudioResampler(format="fltp", layout=layout)
         count = 0
-        for frame in self._frames():
-            for piece in resampler.resample(_finite(frame)):
-                samples = piece.to_ndarray().mean(axis=0, dtype=np.float32)
-                count += len(samples)
-                yield samples
-        for piece in resampler.resample(None) if count else ():
-            yield piece.to_ndarray().mean(axis=0, dtype=np.float32)
+        try:
+            for frame in self._alike():
+                for piece in resampler.resample(_finite(frame)):
+                    samples = piece.to_ndarray().mean(axis=0, dtype=np.float32)
+                    count += len(samples)
+                    yield samples
+            for piece in resampler.resample(None) if count else ():
+                yield piece.to_ndarray().mean(axis=0, dtype=np.float32)
+        except av.error.FFmpegError as error:
+            reason = f"'{self._name}' holds sound of a kind that cannot be decoded."
+            raise AudioError(reason) from error
         if not count:
             raise AudioError(f"'{self._name}' holds no audio that can be decoded.")
+
+    def _alike(self) -> Iterator[Any]:
+        """Yields frames of the first one's rate and channels; a damaged packet tells others."""
+        kind = None
+        for frame in self._frames():
+            found = (frame.format.name, frame.layout.name, frame.sample_rate)
+            kind = kind or found
+            if found == kind:
+                yield frame
 
     def _frames(self) -> Iterator[Any]:
         """Yields decoded frames; a damaged packet in the middle loses that packet alone."""
@@ -151,7 +180,7 @@ class AudioFile:
                 return
             except av.error.EOFError:
                 return
-            except av.error.InvalidDataError:
+            except av.error.FFmpegError:
                 continue
             yield from frames
 
@@ -275,10 +304,10 @@ def _finite(frame: Any) -> Any:  # noqa: ANN401 -- PyAV frames carry no types
     if "flt" not in frame.format.name and "dbl" not in frame.format.name:
         return frame
     samples = frame.to_ndarray()
-    if np.isfinite(samples).all():
+    if (np.abs(samples) <= _LOUDEST).all():
         return frame
     clean = av.AudioFrame.from_ndarray(
-        np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0),
+        np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -_LOUDEST, _LOUDEST),
         format=frame.format.name,
         layout=frame.layout.name,
     )

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from streaming_model.errors import VivantError
+from streaming_model.errors import VivantError, printable
 
 MAX_TEXT = 10_000  # characters in one `speak`
 RETRY_AFTER = 5  # seconds, told to clients that are turned away
@@ -689,4 +689,4 @@ class SessionClosed(ServerEvent):
 
 def error_body(code: str, message: str) -> dict[str, Any]:
     """Returns the JSON body of every refused REST call."""
-    return {"error": {"code": code, "message": message}}
+    return {"error": {"code": code, "message": printable(message)}}

@@ -116,7 +116,7 @@ async def _refuse_body(_: Request, error: Exception) -> Response:
     sentence = "The request cannot be read."
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part)[:40] for part in first["loc"][:8])
         sentence = f"In {where}: {fault(first)}."
     return JSONResponse(error_body("bad_request", sentence), 400)
 

@@ -10,10 +10,24 @@ from __future__ import annotations
 class VivantError(Exception):
     """Base of every error that a user's input or set-up can cause.
 
-    `code` is a stable snake_case word for programs; the message is one sentence for people.
+    `code` is a stable snake_case word for programs; the message is one sentence for people. What
+    it quotes may be anything, so what would end the line or command a terminal is told as `\\n`.
     """
 
     code = "vivant_error"
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """Returns a text with what nobody sees (line ends, controls, half characters) as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 class AudioError(VivantError):

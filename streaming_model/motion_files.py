@@ -6,10 +6,14 @@ Both are read by column name and resampled to the model's 25 frames a second.
 from __future__ import annotations
 
 import csv
+import struct
+import sys
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
-from zipfile import BadZipFile
+from tokenize import TokenError
+from typing import Final, TextIO
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +30,13 @@ EYE_RANGE = 0.52  # radians that a whole eyeLook coefficient turns the eye, abou
 COMMON_RATES = (24, 25, 30, 48, 50, 60, 120)
 # Seconds that one file may span: a wrong timecode must not ask for endless memory.
 MAX_SECONDS = 24 * 3600
+_MOST_FRAMES = 1000  # a second
+_MOST_BYTES = 512 * 2**20  # that a file may unpack to: a day is 501 MB
+# What NumPy and what it unpacks with raise on damaged files.
+_DAMAGED: Final = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, SyntaxError),
+    *(EOFError, RuntimeError, MemoryError, BadZipFile, TokenError, zlib.error, struct.error),
+)
 
 
 def write_live_link_csv(file: TextIO, motion: Iterable[NDArray[np.float32]]) -> int:
@@ -71,7 +82,10 @@ def read_motion(path: Path) -> NDArray[np.float32]:
     if suffix not in {".csv", ".npz"}:
         raise MotionFileError(f"A motion file ends in .csv or .npz, '{path.name}' does not.")
     try:
-        motion = _read_csv(path) if suffix == ".csv" else _read_npz(path)
+        with np.errstate(over="ignore"):  # what is too large for a float is refused below
+            motion = _read_csv(path) if suffix == ".csv" else _read_npz(path)
+    except csv.Error as error:
+        raise MotionFileError(f"The motion file '{path.name}' is not CSV: {error}.") from error
     except OSError as error:
         raise MotionFileError(
             f"The motion file '{path.name}' cannot be read: {error.strerror}."
@@ -167,7 +181,9 @@ def _csv_times(path: Path, codes: Sequence[str]) -> NDArray[np.float64]:
             hour, minute, second, frame = code.strip().split(":")
             seconds[number] = int(hour) * 3600 + int(minute) * 60 + int(second)
             frames[number] = float(frame)
-        except ValueError as error:
+            if not 0 <= frames[number] < _MOST_FRAMES:
+                raise ValueError(frame)
+        except (ValueError, OverflowError) as error:
             raise MotionFileError(
                 f"The timecode '{code[:40]}' in '{path.name}' is not HH:MM:SS:FF.fff."
             ) from error
@@ -182,25 +198,49 @@ def _csv_times(path: Path, codes: Sequence[str]) -> NDArray[np.float64]:
 
 def _read_npz(path: Path) -> NDArray[np.float32]:
     try:
+        with ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > _MOST_BYTES:
+            raise MotionFileError(
+                f"'{path.name}' unpacks to {size:,} bytes; at most {_MOST_BYTES:,} are read."
+            )
         with np.load(path, allow_pickle=False) as file:
-            motion, names = file["motion"], [str(name) for name in file["names"]]
-            fps = float(file["fps"]) if "fps" in file else float(MOTION_FPS)
-    except (ValueError, KeyError, BadZipFile, EOFError) as error:
+            motion, names = np.asarray(file["motion"]), _words(file["names"])
+            fps = float(file["fps"].item()) if "fps" in file else float(MOTION_FPS)
+    except _DAMAGED as error:
         raise MotionFileError(
             f"'{path.name}' is not a motion file: it needs arrays 'motion' and 'names'."
         ) from error
     if motion.ndim != 2 or motion.shape[1] != len(names):
         raise MotionFileError(
-            f"'{path.name}' has motion of shape {list(motion.shape)} for {len(names)} names."
+            f"'{path.name}' has motion of shape {list(motion.shape)[:4]} for {len(names)} names."
         )
     unknown = sorted(set(names) - set(MOTION_NAMES))
     if unknown:
-        raise MotionFileError(f"'{path.name}' has a channel '{unknown[0]}' that is not known.")
+        raise MotionFileError(f"'{path.name}' has a channel '{unknown[0][:40]}' that is not known.")
     if not 1 <= fps <= 1000:
         raise MotionFileError(f"'{path.name}' says {fps:g} frames a second; 1 to 1000 is possible.")
+    if motion.dtype.kind not in "fiu" or motion.nbytes > _MOST_BYTES:
+        raise MotionFileError(
+            f"'{path.name}' has {len(motion):,} frames of {motion.dtype}: no motion is like that."
+        )
     full = np.zeros((len(motion), MOTION_SIZE), np.float32)
     full[:, [INDEX[name] for name in names]] = motion
     return _resample(path, np.arange(len(full)) / fps, full)
+
+
+def _words(names: NDArray[np.generic]) -> list[str]:
+    """Returns an array of names as texts.
+
+    Raises:
+        ValueError: it is none; NumPy makes texts of numbers that are no letters, too.
+    """
+    if names.ndim != 1 or names.dtype.kind != "U":
+        raise ValueError(f"names of shape {names.shape} and type {names.dtype}")
+    letters = np.frombuffer(names.tobytes(), names.dtype.str[0] + "u4")
+    if len(letters) and letters.max() > sys.maxunicode:
+        raise ValueError("names of something else than letters")
+    return [str(name) for name in names]
 
 
 def _resample(
@@ -214,5 +254,7 @@ def _resample(
     # Half a row of tolerance, so that rounding of the last time loses no frame.
     count = int(times[-1] * MOTION_FPS + 0.5) + 1
     instants = np.arange(count) / MOTION_FPS
-    columns = [np.interp(instants, times, motion[:, index]) for index in range(MOTION_SIZE)]
-    return np.stack(columns, axis=1).astype(np.float32)
+    resampled = np.empty((count, MOTION_SIZE), np.float32)
+    for index in range(MOTION_SIZE):
+        resampled[:, index] = np.interp(instants, times, motion[:, index])
+    return resampled

@@ -28,7 +28,7 @@ def read_event(text: str) -> ServerEvent | None:
     """
     try:
         message = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         return None

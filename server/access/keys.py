@@ -149,7 +149,7 @@ class KeyFile:
             raise KeysError(f"Others may write '{self.path}': chmod 600 it.")
         try:
             return [_stored(each) for each in json.loads(text)["keys"]]
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
             raise KeysError(f"The file '{self.path}' holds no keys of Vivant's.") from None
 
     def _write(self, keys: list[StoredKey]) -> None:

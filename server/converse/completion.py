@@ -81,13 +81,17 @@ class CompletionReader:
         content = delta.get("content")
         if isinstance(content, str) and content:
             yield TextDelta(content)
-        for number, part in enumerate(delta.get("tool_calls") or ()):
+        calls = delta.get("tool_calls") or []
+        if not isinstance(calls, list):
+            raise ValueError("tool calls that are no list")
+        for number, part in enumerate(calls):
             self._gather(number, part)
 
     def _gather(self, number: int, part: Any) -> None:  # noqa: ANN401 - from JSON
         if not isinstance(part, dict) or not isinstance(part.get("function"), dict):
             raise ValueError("a tool call that is no object")
-        call = self._calls.setdefault(int(part.get("index", number)), _Call())
+        index = part.get("index")
+        call = self._calls.setdefault(index if isinstance(index, int) else number, _Call())
         if len(self._calls) > _MOST_CALLS:
             raise ValueError(f"more than {_MOST_CALLS} tool calls")
         call.id = call.id or str(part.get("id") or "")

@@ -101,7 +101,7 @@ class _Recording:
 def _text(got: httpx.Response, host: str) -> str:
     try:
         body = got.json() if len(got.content) <= _LARGEST else None
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     text = body.get("text") if isinstance(body, dict) else None
     if not isinstance(text, str):

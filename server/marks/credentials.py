@@ -21,11 +21,12 @@ import c2pa
 from server.marks.certificates import Certificate
 from server.marks.payload import tag_of
 from server.voice.cache import write_atomically
-from streaming_model.errors import VivantError
+from streaming_model.errors import VivantError, printable
 
 SIDECAR: Final = ".c2pa"
 UNFINISHED: Final = ".signed"  # a copy that is being signed
 _MOST_IN_MEMORY: Final = 16  # megabytes
+_MOST_SAID: Final = 200  # characters of what a library or a manifest says
 LEAST_LEFT: Final = 64_000_000  # bytes that are free beside the copy of a film
 PRODUCT: Final = "Vivant"
 SESSION_ASSERTION: Final = "org.vivant.session"
@@ -153,7 +154,8 @@ def read_credentials(path: Path) -> Credentials | None:
     except c2pa.C2paError.ManifestNotFound:
         return None
     except (c2pa.C2paError, OSError) as error:
-        reason = f"The content credentials of '{path.name}' cannot be read: {error}"
+        said = " ".join(str(error).split())[:_MOST_SAID].rstrip(".")
+        reason = f"The content credentials of '{path.name}' cannot be read: {said}."
         raise CredentialsError(reason) from error
 
 
@@ -183,25 +185,44 @@ def _manifest(path: Path, statement: Statement) -> dict[str, Any]:
 
 
 def _told(manifest: dict[str, Any], state: str) -> Credentials:
-    nothing: dict[str, str] = {}
-    assertions = {each["label"]: each.get("data", {}) for each in manifest.get("assertions", ())}
+    nothing: dict[str, Any] = {}
+    assertions = {
+        str(each.get("label")): _object(each.get("data"))
+        for each in _objects(manifest.get("assertions"))
+    }
     actions = [
-        action for label in _CREATED for action in assertions.get(label, {}).get("actions", ())
+        action
+        for label in _CREATED
+        for action in _objects(assertions.get(label, nothing).get("actions"))
     ]
     created = next((each for each in actions if each.get("action") == "c2pa.created"), nothing)
-    generator = next(iter(manifest.get("claim_generator_info", ())), nothing)
+    generator = next(iter(_objects(manifest.get("claim_generator_info"))), nothing)
     name = f"{generator.get('name', '')} {generator.get('version', '')}".strip()
-    signature = manifest.get("signature_info", {})
+    signature = _object(manifest.get("signature_info"))
     states: dict[str, Literal["trusted", "valid"]] = {"Trusted": "trusted", "Valid": "valid"}
     return Credentials(
         state=states.get(state, "broken"),
-        generator=name or "unknown",
-        signer=str(signature.get("issuer") or signature.get("common_name") or "unknown"),
-        when=str(created.get("when") or signature.get("time") or ""),
-        source_type=str(created.get("digitalSourceType", "")).rpartition("/")[2],
-        tag=str(assertions.get(SESSION_ASSERTION, {}).get("tag", "")),
-        rights=str(assertions.get(RIGHTS_ASSERTION, {}).get("rights", "")),
+        generator=_text(name) or "unknown",
+        signer=_text(signature.get("issuer") or signature.get("common_name") or "unknown"),
+        when=_text(created.get("when") or signature.get("time") or ""),
+        source_type=_text(str(created.get("digitalSourceType", "")).rpartition("/")[2]),
+        tag=_text(assertions.get(SESSION_ASSERTION, nothing).get("tag", "")),
+        rights=_text(assertions.get(RIGHTS_ASSERTION, nothing).get("rights", "")),
     )
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    """Returns the objects of a list in a stranger's manifest, where it is one."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    """Returns a stranger's words as a terminal may be told them."""
+    return printable(str(value)[:_MOST_SAID])
 
 
 @cache

@@ -114,9 +114,11 @@ def _line(entry: Entry) -> bytes:
 def _entries_of(path: Path) -> Iterator[Entry]:
     if not path.is_file():
         return
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
-                yield Entry(**json.loads(line))
-            except (ValueError, TypeError):
+                entry = Entry(**json.loads(line))
+            except (ValueError, TypeError, RecursionError):
                 continue  # a line that a crash cut off
+            if all(isinstance(value, str) for value in asdict(entry).values()):
+                yield entry

@@ -28,6 +28,13 @@ STRETCHES: Final = 4  # of a film that are looked at
 PICTURES: Final = 25  # of each
 _LARGEST: Final = 1400  # pixels of the longer side; more than that tells nothing more
 _GRAY: Final = "gray"
+# FFmpeg would open playlists, too, and with them other files and addresses.
+_KINDS: Final = (
+    *("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "asf", "ogg", "mpeg", "mpegts"),
+    *("ivf", "mxf", "h264", "hevc", "obu", "gif", "apng", "image2", "image2pipe"),
+    *(f"{kind}_pipe" for kind in ("png", "jpeg", "webp", "bmp", "tiff", "jpegxl", "j2k", "qoi")),
+)
+_READ_ONLY: Final = {"format_whitelist": ",".join(_KINDS), "protocol_whitelist": "file"}
 
 
 class UnreadableError(VivantError):
@@ -102,11 +109,11 @@ def _stretches(path: Path) -> Iterator[list[Floats]]:
     if not path.is_file():
         raise UnreadableError(f"There is no file '{path}'.")
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
+        with av.open(str(path), options=_READ_ONLY, metadata_errors="ignore") as container:
             if not container.streams.video:
                 raise UnreadableError(f"There is no picture in '{path}'.")
             yield from _stretches_of(container, path)
-    except (av.error.FFmpegError, OSError) as error:
+    except (av.error.FFmpegError, OSError, ValueError) as error:
         raise UnreadableError(f"'{path}' is neither a film nor a picture.") from error
 
 

@@ -91,7 +91,7 @@ def read_target(url: str, *, bearer: str | None, hosts: Sequence[str]) -> Target
         raise ProtocolError("bad_request", f"The address of the {scheme} output names no host.")
     port = port or _PORTS[scheme]
     if port is None:
-        raise ProtocolError("bad_request", f"An SRT address needs a port: srt://{host}:PORT.")
+        raise ProtocolError("bad_request", f"An SRT address needs a port: srt://{host[:80]}:PORT.")
     if bearer is not None and (not scheme.startswith("whip") or not _is_token(bearer)):
         raise ProtocolError(
             "bad_request", "A bearer token goes with WHIP only, and is letters without spaces."

@@ -181,7 +181,7 @@ def _said(text: str) -> list[str]:
 def _tool_call(call: protocol.BrainToolCall) -> str:
     try:
         arguments = json.loads(call.arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         arguments = {}  # as the model wrote it, it is no JSON
     wanted = {
         "function_name": call.name,

@@ -92,13 +92,16 @@ def read_recording(path: Path, name: str) -> Recording:
                     f"'{name}' is longer than {LONGEST_MINUTES} minutes, the most for a script."
                 )
         _keep(parts, ingest.finish())
-    return Recording(name, np.concatenate(parts))
+    recording = Recording(name, np.concatenate(parts))
+    if not recording.samples:
+        raise AudioError(f"'{name}' holds no audio that can be decoded.")
+    return recording
 
 
 def quiet_places(recording: Recording) -> list[int]:
     """Returns where a recording is cut: in pauses, whole blocks of 40 ms from its beginning."""
     count = recording.samples // _FRAME
-    frames = recording.sound[: count * _FRAME * SOUND_RATIO].reshape(count, -1)
+    frames = recording.sound[: count * _FRAME * SOUND_RATIO].reshape(count, _FRAME * SOUND_RATIO)
     levels = np.sqrt(np.array([np.mean(np.square(frame, dtype=np.float64)) for frame in frames]))
     is_quiet = levels < _QUIET * np.percentile(levels, _LOUD_SHARE) if count else levels > 0
     cuts, last = list[int](), 0

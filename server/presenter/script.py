@@ -19,7 +19,7 @@ from server.presenter.plain import plain_flows
 from server.presenter.scan import Fault, scan
 from server.presenter.sentence import Sentence
 from server.presenter.subtitles import subtitle_flows
-from streaming_model.errors import VivantError
+from streaming_model.errors import VivantError, printable
 
 MOST_CHARACTERS = 100_000  # of a script
 Format = Literal["text", "markdown", "srt"]
@@ -124,7 +124,7 @@ def notices_of(source: str, faults: Iterable[Fault]) -> tuple[Notice, ...]:
     notices = []
     for fault in sorted(faults, key=lambda fault: fault.index)[:_MOST_NOTICES]:
         line = bisect_right(starts, fault.index)
-        sentence = f"{fault.reason[0].upper()}{fault.reason[1:]}."
+        sentence = printable(f"{fault.reason[0].upper()}{fault.reason[1:]}.")
         notices.append(
             Notice(line, fault.index - starts[line - 1] + 1, sentence.replace("?.", "?"))
         )

@@ -17,6 +17,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from server.ingest import MAX_RATE, MIN_RATE
 from server.voice.base import SpeechClause, VoiceError
 from server.voice.clauses import Clause, split_clauses
 from server.voice.engine import check_speed
@@ -194,8 +195,11 @@ def _from_wave(content: bytes) -> NDArray[np.float32]:
         with wave.open(io.BytesIO(content)) as file:
             width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
             frames = file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as error:
-        raise VoiceError(f"The speech server sent a damaged WAV file: {error}.") from error
+    except (wave.Error, EOFError, RuntimeError) as error:  # the last from chunks in chunks
+        reason = str(error) or "it is cut off"
+        raise VoiceError(f"The speech server sent a damaged WAV file: {reason}.") from error
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise VoiceError(f"The speech server sent WAV at {rate} Hz, which no voice has.")
     if width != 2:
         raise VoiceError(f"The speech server sent WAV with {8 * width} bits, not 16.")
     samples = _floats(frames[: len(frames) // (2 * channels) * 2 * channels])

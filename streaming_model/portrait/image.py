@@ -39,10 +39,12 @@ _TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# What Pillow's decoders raise on damaged files. SyntaxError is its word for a bad header.
+# What Pillow raises on damaged files. SyntaxError is its word for a bad header; it asserts that
+# a picture of colours from a palette has one.
 _DECODER_ERRORS: Final = (
     *(OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError),
     *(MemoryError, NotImplementedError, RuntimeError, UserWarning, struct.error, zlib.error),
+    AssertionError,
     Image.DecompressionBombError,
 )
 
