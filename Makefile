@@ -4,7 +4,7 @@ BIN := .venv/bin
 SOURCES := pyproject.toml tools/bootstrap.py $(wildcard requirements/*.txt)
 ARGS ?=
 
-.PHONY: install run camera test check bench bench-check train requirements clean
+.PHONY: install run camera test check bench bench-check fuzz audit train requirements clean
 
 install: .venv/.runtime
 
@@ -31,6 +31,12 @@ bench: .venv/.dev
 
 bench-check: .venv/.dev
 	$(BIN)/python -m benchmarks --check $(ARGS)
+
+fuzz: .venv/.dev
+	$(BIN)/python -m tools.fuzz $(ARGS)
+
+audit: .venv/.dev
+	$(BIN)/python tools/audit.py $(ARGS)
 
 train: .venv/.dev
 	$(BIN)/python -m training motion $(ARGS)
