@@ -164,17 +164,26 @@ class Sessions:
         await self._keeper.reserve(session_id)
         return waiting
 
+    def may_take_up(self, *, is_pressed: bool) -> bool:
+        """Returns whether a session that began elsewhere may go on here.
+
+        Where nobody has room (`is_pressed`) it may also where pictures become fewer by it, for it
+        was let in once; not beyond the operator's own limit.
+        """
+        if self.is_draining:
+            return False
+        cap, count = self.capacity.cap, len(self._sessions) + len(self._entering)
+        return self.room > 0 or (is_pressed and (cap is None or count < cap))
+
     async def take_up(self, session_id: str, make: MakeSession) -> Session:
         """Starts a session that began elsewhere, and that the keeper has reserved.
 
         Raises:
-            CapacityError: there is no room, or the server is shutting down.
+            CapacityError: the server is shutting down.
             VivantError: whatever `make` raises.
         """
         if self.is_draining:
             raise _closing()
-        if self.room <= 0:
-            raise CapacityError("All sessions are in use.", retry_after=RETRY_AFTER)
         self._entering[session_id] = None
         session = await self._start(session_id, make)
         self.resumed += 1

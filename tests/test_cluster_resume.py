@@ -205,6 +205,20 @@ async def test_without_another_worker_the_client_is_told_to_come_again(
     assert refused.headers["retry-after"] == "1"
 
 
+async def test_where_none_has_room_pictures_become_fewer_but_no_session_is_lost(
+    rig: Cluster, client: httpx.AsyncClient
+) -> None:
+    session = await opened(client)
+    holder = rig.of(session["session_id"])
+    (other,) = [each for each in rig.workers if each is not holder]
+    other.worker.server.house.sessions.capacity.is_late = True
+    await opened(client)  # to where there is room
+    holder.die()
+    other.worker.server.house.sessions.capacity.is_late = True
+    assert (await resumed(client, session)).status_code == 200
+    assert rig.of(session["session_id"]) is other
+
+
 async def test_a_worker_that_drains_keeps_what_is_left(
     rig: Cluster, client: httpx.AsyncClient
 ) -> None:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -219,6 +219,59 @@ async def test_a_worker_killed_in_mid_sentence_is_replaced(tmp_path: Path) -> No
             async with asyncio.timeout(60):  # Ray starts another in its place
                 while (await one.http.get("/v1/capacity")).json()["room"] < 5:  # noqa: ASYNC110
                     await asyncio.sleep(0.2)
+
+
+async def test_six_sessions_on_three_workers_outlive_every_one_of_them(tmp_path: Path) -> None:
+    """Kills each worker once while all speak; tells how long until sound was back."""
+    flags = ("--ray", "--ray-workers", "3", "--ray-cores", "1", "--max-sessions", "6")
+    seconds: list[float] = []
+    async with AsyncExitStack() as stack:
+        running = stack.enter_context(gateway(tmp_path, "gateway", *flags))
+        opened = [await stack.enter_async_context(client(running.address)) for _ in range(6)]
+        for one in opened:
+            viewer = await one.watch()
+            await viewer.until(lambda got: got.pictures and got.events, seconds=60)
+        first = (await opened[0].http.get("/v1/capacity")).json()["workers"]
+        assert sorted(each["sessions"] for each in first) == [2, 2, 2]
+        for worker in first:
+            await asyncio.gather(*(say_again(one) for one in opened))
+            async with asyncio.TaskGroup() as group:
+                backs = [group.create_task(back_at(one)) for one in opened]
+                await asyncio.sleep(1)
+                os.kill(worker["pid"], signal.SIGKILL)
+                died = time.monotonic()
+            heard = [back.result() for back in backs]
+            seconds += [each - died for each in heard if each is not None]
+    logging.getLogger(__name__).warning("sound was back after %s s", sorted(seconds))
+    assert len(seconds) >= 6
+    assert max(seconds) < 30
+
+
+async def say_again(one: Client) -> None:
+    """Has all that waits dropped, and a text begun."""
+    await one.http.post(f"{one.path}/interrupt")
+    said = await one.http.post(f"{one.path}/speak", json={"text": 2 * (TEXT + " ")})
+    number = said.json()["utterance"]
+    await one.now.until(
+        lambda got: [e for e in got.of_type("agent.speak_started") if e["utterance"] == number],
+        seconds=60,
+    )
+
+
+async def back_at(one: Client) -> float | None:
+    """Returns when sound was back; None where another's worker has died."""
+    try:
+        async with asyncio.timeout(6):
+            await one.follow()
+    except TimeoutError:
+        return None
+    back = await one.come_back()
+    (told,) = back.received.of_type("session.resumed")
+    longest = max(len(each) for each in TEXT.split("."))
+    assert told["utterance"] is not None
+    assert told["repeated_characters"] <= longest
+    await back.until(lambda got: [each for each in got.sounds if each[2] > 0.05], seconds=60)
+    return next(each[0] for each in back.received.sounds if each[2] > 0.05)
 
 
 async def test_gateways_and_the_keeper_may_die(tmp_path: Path, unused_tcp_port: int) -> None:

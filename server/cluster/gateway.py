@@ -126,10 +126,12 @@ class Router:
         portrait = json.loads(record.facts).get("portrait") if record.facts else None
         reports = await self.reports()
         wanted = {"session": record.session, "epoch": record.epoch}
-        order = self._placement.order(reports, portrait, without={record.worker})
-        for report in order[:_MOST_TRIES]:
+        order = self._placement.order(reports, portrait, without={record.worker})[:_MOST_TRIES]
+        pressed = [(report, True) for report in order]  # once none has room, any will do
+        for report, is_pressed in [(report, False) for report in order] + pressed:
             try:
-                answer = await self._forwarder.post(report, TAKE_UP, wanted)
+                told = wanted | {"is_pressed": is_pressed}
+                answer = await self._forwarder.post(report, TAKE_UP, told)
             except Unreachable:
                 await self._directory.leave(report.worker)
                 continue

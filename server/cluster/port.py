@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 SECRET_HEADER: Final = b"x-vivant-cluster"  # proves that a gateway asks, and no stranger
 CLIENT_HEADER: Final = b"x-vivant-client"  # the address that the gateway was asked from
 SCHEME_HEADER: Final = b"x-vivant-scheme"  # http or https, as the client has it
-TAKE_UP: Final = "/cluster/take-up"  # POST {"session", "epoch"} to a worker
+TAKE_UP: Final = "/cluster/take-up"  # POST {"session", "epoch", "is_pressed"} to a worker
 
 
 @dataclass(frozen=True, slots=True)

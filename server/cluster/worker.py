@@ -49,6 +49,7 @@ TOKEN_SECRET: Final = "token secret"
 class _TakeUp(BaseModel):
     session: str
     epoch: int
+    is_pressed: bool = False
 
 
 async def shared(settings: Settings, store: Store) -> tuple[Settings, str]:
@@ -115,8 +116,8 @@ class Worker:
             await self.journal.settle_all()
         await self._directory.leave(self.id)
 
-    async def take_up(self, session_id: str, epoch: int) -> None:
-        """Makes a session of another worker this one's.
+    async def take_up(self, session_id: str, epoch: int, *, is_pressed: bool = False) -> None:
+        """Makes a session of another worker this one's; where none has room, also beyond ours.
 
         Raises:
             Superseded: somebody else was faster.
@@ -125,7 +126,7 @@ class Worker:
             VivantError: it needs a portrait, say, that is no more.
         """
         sessions = self.server.house.sessions
-        if sessions.room <= 0 or sessions.is_draining:
+        if not sessions.may_take_up(is_pressed=is_pressed):
             raise CapacityError("All sessions are in use.", retry_after=1)
         record = await self.journal.take_up(session_id, after=epoch)
         try:
@@ -197,7 +198,7 @@ class Worker:
     async def _answer_take_up(self, request: Request) -> Response:
         wanted = _TakeUp.model_validate_json(await request.body())
         try:
-            await self.take_up(wanted.session, wanted.epoch)
+            await self.take_up(wanted.session, wanted.epoch, is_pressed=wanted.is_pressed)
         except Superseded as refusal:
             return JSONResponse(error_body(refusal.code, str(refusal)), 409)
         except VivantError as refusal:
