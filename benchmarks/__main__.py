@@ -6,7 +6,8 @@
 Each cost is told beside reference work of the same run: a plain remap, a plain encoding, a copy.
 Times are processor time, medians of several runs. --check measures the stages alone and compares
 their ratios with those committed for this machine (benchmarks/results): it ends with 1 when one
-got worse by more than 15 %, and with 2 when there is nothing to compare with.
+got worse by more than 15 %, and with 2 when there is nothing to compare with, or when other work
+takes so much of the machine that nothing can be compared.
 
 Further benches, each with its own report: `python -m benchmarks.renderer` (looks), `motion`,
 `realtime` (at receivers), `voice`, `live`, `batched` (on a GPU) and `marks`.
@@ -42,7 +43,8 @@ KEPT: Final = Path(__file__).parent / "results"
 SIZES: Final = (512, 1024)  # pixels
 _QUICK: Final = ("stages", "motion", "renderer", "marks", "film", "start")
 _LOOK: Final = 1.0  # seconds for which other work on the machine is looked at
-_BUSY: Final = 0.3  # cores
+_BUSY: Final = 0.3  # cores; beside more, what waits for memory takes up to twice as long
+NOTHING_ELSE: Final = "none"  # as the facts tell it
 _EXPECTED: Final = (MeasuringError, httpx.HTTPError, WebSocketException, TimeoutError)
 
 
@@ -127,6 +129,8 @@ def main() -> int:
         return _complain(f"The folder '{options.out}' cannot be written to: {error.strerror}.")
     summary(Console(), results)
     print(f"{options.out / 'index.html'}, {options.out / 'bench.json'}")
+    if options.keep and results.machine["other work"] != NOTHING_ELSE:
+        return _complain("Nothing is kept: other work on the machine makes ratios greater.")
     if options.keep:
         path = KEPT / f"{machine_name(results.machine)}.json"
         write_json(path, results.kept())
@@ -137,9 +141,7 @@ def main() -> int:
 
 
 def _measured(names: tuple[str, ...], *, is_quick: bool) -> Results:
-    before = machine_seconds()
-    time.sleep(_LOOK)
-    results = Results(facts(is_busy=busy_cores(before, machine_seconds()) > _BUSY))
+    results = Results(facts(is_busy=_others_take() > _BUSY))
     bench = Bench(results, is_quick=is_quick)
     columns = (TextColumn("{task.description:60}"), BarColumn(), TimeElapsedColumn())
     began = time.monotonic()
@@ -161,6 +163,9 @@ def _measured(names: tuple[str, ...], *, is_quick: bool) -> Results:
 
 def _check(against: Path | None) -> int:
     """Measures the stages and compares them; returns the exit status."""
+    others = _others_take()
+    if others > _BUSY:
+        return _complain(f"Other work takes {others:.1f} cores: ratios could not be compared.")
     try:
         results = Results(facts(is_busy=False))
         path = against or KEPT / f"{machine_name(results.machine)}.json"
@@ -175,6 +180,13 @@ def _check(against: Path | None) -> int:
     if worse:
         _complain(f"worse than {path} by more than 15 %: {'; '.join(worse)}")
     return int(bool(worse))
+
+
+def _others_take() -> float:
+    """Returns the cores that are in use before anything is measured."""
+    before = machine_seconds()
+    time.sleep(_LOOK)
+    return busy_cores(before, machine_seconds())
 
 
 def _parser() -> argparse.ArgumentParser:

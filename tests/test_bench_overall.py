@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import benchmarks.__main__ as bench
 from benchmarks.__main__ import KEPT, PARTS
 from benchmarks.overall import stages
 from benchmarks.overall.check import CheckError, changes, read_results
@@ -255,8 +256,42 @@ def test_wrong_words_on_the_command_line_are_told() -> None:
     wrong = subprocess.run([*command, "--only", "stages,speed"], capture_output=True, text=True)
     assert wrong.returncode == 2
     assert "'speed' is none of " + ", ".join(PARTS) in wrong.stderr
-    missing = subprocess.run(
-        [*command, "--check", "--against", "nowhere.json"], capture_output=True, text=True
+
+
+def test_a_busy_machine_is_neither_kept_nor_compared(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench, "_others_take", lambda: 1.3)
+    monkeypatch.setattr(bench, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(
+        bench.Bench, "stages", lambda self, _: self.results.figures.extend(results(4.0).figures)
     )
-    assert missing.returncode == 2
-    assert "There are no results 'nowhere.json'" in missing.stderr
+    assert command(monkeypatch, "--check") == 2
+    assert "Other work takes 1.3 cores" in capsys.readouterr().err
+    wanted = ["--only", "stages", "--out", str(tmp_path / "out"), "--keep"]
+    assert command(monkeypatch, *wanted) == 2
+    assert "Nothing is kept" in capsys.readouterr().err
+    assert not (tmp_path / "kept").exists()
+    assert (tmp_path / "out" / "index.html").exists()
+
+
+def test_what_was_kept_is_compared_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawing = 4.0
+    monkeypatch.setattr(bench, "_others_take", lambda: 0.0)
+    monkeypatch.setattr(bench, "KEPT", tmp_path)
+    monkeypatch.setattr(stages, "measure", lambda *_, **__: results(drawing).figures)
+    assert command(monkeypatch, "--check") == 2
+    assert "There are no results" in capsys.readouterr().err
+    wanted = ["--only", "stages", "--out", str(tmp_path / "out"), "--keep"]
+    assert command(monkeypatch, *wanted) == 0
+    assert command(monkeypatch, "--check") == 0
+    drawing = 5.0
+    assert command(monkeypatch, "--check") == 1
+    assert "worse than" in (told := capsys.readouterr().err) and "stages 512: drawing" in told
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *words])
+    return bench.main()

@@ -19,8 +19,8 @@ from streaming_model.renderer.eye_parts import MARGIN, EyeFrame, read_lids
 from streaming_model.renderer.eyeball import SHADOW_REACH, EyeView, read_eyeball
 from streaming_model.renderer.geometry import FaceGeometry
 from streaming_model.renderer.palette import LUMA
-from streaming_model.renderer.raster import bounds
-from streaming_model.renderer.raster_eyes import LOWER, UPPER, compose_eye, lay_eye, place_lids
+from streaming_model.renderer.raster import bounds_of
+from streaming_model.renderer.raster_eyes import compose_eye, lay_eye, lids_travel, place_lids
 from streaming_model.renderer.stage import Stage
 from streaming_model.rig import Rig
 
@@ -93,10 +93,11 @@ class EyeLayer:
         self._tall = max(float((self._rest[0] - self._rest[1]).max()), 1.0)
         self._box = self._bounds(upper, lower)
         self._read(columns, brow)
+        self._numbers = self._fixed_numbers()
         left, top, right, bottom = self._box
         x, y = pixels.T
         inside = (x >= left - 1) & (x <= right) & (y >= top - 1) & (y <= bottom)
-        self._vertices = np.union1d(np.flatnonzero(inside), pair.ring)
+        self._vertices = np.union1d(np.flatnonzero(inside), pair.ring).astype(np.int64)
 
     def draw(self, out: NDArray[np.uint8], motion: Floats, maps: Floats, pixels: Floats) -> None:
         """Lays the eye over `out` [s, s, 3] under `motion` [58].
@@ -120,38 +121,45 @@ class EyeLayer:
 
         `pixels` [V, 2] is where the face's vertices are drawn.
         """
-        edges = self.edges(motion)
-        shift = self._gaze(motion)
-        travel = float(np.abs(edges[UPPER : LOWER + 1] - self._rest).max())
-        turned = float(np.linalg.norm(shift))
-        west, north, east, south = bounds(pixels[self._vertices])
+        edges, shift = self.edges(motion), self._gaze(motion)
+        turned = math.sqrt(float(shift.dot(shift)))
+        travel, open_ = lids_travel(edges, self._rest)
+        if max(travel, turned) < 1e-3:
+            return None
+        west, north, east, south = bounds_of(pixels, self._vertices)
         left, top = max(math.floor(west) - 2, 0), max(math.floor(north) - 2, 0)
         right = min(math.ceil(east) + 3, self._stage.size)
         bottom = min(math.ceil(south) + 3, self._stage.size)
-        if max(travel, turned) < 1e-3 or right <= left or bottom <= top:
+        if right <= left or bottom <= top:
             return None
-        closing = 1.0 - float((edges[UPPER] - edges[LOWER]).max()) / self._tall
-        closing = min(max(closing, 0.0), 1.0)
+        closing = min(max(1.0 - open_ / self._tall, 0.0), 1.0)
+        numbers = self._numbers.copy()
+        numbers[1] = 1.0 - (1.0 - SQUEEZE) * self._lids.shading * closing
+        numbers[8] = max(1.0 - travel / SETTLE, 0.0)
+        numbers[9] = closing
+        gaze = np.array([*shift, min(turned / SETTLE, 1.0), GLINT_SHARE], np.float32)
+        return EyePlace((left, top, right, bottom), edges, numbers, gaze)
+
+    def _fixed_numbers(self) -> Floats:
+        """Returns `place` of `compose_eye` with what is the same in every frame."""
         width = self.frame.width
         thick = min(width, 3.5 * self._tall)
-        numbers = np.array(
+        return np.array(
             [
                 self._margin,
-                1.0 - (1.0 - SQUEEZE) * self._lids.shading * closing,
+                1.0,
                 self._lids.reach,
                 LOWER_REACH * width,
                 max(LASH_LINE[0] * thick, 0.8),
                 max(LASH_LINE[1] * thick, 1.0),
                 self._ball.shadow,
                 SHADOW_REACH * width,
-                max(1.0 - travel / SETTLE, 0.0),
-                closing,
+                0.0,
+                0.0,
                 0.6 * width,
             ],
             np.float32,
         )
-        gaze = np.array([*shift, min(turned / SETTLE, 1.0), GLINT_SHARE], np.float32)
-        return EyePlace((left, top, right, bottom), edges, numbers, gaze)
 
     @property
     def corner(self) -> tuple[int, int]:

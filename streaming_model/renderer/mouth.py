@@ -7,6 +7,7 @@ comes out is laid over the lower lip too.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from streaming_model.renderer.medium import filter_taps, skin_grain, softness
 from streaming_model.renderer.mouth_light import darkness, light_let_in, meeting_line, shaded
 from streaming_model.renderer.own_teeth import OwnMouth, read_own_mouth
 from streaming_model.renderer.palette import Palette
+from streaming_model.renderer.raster import bounds
 from streaming_model.renderer.raster_mouth import (
     SUBCOLUMNS,
     add_grain,
@@ -285,12 +287,11 @@ class MouthLayer:
         """Returns left, top, right and bottom of the pixels to draw, None if there are none."""
         if tongue is not None:
             outline = [*outline, self.stage.project(tongue.grid[tongue.is_beyond])]
-        points = np.concatenate(outline)
+        west, north, east, south = bounds(np.concatenate(outline))
         margin = len(self._edge_taps)
-        low = np.maximum(np.floor(points.min(axis=0)).astype(int) - margin, 0)
-        high = np.ceil(points.max(axis=0)).astype(int) + margin + 1
-        high = np.minimum(high, self.stage.size)
-        (left, top), (right, bottom) = low.tolist(), high.tolist()
+        left, top = max(math.floor(west) - margin, 0), max(math.floor(north) - margin, 0)
+        right = min(math.ceil(east) + margin + 1, self.stage.size)
+        bottom = min(math.ceil(south) + margin + 1, self.stage.size)
         return (left, top, right, bottom) if right > left and bottom > top else None
 
     def _limits(self, rows: Floats, box: tuple[int, int, int, int]) -> NDArray[np.int32]:

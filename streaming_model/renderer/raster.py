@@ -115,6 +115,20 @@ def bounds(points: NDArray[np.float32]) -> tuple[float, float, float, float]:
     return left, top, right, bottom
 
 
+@njit(nogil=True, cache=True, error_model="numpy")
+def bounds_of(
+    points: NDArray[np.float32], which: NDArray[np.int64]
+) -> tuple[float, float, float, float]:
+    """Returns the `bounds` of some of `points` [n, 2]."""
+    left, top = points[which[0], 0], points[which[0], 1]
+    right, bottom = left, top
+    for index in which:
+        x, y = points[index, 0], points[index, 1]
+        left, right = min(left, x), max(right, x)
+        top, bottom = min(top, y), max(bottom, y)
+    return left, top, right, bottom
+
+
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def map_grid(
     map_x: NDArray[np.float32],

@@ -79,6 +79,20 @@ def place_lids(
     return edges
 
 
+@njit(nogil=True, cache=True, error_model="numpy")
+def lids_travel(edges: Floats, rest: Floats) -> tuple[float, float]:
+    """Returns how far any part of the lids' `edges` is from where it rests [2, k].
+
+    And how far they are apart where they are farthest.
+    """
+    travel, apart = np.float32(0), edges[UPPER, 0] - edges[LOWER, 0]
+    for i in range(edges.shape[1]):
+        upper, lower = edges[UPPER, i], edges[LOWER, i]
+        travel = max(travel, abs(upper - rest[0, i]), abs(lower - rest[1, i]))
+        apart = max(apart, upper - lower)
+    return float(travel), float(apart)
+
+
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def compose_eye(
     out: NDArray[np.uint8],
