@@ -60,15 +60,15 @@ from server.marks.seal import MARKS_FOLDER, Sealer
 from server.metrics import Figures
 from server.origins import Origins
 from server.outputs.library import Library
-from server.portraits import (
+from server.portrait_pictures import (
     MakeAvatar,
     PortraitEntry,
-    Portraits,
     Preview,
     forget_nothing,
     preview_picture,
     prune_nothing,
 )
+from server.portraits import Portraits
 from server.principal import LOCAL, Principal
 from server.session import Session, SessionOptions
 from server.sessions import Keeper, Sessions

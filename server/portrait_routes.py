@@ -11,8 +11,10 @@ from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import UploadFile as AnyUpload
 
-from server.consent.custody import Brought, Custody
-from server.portraits import MAX_UPLOAD, PortraitEntry, Portraits
+from server.consent.brought import Brought
+from server.consent.custody import Custody
+from server.portrait_pictures import MAX_UPLOAD, PortraitEntry
+from server.portraits import Portraits
 from server.protocol import ProtocolError
 from server.refusals import too_large
 from streaming_model.crop import Crop

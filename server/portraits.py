@@ -8,20 +8,30 @@ itself and goes on with it when it is deleted here. It knows nothing of HTTP.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from server.inference import AvatarPort, Inference
 from server.portrait_guard import Guard, Prepare, Unguarded, prepare_nothing
+from server.portrait_pictures import (
+    LONGEST_NAME,
+    MakeAvatar,
+    PortraitEntry,
+    Preview,
+    as_jpeg,
+    check_name,
+    cut_out,
+    digest_of,
+    forget_nothing,
+    preview_picture,
+    upload_id,
+)
 from server.protocol import ProtocolError
 from server.uploads import UploadFolder, is_own
 from server.voice.cache import write_atomically
@@ -34,60 +44,11 @@ from streaming_model.motion_space import MOTION_SIZE
 if TYPE_CHECKING:
     from streaming_model.portrait.preview import PortraitPreview
 
-MAX_UPLOAD = 20 * 1024 * 1024  # bytes
 MAX_UPLOADS = 100  # kept; the oldest goes
-LONGEST_NAME = 60  # characters
 _READY = 4  # fitted avatars in memory
 _FORMER = 1000  # names of deleted portraits, which sessions may still show
-_JPEG_QUALITY = 90
 _Given = TypeVarTuple("_Given")
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True, slots=True)
-class PortraitEntry:
-    """One portrait on offer.
-
-    Attributes:
-        id: what clients ask for.
-        name: a few words for people.
-        builtin: whether it is not an upload.
-        path: the picture.
-        warnings: what the fit found worth saying, once it was fitted.
-    """
-
-    id: str
-    name: str
-    builtin: bool
-    path: Path
-    warnings: tuple[str, ...] = ()
-
-
-MakeAvatar = Callable[[Path], tuple[AvatarPort, tuple[str, ...]]]
-Preview = Callable[[bytes, Crop | None], "PortraitPreview"]
-
-
-def preview_picture(data: bytes, crop: Crop | None) -> PortraitPreview:
-    """Returns what the model finds in a picture."""
-    from streaming_model.portrait.preview import preview_portrait
-
-    return preview_portrait(data, crop=crop)
-
-
-def _cut_out(data: bytes, crop: Crop) -> bytes:
-    from streaming_model.portrait.image import crop_image
-
-    return crop_image(data, crop)
-
-
-def forget_nothing(path: Path) -> None:
-    """Deletes nothing: what was made of the picture was not kept."""
-    del path
-
-
-def prune_nothing(paths: Collection[Path]) -> None:
-    """Deletes nothing: what was made of pictures was not kept."""
-    del paths
 
 
 class Portraits:
@@ -196,9 +157,9 @@ class Portraits:
 
     def clear_strays(self) -> None:
         """Deletes what an upload has left whose picture is not there."""
-        for upload_id in self._uploads.strays():
-            self._guard.retire(upload_id, "deleted by hand")
-            self._uploads.delete(upload_id)
+        for stray in self._uploads.strays():
+            self._guard.retire(stray, "deleted by hand")
+            self._uploads.delete(stray)
 
     def name(self, portrait: str) -> str:
         """Returns a portrait's name, also of one that was deleted.
@@ -215,7 +176,7 @@ class Portraits:
         """Returns the SHA-256 of a portrait's picture, in hexadecimal; None if it is not kept."""
         entry = self._entries.get(portrait)
         if entry is not None and portrait not in self._digests:
-            self._digests[portrait] = await self._work(_digest, entry.path)
+            self._digests[portrait] = await self._work(digest_of, entry.path)
         return self._digests.get(portrait)
 
     async def preview(self, data: bytes, crop: Crop | None = None) -> PortraitPreview:
@@ -227,7 +188,7 @@ class Portraits:
         """
         found = await self._work(self._preview, data, crop)
         if self._guard.is_screening and found.accepted:
-            part = data if crop is None else await self._work(_cut_out, data, crop)
+            part = data if crop is None else await self._work(cut_out, data, crop)
             await self._work(self._guard.screen, part)
         return found
 
@@ -259,11 +220,11 @@ class Portraits:
         if name is not None:
             name = check_name(name)
         if crop is not None:
-            data = await self._work(_cut_out, data, crop)
+            data = await self._work(cut_out, data, crop)
             filename = f"{Path(filename).stem}.png"
         if self._guard.is_screening:
             await self._work(self._guard.screen, data)
-        digest = _upload_id(data, owner)
+        digest = upload_id(data, owner)
         if digest in self._entries:
             await self._work(prepare, digest, data)
             return self._entries[digest] if name is None else await self.rename(digest, name)
@@ -341,7 +302,7 @@ class Portraits:
         avatar = await self.avatar(portrait)
         rest = MotionChunk(0, np.zeros((1, MOTION_SIZE), np.float32), np.zeros(1, np.int64))
         _, frames = await self._inference.draw(avatar, avatar.start(), rest)
-        return await self._work(_jpeg, frames[0].image)
+        return await self._work(as_jpeg, frames[0].image)
 
     async def _fit(self, entry: PortraitEntry) -> PortraitEntry:
         avatar, warnings = await self._work(self._make_avatar, entry.path)
@@ -392,35 +353,3 @@ class Portraits:
     async def _work(self, function: Callable[[*_Given], _Result], *given: *_Given) -> _Result:
         """Runs a function on the worker."""
         return await asyncio.get_running_loop().run_in_executor(self.worker, function, *given)
-
-
-def _upload_id(data: bytes, owner: str) -> str:
-    """Returns a name made of the content; whoever has the same picture cannot guess another's."""
-    return "upload-" + hashlib.sha256(owner.encode() + data).hexdigest()[:16]
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def check_name(name: str) -> str:
-    """Returns a portrait's name without blanks around it.
-
-    Raises:
-        ProtocolError: `bad_request`, it is empty, too long or cannot be shown.
-    """
-    name = name.strip()
-    if not 1 <= len(name) <= LONGEST_NAME:
-        sentence = f"A portrait's name has 1 to {LONGEST_NAME} characters, not {len(name)}."
-        raise ProtocolError("bad_request", sentence)
-    if not name.isprintable():
-        raise ProtocolError("bad_request", f"A portrait's name is one line of text, not {name!r}.")
-    return name
-
-
-def _jpeg(image: NDArray[np.uint8]) -> bytes:
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    is_encoded, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    if not is_encoded:
-        raise RuntimeError(f"no JPEG of a picture of shape {image.shape}")
-    return data.tobytes()

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.access.guard import rule_of
 from server.access.rules import MEGABYTE, PICTURE_BODY
-from server.portraits import MAX_UPLOAD
+from server.portrait_pictures import MAX_UPLOAD
 from server.protocol import RETRY_AFTER, CapacityError, ProtocolError, error_body, fault
 from streaming_model.errors import ImageTooLargeError, VivantError
 

@@ -28,7 +28,8 @@ from server.encoder import VideoCodec
 from server.inference import Inference
 from server.line import Engines
 from server.microphone_track import MicrophoneFrame
-from server.portraits import PortraitEntry, Portraits
+from server.portrait_pictures import PortraitEntry
+from server.portraits import Portraits
 from server.protocol import (
     BrainFailed,
     BrainToolCall,

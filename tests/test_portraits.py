@@ -12,7 +12,8 @@ from PIL import Image
 
 from server import portraits as module
 from server.inference import AvatarPort, Inference
-from server.portraits import PortraitEntry, Portraits, forget_nothing
+from server.portrait_pictures import PortraitEntry, forget_nothing
+from server.portraits import Portraits
 from server.protocol import ProtocolError
 from streaming_model.backdrop import KEEP, Backdrop
 from streaming_model.crop import Crop

@@ -17,7 +17,7 @@ from server import backgrounds
 from server.app import Server
 from server.config import Settings
 from server.converse.sphinx import is_installed
-from server.portraits import MAX_UPLOAD
+from server.portrait_pictures import MAX_UPLOAD
 from server.protocol import Motion, ProtocolError
 from tests.live_fakes import fake_parts, house
 

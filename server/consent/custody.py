@@ -11,13 +11,13 @@ import hashlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from server.audit import AuditLog
 from server.backgrounds import Backgrounds
 from server.clock import Clock
+from server.consent.brought import Brought
 from server.consent.occupancy import Occupancy
 from server.consent.options import ConsentOptions
 from server.consent.records import Record, utc_now
@@ -26,42 +26,15 @@ from server.consent.rights import NOT_STATED, NOTICE, read_statement
 from server.consent.warden import Warden, owner_id
 from server.marks.ledger import Ledger
 from server.outputs.library import Library, session_of
-from server.portraits import PortraitEntry, Portraits
+from server.portrait_pictures import PortraitEntry
+from server.portraits import Portraits
 from server.principal import acting
 from server.protocol import ProtocolError
 from server.sessions import Sessions
-from streaming_model.crop import Crop
 
 _LOG = logging.getLogger(__name__)
 _BY_HAND: Final = "deleted by hand"
 _INTERVAL: Final = 10_000_000_000  # ns between looks at what has to go
-
-
-@dataclass(frozen=True, slots=True)
-class Brought:
-    """A picture that somebody brings, with what they say of it.
-
-    Attributes:
-        data: the file.
-        filename: as they call it.
-        name: of the portrait; the file's if None.
-        crop: the part that is meant.
-        rights: by what right it is used, as they say it; None for nothing.
-        note: a few words on that.
-        keep: whether it is to outlive its sessions.
-        session: the session that it is for, or None.
-        address: where it comes from, or None.
-    """
-
-    data: bytes
-    filename: str
-    name: str | None = None
-    crop: Crop | None = None
-    rights: str | None = None
-    note: str | None = None
-    keep: bool = False
-    session: str | None = None
-    address: str | None = None
 
 
 class Custody:

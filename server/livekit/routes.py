@@ -20,11 +20,11 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 
 from server.access.principal import principal_of
-from server.consent.custody import Brought
+from server.consent.brought import Brought
 from server.fetching import Fetcher
 from server.opening import SessionRequest, open_for
+from server.portrait_pictures import MAX_UPLOAD
 from server.portrait_routes import read_picture
-from server.portraits import MAX_UPLOAD
 from server.protocol import ProtocolError, fault
 from server.session import Session
 
