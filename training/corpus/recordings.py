@@ -235,7 +235,7 @@ def _decoded(path: Path) -> NDArray[np.float32]:
             for frame in (*container.decode(audio=0), None)
             for block in resampler.resample(frame)
         ]
-    return np.concatenate(blocks).astype(np.float32)
+    return np.concatenate([np.zeros(0, np.float32), *blocks]).astype(np.float32)
 
 
 def _decode_all(decoder: pocketsphinx.Decoder, pcm: bytes) -> None:
