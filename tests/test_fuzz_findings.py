@@ -170,6 +170,14 @@ def test_settings_of_endless_numbers_and_lists_are_no_toml(tmp_path: Path, value
         Settings.load(argparse.Namespace(config=str(path)), {})
 
 
+def test_a_setting_is_quoted_in_part(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(f'gaze = "{"9" * 50_000}"\n')
+    with pytest.raises(SettingsError, match="not '999") as refusal:
+        Settings.load(argparse.Namespace(config=str(path)), {})
+    assert len(str(refusal.value)) < 500
+
+
 def test_a_cut_off_estimate_is_passed_over() -> None:
     assert _estimate_for(1, b"REMB" + struct.pack(">BBHI", 2, 0x0B, 0x1234, 1)) is None
 

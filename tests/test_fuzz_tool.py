@@ -43,7 +43,8 @@ def _spend(seconds: float) -> None:
     ],
 )
 def test_what_a_parser_must_not_do_is_a_finding(take: Callable[[bytes], object], kind: str) -> None:
-    harness = Harness(take, lambda: [b"a"], seconds=0.1, memory=20 * MEBIBYTE)
+    seconds = 0.1 if kind == "slow" else 60.0
+    harness = Harness(take, lambda: [b"a"], seconds=seconds, memory=20 * MEBIBYTE)
     with pytest.raises(Misbehaviour) as found:
         feed(harness, b"a")
     assert found.value.kind == kind
@@ -90,5 +91,5 @@ def test_memory_that_grows_is_noticed(planted: Callable[[Harness], Path]) -> Non
     folder.mkdir()
     total = tool.Total()
     assert tool._run_child("planted", folder, total, 4.0, again=True)
-    assert total.executions > 20
+    assert total.executions > 3
     assert total.growth > 0

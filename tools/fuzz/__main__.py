@@ -26,7 +26,7 @@ from tools.fuzz.registry import HARNESSES, find
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 FOLDER: Final = ROOT / "build" / "fuzz"
 _AGAIN: Final = 0.2  # of the time, in which known inputs are given again
-_PATIENCE: Final = 60.0  # seconds that a process may take to end
+_PATIENCE: Final = 120.0  # seconds that a process may take to begin and to end
 _STILL: Final = 60.0  # seconds without a word of it, after which it hangs
 _GROWTH: Final = 8 * MEBIBYTE  # while inputs are given again; more than an allocator's unrest
 
@@ -63,11 +63,11 @@ class Total:
         self.accepted += last["accepted"]
         self.slowest = max(self.slowest, last["slowest"])
         self.largest = max(self.largest, last["largest"])
-        if last["phase"] == "again":
-            settled = reports[len(reports) // 3]  # caches are filled by then
-            grown = last["resident"] - settled["resident"]
+        again = [report for report in reports if report["phase"] == "again"]
+        if len(again) > 1:
+            grown = again[-1]["resident"] - again[0]["resident"]
             self.growth += grown
-            self.again += last["executions"] - settled["executions"]
+            self.again += again[-1]["executions"] - again[0]["executions"]
             self.is_growing = self.is_growing or grown > _GROWTH
 
 
@@ -164,7 +164,8 @@ def _wait(child: int, status: Path, seconds: float) -> int:
         now = time.monotonic()
         if (grown := status.stat().st_size) != size:
             size, seen = grown, now
-        if now - began > seconds + _PATIENCE or now - seen > _STILL:
+        is_still = size > 0 and now - seen > _STILL  # before its first word it makes its seeds
+        if is_still or now - began > seconds + _PATIENCE:
             os.kill(child, signal.SIGKILL)
             seen = now
 

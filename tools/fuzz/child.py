@@ -23,6 +23,7 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
@@ -36,7 +37,7 @@ from tools.fuzz.registry import TRACED, find
 HANG: Final = 10.0  # seconds of CPU time, after which the process is killed
 _ADDRESS_SPACE: Final = 4096 * MEBIBYTE  # beside what the process has when it begins
 _LARGEST: Final = 4 * MEBIBYTE  # bytes of an input
-_REPEATED: Final = 400  # inputs that are given again and again
+_REPEATED: Final = 60  # inputs that are given again and again
 _KEPT: Final = 2_000  # of a corpus, without Atheris
 _REPORT: Final = 1.0  # seconds between two
 
@@ -118,11 +119,13 @@ def run(name: str, folder: Path, *, seconds: float, again: bool) -> None:
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
     harness = find(name)
+    seeds = harness.seeds()
+    harness = replace(harness, seeds=lambda: seeds)
     trial = Trial(harness, folder)
     trial.report()
     _limit_memory()
     if again:
-        trial.phase = "again"
+        trial.phase = "first"
         _give_again(trial, harness, corpus, seconds)
     elif is_guided():
         _guided(trial, harness, corpus, seconds)
@@ -240,6 +243,7 @@ def _give_again(trial: Trial, harness: Harness, corpus: Path, seconds: float) ->
             trial(data)
             if time.monotonic() > ends:
                 break
+        trial.phase = "again"  # from now on caches are full, and pages of the parent's are copied
         trial.report()
 
 

@@ -128,9 +128,19 @@ class _House:
         raise Misbehaviour("exception", "session", f"no session opens: {status} {body[:200]!r}")
 
     async def close(self) -> None:
-        """Ends the session, and what else an input has opened."""
-        for session in self.server.house.sessions.all():
+        """Ends the session, and what else an input has opened; returns when they have ended.
+
+        Raises:
+            Misbehaviour: one does not end.
+        """
+        sessions = self.server.house.sessions
+        for session in sessions.all():
             await self.request("DELETE", f"/v1/sessions/{session.id}", [], b"")
+        for _ in range(3_000):
+            if not len(sessions):
+                return
+            await asyncio.sleep(0.01)
+        raise Misbehaviour("exception", "session", "a session does not end")
 
     async def request(
         self, method: str, path: str, headers: list[tuple[bytes, bytes]], body: bytes
@@ -319,7 +329,7 @@ def _request_seeds() -> Sequence[bytes]:
     ]
     form = f"multipart/form-data; boundary={_BOUNDARY.decode()}"
     png = next(each for each in pictures() if each.startswith(b"\x89PNG"))
-    rights = ("rights", None, b"I made this picture.")
+    rights = ("rights", None, b"own-picture")
     for path in ("/v1/portraits", "/v1/portraits/preview", "/v1/backgrounds"):
         parts = [("image", "me.png", png), ("crop", None, b"0,0,20,20"), rights]
         seeds.append(_as_text("POST", path, form, _form(parts)))
