@@ -204,7 +204,9 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     from server.cluster.command import add_ray
     from server.config import add_arguments
 
-    serve = commands.add_parser("serve", help="serve the page and the API")
+    serve = commands.add_parser(
+        "serve", help="serve the page and the API", usage="vivant serve [OPTION ...]"
+    )
     add_arguments(serve)
     add_ray(serve)
     serve.set_defaults(run=run_serve)

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from server.access.keys import config_folder, keys_path
@@ -628,17 +628,41 @@ class Settings:
         return cls(**values)
 
 
+# Of the settings in their order, those that begin a heading of `vivant serve --help`.
+_HEADINGS: Final = {
+    "host": "what is served",
+    "max_sessions": "sessions",
+    "allow_origin": "who may use it",
+    "max_connections": "connections",
+    "max_viewers": "WebRTC",
+    "barge_in": "conversations",
+    "video_codecs": "WebRTC",
+    "emotion": "expression",
+    "brain": "conversations",
+    "bitrate": "WebRTC",
+    "cache_dir": "pictures that are uploaded",
+    "no_ledger": "marks",
+    "recordings_dir": "recordings",
+    "log_level": "logs",
+    "max_outputs": "streams to elsewhere",
+    "badge_text": "marks",
+}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds a flag for every setting, and `--config`."""
+    """Adds a flag for every setting, under headings, and `--config`."""
     parser.add_argument("--config", metavar="FILE", help="a TOML file with these settings")
+    headings = {title: parser.add_argument_group(title) for title in _HEADINGS.values()}
+    heading: argparse._ActionsContainer = parser
     for item in fields(Settings):
+        heading = headings.get(_HEADINGS.get(item.name, ""), heading)
         if not item.metadata.get("has_flag", True):
             continue
         flag = "--" + item.name.replace("_", "-")
         if "is_switch" in item.metadata:
-            parser.add_argument(flag, action="store_const", const=True, help=item.metadata["help"])
+            heading.add_argument(flag, action="store_const", const=True, help=item.metadata["help"])
             continue
-        parser.add_argument(
+        heading.add_argument(
             flag,
             metavar=item.name.split("_")[-1].upper(),
             action="append" if item.metadata.get("is_repeatable") else "store",
