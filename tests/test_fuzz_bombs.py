@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -12,12 +13,14 @@ import pytest
 
 from server.app import Server
 from server.config import Settings
+from server.marks.verify import UnreadableError, read_watermark
 from server.presenter.recording import read_recording
 from streaming_model.errors import AudioError, ImageTooLargeError, MotionFileError
 from streaming_model.motion_files import read_motion
 from streaming_model.portrait.image import load_image
 from tests.live_fakes import fake_parts
 from tools.fuzz import bombs
+from tools.fuzz.containers import png_chunk
 from tools.fuzz.harness import MEBIBYTE, peak, reset_peak
 
 
@@ -50,6 +53,23 @@ def test_a_picture_of_900_megapixels_is_refused_by_its_header() -> None:
 
     assert len(data) < MEBIBYTE
     assert memory_of(read) < 20
+
+
+def test_a_tall_picture_to_verify_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    # 168 megapixels of three bytes, found by the fuzzer: FFmpeg decodes to find out what it is.
+    head = struct.pack(">IIBBBBB", 320, 524_608, 8, 2, 0, 0, 0)
+    body = bytes([0x78, 0x9C]) + bytes(900)
+    path = tmp_path / "tall.png"
+    chunks = [(b"IHDR", head), (b"IDAT", body), (b"IEND", b"")]
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(name, content) for name, content in chunks)
+    )
+
+    def read() -> None:
+        with pytest.raises(UnreadableError, match="over 64 megapixels"):
+            read_watermark(path)
+
+    assert memory_of(read) < 50
 
 
 def test_the_largest_picture_that_is_read_takes_no_more_than_its_pixels() -> None:

@@ -21,6 +21,7 @@ from server.marks.credentials import Credentials, read_credentials
 from server.marks.detector import Reading, find, read_match
 from server.marks.ledger import Entry, Ledger
 from streaming_model.errors import VivantError
+from streaming_model.portrait.image import MAX_PIXELS
 
 Floats = NDArray[np.float32]
 
@@ -35,6 +36,9 @@ _KINDS: Final = (
     *(f"{kind}_pipe" for kind in ("png", "jpeg", "webp", "bmp", "tiff", "jpegxl", "j2k", "qoi")),
 )
 _READ_ONLY: Final = {"format_whitelist": ",".join(_KINDS), "protocol_whitelist": "file"}
+# A picture is decoded already to find out what it is, so that its size is bounded from the start.
+_BOUNDED: Final = {"max_pixels": str(MAX_PIXELS)}
+_MOST_STREAMS: Final = 64  # for which FFmpeg is told so
 
 
 class UnreadableError(VivantError):
@@ -109,9 +113,21 @@ def _stretches(path: Path) -> Iterator[list[Floats]]:
     if not path.is_file():
         raise UnreadableError(f"There is no file '{path}'.")
     try:
-        with av.open(str(path), options=_READ_ONLY, metadata_errors="ignore") as container:
+        with av.open(
+            str(path),
+            options=_READ_ONLY,
+            stream_options=[_BOUNDED] * _MOST_STREAMS,
+            metadata_errors="ignore",
+        ) as container:
             if not container.streams.video:
                 raise UnreadableError(f"There is no picture in '{path}'.")
+            context = container.streams.video[0].codec_context
+            if context.width == 0 or context.width * context.height > MAX_PIXELS:
+                raise UnreadableError(
+                    f"The pictures of '{path}' have no size, or one over "
+                    f"{MAX_PIXELS / 1e6:.0f} megapixels."
+                )
+            context.options = _BOUNDED
             yield from _stretches_of(container, path)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise UnreadableError(f"'{path}' is neither a film nor a picture.") from error
