@@ -36,6 +36,8 @@ def configure_logs(*, level: str, format: LogFormat, secrets: Iterable[str]) -> 
     root.setLevel(logging.WARNING)
     for name in _OURS:
         logging.getLogger(name).setLevel(level.upper())
+    # Who sends a damaged form is told; a line for each would let anybody fill the disk.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread

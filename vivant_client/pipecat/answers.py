@@ -23,6 +23,7 @@ _BLOCK: Final = 1920  # sound samples; an utterance's last block is filled up wi
 _REMEMBERED: Final = 25  # packets that an event about them may be late: half a second
 _LONGEST_GAP: Final = MEDIA_RATE // 2  # lost packets in a row that silence makes up for
 _LONGEST_HIDING: Final = MEDIA_RATE // 2
+_PICTURE: Final = MEDIA_RATE // 25  # the server may have encoded the next one when it stopped
 ItemT = TypeVar("ItemT")
 
 
@@ -151,7 +152,7 @@ class Answers(Generic[ItemT]):
         if not self._hides:
             return True
         self._first_hidden = media_time if self._first_hidden is None else self._first_hidden
-        is_past = self._shown_after is not None and media_time > self._shown_after
+        is_past = self._shown_after is not None and media_time > self._shown_after + _PICTURE
         if is_past or media_time - self._first_hidden >= _LONGEST_HIDING:
             self._hides = False
         return not self._hides
