@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import importlib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -169,7 +168,7 @@ def _decoded(picture: str | None) -> Picture | None:
         return None
     try:
         content = base64.b64decode(picture.rpartition(",")[2], validate=True)  # or a data: URL
-    except binascii.Error:
+    except ValueError:  # binascii's errors, and letters beyond ASCII
         sentence = "In avatar_image: a picture is a file, or in JSON its content as Base64."
         raise ProtocolError("bad_request", sentence) from None
     return Picture(content)
