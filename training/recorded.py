@@ -36,7 +36,11 @@ def load_recordings(folder: Path) -> list[Samples]:
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     recordings = []
     for path in paths:
-        samples = _decoded(path)
+        try:
+            samples = _decoded(path)
+        except av.FFmpegError as error:
+            error.add_note(f"It happened in '{path}'.")
+            raise
         power = float(np.sqrt(np.mean(np.square(samples)))) if len(samples) else 0.0
         if len(samples) > _SHORTEST and power > _LEAST:
             recordings.append(samples / np.float32(power))
@@ -71,7 +75,7 @@ def scenes(recordings: Sequence[Samples]) -> Callable[[int, np.random.Generator]
 def _decoded(path: Path) -> Samples:
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
     parts: list[Samples] = []
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="ignore") as container:
         for frame in container.decode(audio=0):
             parts += [np.asarray(part.to_ndarray()[0]) for part in resampler.resample(frame)]
             if sum(map(len, parts)) >= _LONGEST:

@@ -229,7 +229,7 @@ def _prompts(share: Path) -> Iterator[Recording]:
 
 def _decoded(path: Path) -> NDArray[np.float32]:
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="ignore") as container:
         blocks = [
             block.to_ndarray()[0]
             for frame in (*container.decode(audio=0), None)
