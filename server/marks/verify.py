@@ -116,7 +116,7 @@ def _stretches(path: Path) -> Iterator[list[Floats]]:
         with av.open(
             str(path),
             options=_READ_ONLY,
-            stream_options=[_BOUNDED] * _MOST_STREAMS,
+            stream_options=[_BOUNDED] * _MOST_STREAMS,  # type: ignore[list-item]
             metadata_errors="ignore",
         ) as container:
             if not container.streams.video:
