@@ -4,7 +4,8 @@
 
 Most of the time of tests is waiting, so two processes take little more than half of it. A browser
 beside another, or beside a server of real time, would starve both on two cores. With a `-m` of
-one's own it is one run, one test after the other.
+one's own it is one run, one test after the other. Those that last (soak) or start Ray's processes
+(ray) run only so.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ def main() -> int:
         return _pytest(rest)
     split = ["-n", str(options.workers), "--dist", "loadfile"]
     found = [
-        _pytest([*split, "-m", "not browser and not alone and not soak", *rest]),
-        _pytest(["-m", "(browser or alone) and not soak", *rest]),
+        _pytest([*split, "-m", "not browser and not alone and not soak and not ray", *rest]),
+        _pytest(["-m", "(browser or alone) and not soak and not ray", *rest]),
     ]
     if set(found) == {_NOTHING_TO_RUN}:
         return _NOTHING_TO_RUN
