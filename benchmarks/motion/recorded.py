@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import av
 import numpy as np
 import pocketsphinx
 from numpy.typing import NDArray
 
 from streaming_model.media import SAMPLE_RATE
 from training.corpus import Utterance
+from training.corpus.forced import ALIGNER_FRAME, aligned_phones, decode
 from training.phones import PHONE_INDEX
 
 PROMPTS: Final = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
@@ -26,7 +26,6 @@ TEXTS: Final = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.g
 VOICE: Final = "recorded-allison"
 SHORTEST: Final = 2.5  # s of a prompt that counts: shorter ones are a word or two
 LONGEST: Final = 13.0  # s, beyond which one slip of the aligner spoils too much
-_ALIGNER_FRAME: Final = SAMPLE_RATE // 100
 _FILLERS: Final = ("SIL", "+NSN+", "+SPN+")  # the aligner's silence, noise and spoken noise
 _DIGITS: Final = dict(
     zip(
@@ -82,48 +81,18 @@ def spoken_words(text: str) -> list[str]:
     return re.findall(r"[a-z]+(?:'[a-z]+)*", spelt.lower().replace("’", "'"))
 
 
-def decode(path: Path) -> NDArray[np.float32]:
-    """Returns [n] mono samples at 16 kHz of any sound that FFmpeg's libraries read."""
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-    with av.open(str(path)) as container:
-        blocks = [
-            block.to_ndarray()[0]
-            for frame in (*container.decode(audio=0), None)
-            for block in resampler.resample(frame)
-        ]
-    return np.concatenate(blocks).astype(np.float32)
-
-
 def align(samples: NDArray[np.float32], words: list[str]) -> Utterance | None:
     """Returns the utterance with its phones, None if a word is unknown or the aligner is lost."""
     decoder = pocketsphinx.Decoder(lm=None, loglevel="FATAL", samprate=float(SAMPLE_RATE))
     if any(decoder.lookup_word(word) is None for word in words):
         return None
-    pcm = np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16).tobytes()
-    decoder.set_align_text(" ".join(words))
-    try:
-        _decode_all(decoder, pcm)
-        if decoder.hyp() is None:
-            return None
-        decoder.set_alignment()
-        _decode_all(decoder, pcm)
-    except RuntimeError:  # no path through the words reaches the end of the sound
+    found = aligned_phones(decoder, words, samples)
+    if found is None:
         return None
-    phones: list[int] = []
-    starts: list[int] = []
-    end = 0
-    for word in decoder.get_alignment():
-        for phone in word:
-            name = "sil" if phone.name in _FILLERS else phone.name
-            phones.append(PHONE_INDEX[name])
-            starts.append(phone.start * _ALIGNER_FRAME)
-            end = (phone.start + phone.duration) * _ALIGNER_FRAME
+    names = ["sil" if phone.name in _FILLERS else phone.name for phone in found]
+    phones = [PHONE_INDEX[name] for name in names]
+    starts = [phone.start * ALIGNER_FRAME for phone in found]
+    end = (found[-1].start + found[-1].duration) * ALIGNER_FRAME
     bounds = np.array([*starts, min(max(end, starts[-1] + 1), len(samples))], np.int64)
     bounds[0] = 0
     return Utterance(samples[: bounds[-1]], np.array(phones), bounds, VOICE, " ".join(words))
-
-
-def _decode_all(decoder: pocketsphinx.Decoder, pcm: bytes) -> None:
-    decoder.start_utt()
-    decoder.process_raw(pcm, full_utt=True)
-    decoder.end_utt()

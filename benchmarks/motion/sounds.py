@@ -9,8 +9,8 @@ import numpy as np
 from scipy.signal import butter, sosfilt
 
 from benchmarks.motion.clips import Samples
-from benchmarks.motion.recorded import decode
 from streaming_model.media import SAMPLE_RATE
+from training.corpus.forced import decode
 
 MUSIC: Final = {
     "music: pop": (Path("/usr/share/asterisk/moh/reno_project-system.g722"), 40),

@@ -18,7 +18,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import av
 import numpy as np
 import pocketsphinx
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from rich.progress import track
 
 from streaming_model.media import SAMPLE_RATE
 from training.corpus.espeak import open_espeak
+from training.corpus.forced import ALIGNER_FRAME, aligned_phones, decode
 from training.corpus.utterances import Utterance, save_utterances
 from training.phones import PHONE_INDEX, SILENCE, from_ipa
 
@@ -35,7 +35,6 @@ _ACTORS: Final = ("cs", "nl")
 _LONGEST: Final = 14.0  # s, beyond which one slip of the aligner spoils too much
 _SHORTEST: Final = 0.7
 _SOFTEST: Final = 0.01  # of full scale, at the loudest
-_ALIGNER_FRAME: Final = SAMPLE_RATE // 100
 # Phones of other languages fit English ones badly, and the usual beams lose the only way there is.
 _WIDE: Final = {"beam": 1e-180, "pbeam": 1e-180, "wbeam": 1e-180, "maxhmmpf": -1}
 _HASTY: Final = 3  # aligner frames: the shortest phone there can be
@@ -83,7 +82,7 @@ def recorded_utterances(recordings: Iterable[Recording]) -> Iterator[Utterance]:
         words = spoken_phones(recording.text, language=recording.language)
         if not words:
             continue
-        samples = _decoded(recording.path)
+        samples = decode(recording.path)
         loudest = float(np.abs(samples).max(initial=0.0))
         rate = sum(map(len, words)) * SAMPLE_RATE / max(1, len(samples))
         fits = _SHORTEST <= len(samples) / SAMPLE_RATE <= _LONGEST
@@ -155,28 +154,20 @@ def align(
     names = [f"word{number}" for number in range(len(words))]
     for name, phones in zip(names, words, strict=True):
         decoder.add_word(name, " ".join(phones), True)
-    pcm = np.round(samples * 32767).astype(np.int16).tobytes()
-    decoder.set_align_text(" ".join(names))
-    try:
-        _decode_all(decoder, pcm)
-        if decoder.hyp() is None:
-            return None
-        decoder.set_alignment()
-        _decode_all(decoder, pcm)
-    except RuntimeError:  # no path through the words reaches the end of the sound
+    found = aligned_phones(decoder, names, samples)
+    if found is None:
         return None
     phones_: list[int] = []
     starts: list[int] = []
     lengths: list[int] = []
-    for word in decoder.get_alignment():
-        for phone in word:
-            name = phone.name if phone.name in PHONE_INDEX else SILENCE
-            if name == SILENCE and phones_ and phones_[-1] == PHONE_INDEX[SILENCE]:
-                lengths[-1] += phone.duration
-                continue
-            phones_.append(PHONE_INDEX[name])
-            starts.append(phone.start * _ALIGNER_FRAME)
-            lengths.append(phone.duration)
+    for phone in found:
+        name = phone.name if phone.name in PHONE_INDEX else SILENCE
+        if name == SILENCE and phones_ and phones_[-1] == PHONE_INDEX[SILENCE]:
+            lengths[-1] += phone.duration
+            continue
+        phones_.append(PHONE_INDEX[name])
+        starts.append(phone.start * ALIGNER_FRAME)
+        lengths.append(phone.duration)
     spoken = [
         length
         for length, phone_ in zip(lengths, phones_, strict=True)
@@ -184,7 +175,7 @@ def align(
     ]
     if not spoken or np.mean(np.array(spoken) <= _HASTY) > _MOST_HASTY:
         return None
-    end = min(starts[-1] + lengths[-1] * _ALIGNER_FRAME, len(samples))
+    end = min(starts[-1] + lengths[-1] * ALIGNER_FRAME, len(samples))
     bounds = np.array([*starts, max(end, starts[-1] + 1)], np.int64)
     bounds[0] = 0
     return Utterance(
@@ -225,20 +216,3 @@ def _prompts(share: Path) -> Iterator[Recording]:
             path = share / "asterisk" / "sounds" / speaker / f"{key}.g722"
             if text and path.exists():
                 yield Recording(path, language, speaker, text)
-
-
-def _decoded(path: Path) -> NDArray[np.float32]:
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-    with av.open(str(path), metadata_errors="ignore") as container:
-        blocks = [
-            block.to_ndarray()[0]
-            for frame in (*container.decode(audio=0), None)
-            for block in resampler.resample(frame)
-        ]
-    return np.concatenate([np.zeros(0, np.float32), *blocks]).astype(np.float32)
-
-
-def _decode_all(decoder: pocketsphinx.Decoder, pcm: bytes) -> None:
-    decoder.start_utt()
-    decoder.process_raw(pcm, full_utt=True)
-    decoder.end_utt()
