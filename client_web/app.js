@@ -149,7 +149,10 @@ function onPhase(phase) {
   }
   if (phase.name === "closed" && phase.code === "unauthorized") {
     stage.hideVeil();
-    void import("./login.js").then(({ logIn }) => logIn("key")).then(() => connection.retry());
+    import("./login.js")
+      .then(({ logIn }) => logIn("key"))
+      .then(() => connection.retry())
+      .catch((error) => stage.showVeil({ title: "No connection", message: explain(error), action: "Try now" }));
     return;
   }
   if (phase.name === "closed") {

@@ -73,15 +73,20 @@ async function play() {
   }
 }
 
+/** @param {unknown} error why nothing is to be seen */
+async function recover(error) {
+  if (error instanceof ApiError && error.code === "unauthorized") {
+    const { logIn } = await import("./login.js");
+    await logIn("token", `v1/sessions/${encodeURIComponent(sessionId)}`);
+    return;
+  }
+  const isGone = error instanceof ApiError && error.code === "not_found";
+  setText(notice, isGone ? `There is no session '${sessionId}' now.` : explain(error));
+}
+
 for (;;) {
-  await watch().catch(async (error) => {
-    if (error instanceof ApiError && error.code === "unauthorized") {
-      const { logIn } = await import("./login.js");
-      await logIn("token", `v1/sessions/${encodeURIComponent(sessionId)}`);
-      return;
-    }
-    const isGone = error instanceof ApiError && error.code === "not_found";
-    setText(notice, isGone ? `There is no session '${sessionId}' now.` : explain(error));
-  });
+  await watch()
+    .catch(recover)
+    .catch((error) => setText(notice, explain(error)));
   await wait(PAUSE);
 }

@@ -13,14 +13,19 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from server.access.keys import KeyFile
+from server.access.presence import Presences
 from server.access.principal import LOCAL
 from server.access.tokens import Tokens
+from server.access.visit import Visit
 from server.clock import unix_seconds
 from server.principal import LOCAL as ACTING_BY_DEFAULT
+from server.principal import PRINCIPAL, Principal
 from tests.access_rig import SECRET, Rig, keyed
 from tests.hardening_rig import LIMIT, Served, served, until
 from tests.test_hardening_peers import on_loopback, watching  # noqa: F401 - a fixture
@@ -90,6 +95,48 @@ async def test_a_key_that_expires_ends_them_too(tmp_path: Path) -> None:
         async with socket(there, session, brief) as client:
             assert await closed_with(client) == 1008
         assert len(there.server.house.sessions) == 1
+
+
+async def test_what_is_everybody_s_ends_with_no_key(tmp_path: Path) -> None:
+    async with served(tmp_path, has_keys=True) as there:
+        presences = there.server.house.access.presences
+
+        async def look_all_the_time() -> None:
+            while True:
+                presences.look()
+                await asyncio.sleep(0)
+
+        async with (
+            asyncio.TaskGroup() as group,
+            httpx.AsyncClient(base_url=f"http://{there.address}") as stranger,
+        ):
+            looking = group.create_task(look_all_the_time())
+            for name in ("", "style.css", "app.js", "login.html", "view.html", "healthz"):
+                answer = await stranger.get(name)
+                assert answer.status_code == 200, f"{name}: {answer.text}"
+                assert len(answer.content) == int(answer.headers["content-length"])
+            looking.cancel()
+
+
+async def test_what_has_a_length_and_began_just_as_its_key_was_revoked_comes_whole() -> None:
+    presences = Presences(lambda _: False)
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        await asyncio.sleep(0)
+        sent.append(message)
+
+    async def film(scope: Scope, receive: Receive, send: Send) -> None:
+        presences.look()
+        await Response(b"film")(scope, receive, send)
+
+    async def receive() -> Message:
+        raise AssertionError("nothing more was to come")
+
+    scope: Scope = {"type": "http", PRINCIPAL: Principal("gone", key_id="gone")}
+    await Visit(film, presences, Response(status_code=401)).serve(scope, receive, send)
+    start, body = sent
+    assert (start["status"], body["body"]) == (200, b"film")
 
 
 async def logged_in(there: Served, client: httpx.AsyncClient) -> str:

@@ -92,6 +92,19 @@ def test_the_page_asks_for_a_key_and_lives_after_it(
     page.wait_for_selector(LIVE)
 
 
+def test_a_login_that_did_not_come_is_tried_again(
+    launch: Callable[..., Browser], visit: Callable[..., Page], keyed: Keyed
+) -> None:
+    page = visit(launch(SOUND_ALLOWED), "about:blank", expected=(REFUSED, "ERR_FAILED"))
+    page.route("**/login.html", lambda route: route.abort(), times=1)
+    page.goto(keyed.address)
+    page.wait_for_selector("#veil:not([hidden]) button:has-text('Try now')")
+    page.click("#veil button")
+    page.wait_for_selector("#login[open]")
+    enter(page, keyed.key)
+    page.wait_for_selector(LIVE)
+
+
 def test_the_view_asks_for_a_token_of_its_session(
     launch: Callable[..., Browser], visit: Callable[..., Page], keyed: Keyed
 ) -> None:

@@ -50,8 +50,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         refusal = self._refuse(scope)
-        if refusal is None and self._access.is_open:
-            await self._app(scope, receive, send)
+        if refusal is None and (self._access.is_open or scope[RULE].reach is Reach.PUBLIC):
+            await self._app(scope, receive, send)  # what is everybody's ends with no key
         elif refusal is None:
             visit = Visit(self._app, self._access.presences, _unauthorized())
             await visit.serve(scope, receive, send)

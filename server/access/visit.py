@@ -36,16 +36,18 @@ class Visit:
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers."""
 
-        async def watched(message: Message) -> None:
-            self._note(message)
-            await send(message)
-
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(None) as limit:
 
+                async def watched(message: Message) -> None:
+                    self._note(message)
+                    if self._may_finish and limit.when() is not None and not limit.expired():
+                        limit.reschedule(None)  # it began between the verdict and its execution
+                    await send(message)
+
                 def end() -> None:
-                    if not (self._has_length or self._is_over):
+                    if not self._may_finish:
                         limit.reschedule(loop.time())
 
                 with self._presences.of(scope[PRINCIPAL], end):
@@ -54,6 +56,10 @@ class Visit:
             if not limit.expired():
                 raise
             await self._leave(scope, receive, send)
+
+    @property
+    def _may_finish(self) -> bool:
+        return self._has_length or self._is_over
 
     def _note(self, message: Message) -> None:
         match message["type"]:
