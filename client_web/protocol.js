@@ -106,7 +106,7 @@
 /**
  * @typedef {{type: "session.queued", position: number, wait_s: number | null}
  *   | SessionReady
- *   | {type: "session.resumed", utterance: number | null, from_character: number, repeated_characters: number, lost: number[]}
+ *   | {type: "session.resumed", utterance: number | null, from_character: number, repeated_characters: number, lost: number[], sentence: number | null, outputs: string[], recordings: string[], continued: string[]}
  *   | {type: "ai_disclosure", media: ("audio" | "video")[], badge: string | null, watermark: string | null}
  *   | {type: "media.origin", picture: number, sound: number}
  *   | {type: "session.state_updated", state: SpeechState, media_time: number}

@@ -59,6 +59,10 @@ class Lifetime:
         """Notes that somebody does something."""
         self.last_used = now
 
+    def lose(self, now: int) -> None:
+        """Notes that the last connection has gone, which was to another worker."""
+        self._lost = now
+
     def expire(self, now: int, seconds: float) -> None:
         """Notes that the server shuts down in so many seconds, whatever anybody does."""
         self._shutdown = _End(now + int(seconds * _SECOND), "shutdown", seconds)

@@ -51,6 +51,21 @@ _OPPOSITES: Final = [
 ] + [(INDEX[f"{name}Left"], INDEX[f"{name}Right"]) for name in ("jaw", "mouth")]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class LiveSettings:
+    """What a live stream was told, apart from motion.
+
+    Attributes:
+        parts: how each is mixed.
+        smoothing: how much.
+        neutral: [motion's size] what is taken from all that comes; empty for nothing.
+    """
+
+    parts: dict[Part, PartMode] = dataclasses.field(default_factory=dict)
+    smoothing: float = 0.0
+    neutral: tuple[float, ...] = ()
+
+
 class LiveMotion:
     """One session's stream of live motion.
 
@@ -76,6 +91,18 @@ class LiveMotion:
         self._parts.update(change.parts or {})
         if change.smoothing is not None:
             self._smoothing = change.smoothing
+
+    @property
+    def settings(self) -> LiveSettings:
+        """What it was told, and how it was calibrated."""
+        neutral = tuple(self._neutral.tolist()) if self._neutral.any() else ()
+        return LiveSettings(self._parts.copy(), self._smoothing, neutral)
+
+    def take_up(self, settings: LiveSettings) -> None:
+        """Goes on as another stream was set."""
+        self._parts, self._smoothing = settings.parts.copy(), settings.smoothing
+        if settings.neutral:
+            self._neutral = np.array(settings.neutral, np.float32)
 
     def calibrate(self, *, reset: bool) -> None:
         """Takes the face of the last half second as the neutral one, or forgets the neutral.

@@ -366,14 +366,22 @@ class SessionResumed(ServerEvent):
         utterance: what broke off and is said on; None where nothing was being said.
         from_character: of its text, where it is said on: a sentence begins there.
         repeated_characters: how many from there on had been heard before.
-        lost: utterances of pushed sound, of which no more will be heard.
+        lost: utterances of pushed sound or of a recorded script, of which no more will be heard.
+        sentence: of the script, if `utterance` reads that; `from_character` counts in it.
+        outputs: streams that are pushed again, under their ids.
+        recordings: what broke off; each film ends there.
+        continued: recordings that were begun in their place.
     """
 
     type: ClassVar[str] = "session.resumed"
     utterance: int | None
     from_character: int
     repeated_characters: int
-    lost: tuple[int, ...]
+    lost: tuple[int, ...] = ()
+    sentence: int | None = None
+    outputs: tuple[str, ...] = ()
+    recordings: tuple[str, ...] = ()
+    continued: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

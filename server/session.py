@@ -44,6 +44,7 @@ from server.outputs.options import OutputOptions
 from server.outputs.outputs import Outputs
 from server.pacing import MILLISECOND
 from server.portraits import Portraits
+from server.presenter.bookmark import Said
 from server.presenter.presenter import Presenter, Workers
 from server.principal import LOCAL, Principal, on_behalf_of
 from server.protocol import BargeIn, CloseReason, Layout, ProtocolError, ServerEvent, Style
@@ -110,7 +111,7 @@ class Session:
         reason: why it has ended, once it has.
     """
 
-    resumed = protocol.SessionResumed(None, 0, 0, ())
+    resumed = protocol.SessionResumed(None, 0, 0)
     is_resumed = False
     settled: Callable[[], Awaitable[None]] = staticmethod(_at_once)
 
@@ -283,6 +284,7 @@ class Session:
                     self._group.create_task(self._measure(), name="metrics"),
                 ]
                 self._running.set()
+                self.outputs.begin()
                 await self._closing.wait()
                 self.outputs.end()
                 for task in tasks:
@@ -325,6 +327,11 @@ class Session:
     def layout(self) -> Layout:
         """How the video carries the picture."""
         return "packed" if self.background.is_transparent else "plain"
+
+    def stand_by(self) -> None:
+        """Waits for those to come back who lost their connection to it, as it began elsewhere."""
+        self.is_resumed = True
+        self._lifetime.lose(self._clock.now())
 
     def touch(self) -> None:
         """Notes that somebody uses the session."""
@@ -459,6 +466,24 @@ class Session:
                 utterance=number,
                 from_character=start,
                 repeated_characters=repeated,
+            )
+
+    def read_on(self, said: Said) -> None:
+        """Takes up a sentence of the script that another worker was to say, from its beginning.
+
+        It keeps its utterance's number, and waits for a viewer; the script is there already.
+        """
+        self._turns.go_on(said.number - 1)
+        number = self._turns.open()
+        self.line.queue.open(number)
+        if not self.presenter.reader.say_again(said):
+            self.line.queue.complete(number)  # it had been heard
+        elif self.resumed.utterance is None:
+            self.resumed = replace(
+                self.resumed,
+                utterance=number,
+                repeated_characters=said.heard,
+                sentence=said.sentence,
             )
 
     def grow_text(self, text: LiveText, delta: str | None) -> None:

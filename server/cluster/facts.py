@@ -6,7 +6,9 @@ two versions can take up each other's sessions.
 
 from __future__ import annotations
 
-from typing import Self
+import logging
+from dataclasses import replace
+from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,11 +16,18 @@ from server.access.principal import Holder
 from server.converse.history import Entry
 from server.converse.live_text import LiveText
 from server.converse.talk import Manner
+from server.live_motion import LiveSettings
 from server.microphone import Mode
+from server.outputs.library import Library
+from server.outputs.wishes import FilmWish, PushWish
+from server.presenter.bookmark import Bookmark, Said
 from server.principal import Principal
+from server.protocol import ProtocolError
 from server.session import Session
 from server.unheard import Asked
 from streaming_model.motion.style import MotionStyle
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 class Utterance(BaseModel):
@@ -49,6 +58,10 @@ class SessionFacts(BaseModel):
         owner: who opened it, with what it may see.
         utterance: the highest number given out.
         barge_in: samples of voice that interrupt; None for never.
+        live: how live motion is mixed in.
+        script: what is read, and where.
+        pushes: streams that go elsewhere, with their secrets.
+        films: recordings that go on.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,6 +78,10 @@ class SessionFacts(BaseModel):
     history: list[Entry]
     utterance: int
     unheard: list[Utterance]
+    live: LiveSettings = LiveSettings()
+    script: Bookmark | None = None
+    pushes: list[PushWish] = []
+    films: list[FilmWish] = []
 
     @classmethod
     def of(cls, session: Session) -> Self:
@@ -84,24 +101,70 @@ class SessionFacts(BaseModel):
             history=list(conversation.history.entries),
             utterance=session.turns.utterance,
             unheard=[_utterance(session, asked) for asked in session.unheard],
+            live=session.direction.live.settings,
+            script=session.presenter.reader.bookmark(),
+            pushes=session.outputs.pushes,
+            films=session.outputs.films,
         )
 
 
-def revive(session: Session, facts: SessionFacts) -> None:
+async def revive(session: Session, facts: SessionFacts, library: Library) -> None:
     """Makes a new session, which has the facts' portrait, voice and style, go on as they tell.
 
-    It stands still until somebody watches, or asks for more.
+    It stands still until somebody watches, or asks for more; one that is recorded or pushed goes
+    on at once.
+
+    Raises:
+        ScriptError: its script cannot be read here.
     """
-    session.is_resumed = True
+    session.stand_by()
     session.barge_in = facts.barge_in
     session.line.microphone.switch(facts.microphone)
     live = {each.number: _written(session, each) for each in facts.unheard if each.is_live}
-    for each in facts.unheard:
-        text = live.get(each.number, each.text)
-        session.speak_on(Asked(each.number, text, each.voice, each.style, each.heard))
+    session.direction.live.take_up(facts.live)
+    script = facts.script
+    if script is not None:
+        await session.presenter.go_on(script)
+    waiting: list[Utterance | Said] = [*facts.unheard, *(script.said if script else ())]
+    for each in sorted(waiting, key=lambda each: each.number):
+        if isinstance(each, Utterance):
+            text = live.get(each.number, each.text)
+            session.speak_on(Asked(each.number, text, each.voice, each.style, each.heard))
+        elif script is None or script.is_recorded:
+            session.resumed = replace(session.resumed, lost=(*session.resumed.lost, each.number))
+        else:
+            session.read_on(each)
+    _send_on(session, facts, library)
     session.turns.go_on(facts.utterance)
     conversation = session.converse.conversation
     conversation.revive(facts.manner, facts.turn, facts.history, live)
+
+
+def _send_on(session: Session, facts: SessionFacts, library: Library) -> None:
+    """Begins streams and recordings again; what cannot begin is missing in what is told."""
+    outputs, begun, continued = session.outputs, list[str](), list[str]()
+    for push in facts.pushes:
+        try:
+            outputs.push_on(push)
+        except ProtocolError as error:
+            _LOG.warning("output %s is not begun again: %s", push.id, error)
+        else:
+            begun.append(push.id)
+    for film in facts.films:
+        try:
+            again = outputs.record(library, film.format, is_transparent=film.is_transparent)
+        except ProtocolError as error:
+            _LOG.warning("recording %s is not continued: %s", film.id, error)
+        else:
+            continued.append(again.id)
+    session.resumed = replace(
+        session.resumed,
+        outputs=tuple(begun),
+        recordings=tuple(each.id for each in facts.films),
+        continued=tuple(continued),
+    )
+    if begun or continued:
+        session.line.begin()
 
 
 def _holder(owner: Principal) -> Holder:

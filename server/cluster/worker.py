@@ -153,7 +153,9 @@ class Worker:
             style=facts.style,
             owner=facts.owner,
         )
-        revive(session, facts)
+        await revive(session, facts, house.library)
+        films = [each.id for each in session.outputs.recordings]
+        await house.portraits.note_films(portrait, films)
         return session
 
     async def _report(self, address: str) -> None:

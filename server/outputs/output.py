@@ -24,6 +24,7 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds before the next attempt; doubled
 _MOST_ATTEMPTS = 20  # in a row: a quarter of an hour
 _PROVEN = 30 * _SECOND  # of being live, after which waits begin anew
 _NAME_BYTES = 6
+_AGAIN = "The worker that sent the stream is no more; it begins again on another."
 
 
 class TargetError(Exception):
@@ -47,7 +48,10 @@ class Output(ABC):
         id: its name.
         target: where it goes.
         state: what it does.
+        is_again: whether it was pushed from another worker before, which is told once.
     """
+
+    is_again = False
 
     def __init__(
         self, target: Target, *, clock: Clock, publish: Callable[[ServerEvent], None]
@@ -93,7 +97,8 @@ class Output(ABC):
         while not self._stopping.is_set():
             self._attempts += 1
             tried += 1
-            self._tell("connecting")
+            self._tell("connecting", _AGAIN if self.is_again else None)
+            self.is_again = False
             error = await self._try()
             if error is None or self._stopping.is_set():
                 break

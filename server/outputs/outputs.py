@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from server.audience import Audience
 from server.clock import Clock
@@ -26,12 +26,12 @@ from server.outputs.recording import Recording
 from server.outputs.seat import Seat
 from server.outputs.targets import Target, read_target
 from server.outputs.whip import Whip
+from server.outputs.wishes import FilmFormat, FilmWish, PushWish
 from server.protocol import ProtocolError, ServerEvent
 from server.sender_reports import NtpClock
 from server.watchers import RawListener, RawWatcher, Terms
 from streaming_model.media import SAMPLE_RATE
 
-FilmFormat = Literal["mp4", "webm"]
 SPACING = 2 * SAMPLE_RATE  # samples between complete pictures: streaming sites want two seconds
 
 
@@ -101,6 +101,27 @@ class Outputs:
         self._recordings: dict[str, Recording] = {}
         self._outputs: dict[str, Output] = {}
         self._carriers = 0
+        self._pushes: dict[str, PushWish] = {}
+        self._films: dict[str, FilmWish] = {}
+        self._held: list[Callable[[], Coroutine[Any, Any, None]]] | None = []  # until it runs
+
+    @property
+    def pushes(self) -> list[PushWish]:
+        """What is pushed, as it was asked for; not what has failed for good."""
+        return [
+            wish for name, wish in self._pushes.items() if self._outputs[name].state != "failed"
+        ]
+
+    @property
+    def films(self) -> list[FilmWish]:
+        """What is recorded, as it was asked for."""
+        return [wish for name, wish in self._films.items() if not self._recordings[name].reason]
+
+    def begin(self) -> None:
+        """Lets outputs run from now on: the session does."""
+        held, self._held = self._held or [], None
+        for work in held:
+            self._spawn(work())
 
     def __len__(self) -> int:
         """How many are recorded, pushed or carried; a session that has some is not left alone."""
@@ -138,7 +159,10 @@ class Outputs:
             publish=self._publish,
         )
         self._recordings[recording.id] = recording
-        self._spawn(self._run_recording(recording, terms))
+        self._films[recording.id] = FilmWish(
+            id=recording.id, format=film, is_transparent=is_transparent
+        )
+        self._start(partial(self._run_recording, recording, terms))
         return recording
 
     def push(
@@ -155,9 +179,37 @@ class Outputs:
         self._check_room()
         reach = Reach(self._options.hosts, is_anywhere=is_anywhere)
         output = self._make(target, bitrate, reach)
-        self._outputs[output.id] = output
-        self._spawn(self._run_output(output))
+        self._add(
+            output,
+            PushWish(
+                id=output.id, url=url, bearer=bearer, bitrate=bitrate, is_anywhere=is_anywhere
+            ),
+        )
         return output
+
+    def push_on(self, wish: PushWish) -> None:
+        """Begins a stream again that was pushed from elsewhere, under its id.
+
+        Raises:
+            ProtocolError: as `push`; the settings are others here, say.
+        """
+        target = read_target(wish.url, bearer=wish.bearer, hosts=self._options.hosts)
+        self._check_room()
+        output = self._make(
+            target, wish.bitrate, Reach(self._options.hosts, is_anywhere=wish.is_anywhere)
+        )
+        output.id, output.is_again = wish.id, True
+        self._add(output, wish)
+
+    def _add(self, output: Output, wish: PushWish) -> None:
+        self._outputs[output.id], self._pushes[output.id] = output, wish
+        self._start(partial(self._run_output, output))
+
+    def _start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if self._held is None:
+            self._spawn(work())
+        else:
+            self._held.append(work)
 
     def _make(self, target: Target, bitrate: int | None, reach: Reach) -> Output:
         if target.is_motion:
@@ -239,8 +291,9 @@ class Outputs:
         if output is None:
             raise ProtocolError("not_found", f"There is no output {output_id[:60]!r}.")
         output.stop()
+        self._pushes.pop(output_id, None)
         if output.state == "failed":
-            del self._outputs[output_id]
+            self._forget(output_id)
 
     def _check_room(self) -> None:
         most = self._options.most
@@ -256,13 +309,18 @@ class Outputs:
         finally:
             self._audience.remove(recording.seat)
             del self._recordings[recording.id]
+            del self._films[recording.id]
 
     async def _run_output(self, output: Output) -> None:
         try:
             await output.run()
         finally:
             if output.state != "failed":  # one that failed is told of until it is deleted
-                self._outputs.pop(output.id, None)
+                self._forget(output.id)
+
+    def _forget(self, output_id: str) -> None:
+        self._outputs.pop(output_id, None)
+        self._pushes.pop(output_id, None)
 
     @contextlib.contextmanager
     def _take_seat(self, bitrate: int | None) -> Iterator[Seat]:

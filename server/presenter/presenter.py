@@ -17,6 +17,7 @@ from server.audit import file_hash
 from server.clock import Clock
 from server.direction import Direction
 from server.line import LiveLine
+from server.presenter.bookmark import Bookmark
 from server.presenter.description import describe_script
 from server.presenter.narrator import Narrator
 from server.presenter.reader import Reader
@@ -112,12 +113,20 @@ class Presenter:
                     "bad_request", "A recording's text cannot be changed: give a script anew."
                 )
             source = text if sentence is None else _kept(before, sentence) + text
-            work = partial(
-                parse_script, source, format or before.format, knows_voice=self._knows_voice
-            )
-            script = await asyncio.get_running_loop().run_in_executor(self._workers.text, work)
+            script = await self._parsed(source, format or before.format)
             self._audit.text("script", source)
             self.reader.replace(script)
+
+    async def go_on(self, bookmark: Bookmark) -> None:
+        """Takes up a script that was read elsewhere; the sound of a recording is lost.
+
+        Raises:
+            ScriptError: it cannot be read here.
+        """
+        if bookmark.is_recorded or not bookmark.source:
+            return
+        script = await self._parsed(bookmark.source, bookmark.format)
+        self.reader.go_on(script, bookmark)
 
     async def take_recording(self, path: Path, name: str, captions: str | None) -> None:
         """Takes an audio or video file as the script, with captions if there are any.
@@ -162,6 +171,10 @@ class Presenter:
             "revision": reader.revision,
             "sentence": reader.place.sentence,
         }
+
+    async def _parsed(self, source: str, format: ScriptFormat) -> Script:
+        work = partial(parse_script, source, format, knows_voice=self._knows_voice)
+        return await asyncio.get_running_loop().run_in_executor(self._workers.text, work)
 
     def _knows_voice(self, name: str) -> bool:
         try:

@@ -7,6 +7,7 @@ is heard it learns from the session's own events. It knows no connection.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from server.hearing import cut
 from server.line import LiveLine
 from server.pacing import MILLISECOND
 from server.presenter.alignment import Place, following, moved
+from server.presenter.bookmark import Bookmark, Said
 from server.presenter.narrator import Context, Narrator
 from server.presenter.script import Script
 from server.presenter.sentence import Sentence, begins_with_pause
@@ -45,12 +47,14 @@ class _Queued:
         sentence: as it was when it was made.
         script_time: samples of the script before it, where the script has times.
         began: media time of its beginning, once it is heard.
+        heard: characters that were heard elsewhere.
     """
 
     place: Place
     sentence: Sentence
     script_time: int
     began: int | None = None
+    heard: int = 0
 
 
 class Reader:
@@ -81,6 +85,7 @@ class Reader:
         self._clock = clock
         self._next = Place(0)  # what is made next
         self._queued: dict[int, _Queued] = {}  # by utterance, in order
+        self._owed: deque[int] = deque()  # of these, what was begun elsewhere and is to be made
         self._work = asyncio.Event()
         self._run = 0  # raised whenever what was made does not lead to what is made next
         self._quiet = 0  # samples of silence at the end of what was made
@@ -96,7 +101,9 @@ class Reader:
     async def run(self) -> None:
         """Reads until cancelled."""
         while True:
-            if self.state != "playing" or self._next.sentence >= len(self.script.sentences):
+            if self._owed:
+                await self._say(self._owed.popleft())
+            elif self.state != "playing" or self._next.sentence >= len(self.script.sentences):
                 self._work.clear()
                 await self._work.wait()
             elif self._line.queue.samples > _AHEAD:
@@ -164,6 +171,51 @@ class Reader:
             state = "ready" if script.sentences else "empty"
         self._change(state)
 
+    def bookmark(self) -> Bookmark:
+        """Returns where it is."""
+        script = self.script
+        return Bookmark(
+            source="" if script.is_recorded else script.source,
+            format=script.format,
+            is_recorded=script.is_recorded,
+            state=self.state,
+            revision=self.revision,
+            sentence=self._next.sentence,
+            character=self._next.character,
+            said=tuple(
+                Said(number=number, sentence=queued.place.sentence, heard=self._heard(number))
+                for number, queued in self._queued.items()
+            ),
+        )
+
+    def go_on(self, script: Script, bookmark: Bookmark) -> None:
+        """Takes up what was read elsewhere; before `run`, and before `say_again`."""
+        self.script = script
+        self.state, self.revision = bookmark.state, bookmark.revision
+        self._go_to(Place(bookmark.said[0].sentence) if bookmark.said else bookmark.next)
+        self._next = bookmark.next
+
+    def say_again(self, said: Said) -> bool:
+        """Says a sentence from its beginning that broke off elsewhere, as the same utterance.
+
+        The queue holds it open. Returns whether there is anything left of it to say.
+        """
+        sentences = self.script.sentences
+        if said.sentence >= len(sentences):
+            return False
+        sentence = sentences[said.sentence]
+        if not any(map(str.isalnum, sentence.text[said.heard :])):
+            return False
+        self._queued[said.number] = _Queued(Place(said.sentence), sentence, 0, heard=said.heard)
+        self._owed.append(said.number)
+        return True
+
+    def _heard(self, number: int) -> int:
+        queued = self._queued[number]
+        is_audible = self._turns.speaking == number
+        said = (self._line.timeline.spoken.characters or 0) if is_audible else 0
+        return max(said, queued.place.character, queued.heard)
+
     def news(self) -> ScriptUpdated:
         """Returns what is done with the script."""
         return ScriptUpdated(
@@ -186,16 +238,24 @@ class Reader:
                     self._end(queued, event)
 
     async def _say_next(self) -> None:
-        place, sentences, run = self._next, self.script.sentences, self._run
-        sentence = sentences[place.sentence]
+        place = self._next
+        number = self._turns.open()
+        self._line.queue.open(number)
+        self._queued[number] = _Queued(place, self.script.sentences[place.sentence], 0)
+        self._next = Place(place.sentence + 1)
+        await self._say(number)
+
+    async def _say(self, number: int) -> None:
+        queued = self._queued.get(number)
+        if queued is None:
+            return  # it was taken back before it was made
+        place, sentence = queued.place, queued.sentence
+        sentences, run = self.script.sentences, self._run
         later = sentences[place.sentence + 1] if place.sentence + 1 < len(sentences) else None
         lead = 0
         if sentence.not_before is not None and not place.character:
             lead = max(0, sentence.not_before * MILLISECOND - self._script_time)
-        number = self._turns.open()
-        self._line.queue.open(number)
-        self._queued[number] = _Queued(place, sentence, self._script_time)
-        self._next = Place(place.sentence + 1)
+        queued.script_time = self._script_time
         context = Context(
             skip=place.character,
             quiet=self._quiet,
