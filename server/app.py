@@ -19,7 +19,6 @@ from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -114,13 +113,7 @@ def real_parts(settings: Settings) -> Parts:
         VivantError: the voice does not exist, or no voice works.
     """
     from server.voice.catalog import check_voice, choose_voice, list_voices, open_voice
-    from streaming_model.avatar import Avatar
     from streaming_model.motion import load_motion_generator
-    from streaming_model.portrait import (
-        forget_other_portraits,
-        forget_portrait,
-        make_portrait,
-    )
 
     # One generator for all portraits: its weights are loaded once and its sessions batched.
     motion = load_motion_generator(
@@ -132,14 +125,25 @@ def real_parts(settings: Settings) -> Parts:
     fitted = settings.cache_dir / "portraits"
 
     def make_avatar(path: Path) -> tuple[AvatarPort, tuple[str, ...]]:
+        from streaming_model.avatar import Avatar  # on the worker, while a voice is loaded
+        from streaming_model.portrait import make_portrait
+
         portrait = make_portrait(path, cache_dir=fitted)
-        avatar = Avatar(portrait, motion, size=settings.size, fps=settings.fps)
+        avatar = Avatar(portrait, motion, size=settings.size, fps=settings.fps, cache_dir=fitted)
         return avatar, tuple(portrait.warnings)
+
+    def forget(path: Path) -> None:
+        from streaming_model.portrait import forget_portrait
+
+        forget_portrait(path, cache_dir=fitted)
+
+    def prune(paths: Collection[Path]) -> None:
+        from streaming_model.portrait import forget_other_portraits
+
+        forget_other_portraits(paths, cache_dir=fitted)
 
     default = choose_voice() if settings.voice == "auto" else settings.voice
     check_voice(default)
-    forget = partial(forget_portrait, cache_dir=fitted)
-    prune = partial(forget_other_portraits, cache_dir=fitted)
     return Parts(make_avatar, tuple(list_voices()), default, open_voice, forget=forget, prune=prune)
 
 
@@ -262,12 +266,10 @@ class Server:
         """
         portraits, options = self.house.portraits, self.house.options
         # Side by side: a voice is loaded by compiled code, a portrait mostly by Python.
-        avatar, voice = await asyncio.gather(
+        avatar, _ = await asyncio.gather(
             portraits.avatar(portraits.default, self.house.backgrounds.default),
-            self.house.voices.open(self.house.voices.default),
+            self._warm_voice(),
         )
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._workers["speech"], voice.warm_up)
         await self._gauge.rehearse(
             MarkedAvatar(avatar, Marker(options.marks, payload_of("rehearsal"))),
             self._engines.inference,
@@ -275,10 +277,16 @@ class Server:
             bitrate=options.bitrate,
             openers=options.openers,
         )
+        loop = asyncio.get_running_loop()
         for name, niceness in _WORKERS.items():
             # Not before: there was nobody to give way to, and a busy machine would never be ready.
             await loop.run_in_executor(self._workers[name], _give_way, niceness)
         self._is_warm = True
+
+    async def _warm_voice(self) -> None:
+        voice = await self.house.voices.open(self.house.voices.default)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._workers["speech"], voice.warm_up)
 
     def tell_omissions(self) -> None:
         """Logs which marks are left out, and why."""

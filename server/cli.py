@@ -77,6 +77,9 @@ def parser() -> argparse.ArgumentParser:
 
 def run_serve(options: argparse.Namespace) -> int:
     """Serves until interrupted."""
+    from server.starting import import_server
+
+    import_server()
     from server.app import serve
     from server.cluster.command import ClusterOptions, require_ray
     from server.config import Settings

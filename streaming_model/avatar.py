@@ -27,6 +27,7 @@ from streaming_model.motion import (
 )
 from streaming_model.portrait import Portrait, make_portrait
 from streaming_model.renderer import Renderer
+from streaming_model.renderer.measured import load_measured, measured_path, save_measured
 
 BUILTIN_PORTRAIT = Path(__file__).parent / "assets" / "mona_lisa.jpg"
 
@@ -59,13 +60,24 @@ class Avatar:
         size: int = 512,
         fps: int = MOTION_FPS,
         backdrop: Backdrop = KEEP,
+        cache_dir: Path | None = None,
     ) -> None:
+        """Makes a portrait ready to be drawn.
+
+        Args:
+            portrait: from `make_portrait`.
+            motion: from `load_motion_generator`.
+            size: side of the square video in pixels, 256 to 1024.
+            fps: pictures a second, 10 to 60.
+            backdrop: what is behind the person.
+            cache_dir: where what is measured of portraits is kept; None keeps nothing.
+        """
         self.portrait = portrait
         self.motion = motion
         self.fps = fps
         self.size = size
         self._cadence = Cadence(fps=fps)
-        self._renderer = Renderer(portrait, size=size, backdrop=backdrop)
+        self._renderer = _renderer(portrait, size=size, backdrop=backdrop, cache_dir=cache_dir)
 
     @classmethod
     def from_image(
@@ -102,7 +114,7 @@ class Avatar:
         )
         picture = Path(source) if isinstance(source, str) else source
         portrait = make_portrait(picture, cache_dir=cache_dir)
-        return cls(portrait, motion, size=size, fps=fps, backdrop=backdrop)
+        return cls(portrait, motion, size=size, fps=fps, backdrop=backdrop, cache_dir=cache_dir)
 
     @property
     def backdrop(self) -> Backdrop:
@@ -182,3 +194,17 @@ class Avatar:
 
     def _draw(self, pose: Pose) -> VideoFrame:
         return VideoFrame(pose.start, self._renderer.render(pose.motion), pose.utterance)
+
+
+def _renderer(
+    portrait: Portrait, *, size: int, backdrop: Backdrop, cache_dir: Path | None
+) -> Renderer:
+    """Returns what draws a portrait, measured now if `cache_dir` does not know it."""
+    if cache_dir is None:
+        return Renderer(portrait, size=size, backdrop=backdrop)
+    path = measured_path(portrait, size=size, cache_dir=cache_dir)
+    kept = load_measured(path)
+    renderer = Renderer(portrait, size=size, backdrop=backdrop, measured=kept)
+    if kept is None:
+        save_measured(renderer.measured, path)
+    return renderer

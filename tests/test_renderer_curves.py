@@ -50,7 +50,7 @@ def test_zero_stays_zero_and_more_is_more() -> None:
 def test_what_is_not_calibrated_is_left_alone() -> None:
     calibrated = {name for names in CALIBRATED for name in names}
     free = [INDEX[name] for name in ARKIT_NAMES if name not in calibrated]
-    curves = renderer()._geometry._curves
+    curves = renderer()._geometry.curves
     assert (curves.bends[free] == 0).all()
     assert (curves.gains[free] == 1).all()
 

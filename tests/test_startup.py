@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +62,39 @@ def test_the_start_imports_what_it_needs_and_nothing_else() -> None:
 )  # fmt: skip
 def test_what_only_some_use_waits_until_they_do(package: str) -> None:
     assert package not in imported()[0]
+
+
+_TELL_LEAN = """
+import gc, json, sys
+from server.starting import import_server
+import_server()
+loaded = [name for name in ("pygments", "scipy", "httpx", "numba") if name in sys.modules]
+import scipy.linalg, httpx._main  # whoever wants them afterwards has them
+print(json.dumps([loaded, gc.isenabled(), gc.get_freeze_count() > 0]))
+"""
+
+
+def test_what_packages_bring_for_others_is_left_out_and_not_lost() -> None:
+    command = [sys.executable, "-c", _TELL_LEAN]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [["httpx", "numba"], True, True]
+
+
+_TELL_KEPT = """
+import json, sys
+from pathlib import Path
+from streaming_model.avatar import Avatar
+Avatar.from_image(size=256, cache_dir=Path(sys.argv[1]))
+print(json.dumps([name for name in ("ai_edge_litert", "mediapipe") if name in sys.modules]))
+"""
+
+
+@pytest.mark.model
+def test_a_portrait_that_was_measured_needs_no_net(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _TELL_KEPT, str(tmp_path)]
+    first, second = (
+        json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        for _ in range(2)
+    )
+    assert first == ["ai_edge_litert"]
+    assert second == []

@@ -23,6 +23,7 @@ from server.voice.g2p import english
 from server.voice.onnx_graph import cut_model
 from server.voice.phonemes import grouped
 from server.voice.pieces import RawPieces
+from server.voice.ready_models import open_models
 from server.voice.timing import PAUSE, TimedToken, advanced
 
 DURATIONS = "/Ceil_output_0"  # frames per input id, after rounding up
@@ -172,17 +173,13 @@ def _open_model(
     path: Path, threads: int
 ) -> tuple[onnxruntime.InferenceSession, onnxruntime.InferenceSession]:
     """Returns phonemes to latent frames and durations, and latent frames to sound."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
     try:
-        acoustic, vocoder = cut_model(path.read_bytes(), LATENT, also=[DURATIONS])
-        # The graph draws its noise by itself; seeded, the same text gives the same film again.
-        onnxruntime.set_seed(0)
-        providers = ["CPUExecutionProvider"]
-        return (
-            onnxruntime.InferenceSession(acoustic, options, providers=providers),
-            onnxruntime.InferenceSession(vocoder, options, providers=providers),
+        acoustic, vocoder = open_models(
+            path,
+            lambda model: cut_model(model, LATENT, also=[DURATIONS]),
+            about=f"cut at {LATENT}, with {DURATIONS}",
+            threads=threads,
         )
+        return acoustic, vocoder
     except Exception as error:
         raise VoiceError(f"The voice model {path.name} cannot be loaded: {error}.") from error

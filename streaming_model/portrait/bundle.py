@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from streaming_model.errors import ModelFileError
@@ -34,6 +33,8 @@ class Net:
     """One TFLite net on one thread. Not thread-safe: its owner serialises the calls."""
 
     def __init__(self, model: bytes) -> None:
+        from ai_edge_litert.interpreter import Interpreter  # a server that starts needs no net
+
         with _native_stderr_silenced():
             self._interpreter = Interpreter(model_content=model, num_threads=1)
             self._interpreter.allocate_tensors()

@@ -59,9 +59,10 @@ class Curves:
         gains, bends: [52].
     """
 
-    def __init__(self) -> None:
-        self.gains = np.ones(len(ARKIT_NAMES), np.float32)
-        self.bends = np.zeros(len(ARKIT_NAMES), np.float32)
+    def __init__(self, gains: Floats | None = None, bends: Floats | None = None) -> None:
+        size = len(ARKIT_NAMES)
+        self.gains = np.ones(size, np.float32) if gains is None else gains
+        self.bends = np.zeros(size, np.float32) if bends is None else bends
 
     def apply(self, coefficients: Floats) -> Floats:
         """Returns the curves' values [52] at `coefficients` [52]."""

@@ -108,9 +108,11 @@ class Expression:
         lids: by side, [52, ring, 3] how each coefficient moves the edge of that eye's lids; the
             surface around takes no part in it.
         mouth, left_eye, right_eye: the openings' sides.
+        curves: how strongly each coefficient acts on this portrait.
     """
 
-    def __init__(self, portrait: Portrait, rig: Rig) -> None:
+    def __init__(self, portrait: Portrait, rig: Rig, curves: Curves | None = None) -> None:
+        """Moves a fitted face by these curves, or by those that are measured now."""
         fit = portrait.fit
         self.rest = fit.rest.copy()
         self.mouth = Pair(rig.mouth, self.rest)
@@ -136,9 +138,10 @@ class Expression:
         # The surface's light steps at a lid's edge, which has moved by itself.
         lids = sum(np.abs(o.spread).sum(axis=1) for o in (rig.left_eye, rig.right_eye))
         self._relief *= np.clip(1.0 - 2.5 * np.asarray(lids, np.float32), 0, 1)
-        self._curves = Curves()
-        pairs = {"mouth": self.mouth, "left_eye": self.left_eye, "right_eye": self.right_eye}
-        self._curves = calibrate(portrait, rig, pairs, self.shape)
+        self.curves = curves or Curves()
+        if curves is None:
+            pairs = {"mouth": self.mouth, "left_eye": self.left_eye, "right_eye": self.right_eye}
+            self.curves = calibrate(portrait, rig, pairs, self.shape)
         self._least_light, self._most_light = light_range(portrait, self.rest)
         self._daylight = np.ones(len(self.rest), np.float32)
 
@@ -158,8 +161,8 @@ class Expression:
         """
         return _effective(
             motion[: len(self.deltas)],
-            self._curves.gains,
-            self._curves.bends,
+            self.curves.gains,
+            self.curves.bends,
             self._lacking,
             self._own,
             closing_share(motion),
@@ -230,7 +233,8 @@ class Expression:
         be stretched.
         """
         lids: Floats = self.deltas[:, eye.ring].copy()
-        self.deltas -= np.einsum("vr,crk->cvk", eye.opening.spread, lids)
+        carried = np.tensordot(eye.opening.spread, lids, axes=(1, 1))  # [V, 52, 3]
+        self.deltas -= carried.transpose(1, 0, 2)
         share = np.clip(1.0 - np.abs(eye.opening.spread).sum(axis=1), 0.0, 1.0)
         share[eye.ring] = 0.0
         self.deltas *= share[:, None]
@@ -410,8 +414,8 @@ def _unfolder(rig: Rig, rest: Floats) -> Unfolder:
 def _camera_deltas(rig: Rig, fit: Fit) -> Floats:
     """Turns the rig's expressions into the picture's camera, in the fitted face's proportions."""
     frames = upright_rotation(fit) @ _proportions(rig, fit)
-    deltas = np.einsum("vab,kvb->kva", frames, rig.expressions)
-    return np.ascontiguousarray(deltas, np.float32)
+    deltas = rig.expressions.transpose(1, 0, 2) @ frames.transpose(0, 2, 1)  # [V, 52, 3]
+    return np.ascontiguousarray(deltas.transpose(1, 0, 2), np.float32)
 
 
 def _proportions(rig: Rig, fit: Fit) -> Floats:

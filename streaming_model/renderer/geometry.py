@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from streaming_model.motion_space import POSE
 from streaming_model.portrait import Portrait
+from streaming_model.renderer.curves import Curves
 from streaming_model.renderer.expression import Expression
 from streaming_model.renderer.response import HeadResponse
 from streaming_model.renderer.surface import rotation_matrix
@@ -57,8 +58,8 @@ class FaceGeometry(Expression):
         response: how much it must turn, measured once per portrait.
     """
 
-    def __init__(self, portrait: Portrait, rig: Rig) -> None:
-        super().__init__(portrait, rig)
+    def __init__(self, portrait: Portrait, rig: Rig, curves: Curves | None = None) -> None:
+        super().__init__(portrait, rig, curves)
         fit = portrait.fit
         self.response = HeadResponse()
         self.pivot = (fit.rotation @ np.array(NECK_PIVOT_CM, np.float32)).astype(np.float32)

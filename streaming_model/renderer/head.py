@@ -207,10 +207,12 @@ def _values_inside(
     values = np.zeros((len(nodes), per_vertex.shape[1]), np.float32)
     nearest = np.full(len(nodes), -np.inf)
     known = np.zeros(len(nodes), bool)
+    x, y = np.ascontiguousarray(nodes.T)
     for corners in triangles:
         a, b, c = geometry.rest[corners, :2]
         low, high = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
-        inside = np.flatnonzero(((nodes >= low) & (nodes <= high)).all(axis=1))
+        beside = (x < low[0]) | (x > high[0]) | (y < low[1]) | (y > high[1])
+        inside = np.flatnonzero(~beside)
         if not len(inside):
             continue
         area = (b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1])

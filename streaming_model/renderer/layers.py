@@ -44,7 +44,7 @@ def layers(picture: Pixels, background: Pixels, matte: Pixels) -> tuple[Pixels, 
     seen, behind = picture.astype(np.float32), background.astype(np.float32)
     drawn = matte.astype(np.float32) / np.float32(255)
     person, told, trust = _explained(seen, behind, _own_colours(picture, drawn))
-    differs = np.abs(seen - behind).max(axis=2)
+    differs = _most(np.abs(seen - behind))
     close = np.maximum(_closeness(drawn), 1 - _ramp(differs, FAINT))
     trust = trust * np.where(told > drawn, close, 1 - _ramp(drawn, SOFT))
     share = drawn + trust * (told - drawn)
@@ -57,7 +57,7 @@ def layers(picture: Pixels, background: Pixels, matte: Pixels) -> tuple[Pixels, 
     # What neither can hold makes the person more solid.
     differs = np.maximum(np.abs(seen - behind) - TOLERANCE, 0)
     room = np.where(seen > behind, 255 - behind, behind)
-    least = (differs / np.maximum(room, 1)).max(axis=2, keepdims=True)
+    least = _most(differs / np.maximum(room, 1))[..., None]
     share = np.ceil(np.clip(least, share, 1) * 255) / 255
     colour = behind + (seen - behind) / np.maximum(share, 1 / 255)
     bounded = np.clip(np.where(share > 0, colour, person), 0, 255)
@@ -72,7 +72,7 @@ def _own_colours(picture: Pixels, matte: Plane) -> tuple[Plane, ...]:
     solid = np.asarray(matte > SOLID, np.uint8)
     inner = cv2.erode(solid, np.ones((side, side), np.uint8))
     mean = wash(picture, np.asarray(inner == 0, np.uint8), step=step)
-    above = (picture - cv2.GaussianBlur(mean, (0, 0), 4 * step)).sum(axis=2)
+    above = _sum(picture - cv2.GaussianBlur(mean, (0, 0), 4 * step))
     parts = ((inner == 0) | (above > -SHADE), (inner == 0) | (above < SHADE))
     return mean, *(
         wash(picture, part.astype(np.uint8), step=step) for part in parts if not part.all()
@@ -83,6 +83,18 @@ def _closeness(matte: Plane) -> Plane:
     """Returns 1 at the person, less the farther away, where what looks like hair may be none."""
     away = cv2.distanceTransform(np.asarray(matte < HELD, np.uint8), cv2.DIST_L2, 3)
     return np.asarray(np.exp(-away / (STRAY * len(matte))), np.float32)
+
+
+def _sum(colours: Plane) -> Plane:
+    """Returns the sum of the channels, in a fraction of what NumPy takes over an axis of three."""
+    red, green, blue = (colours[..., channel] for channel in range(3))
+    return np.asarray(red + green + blue, np.float32)
+
+
+def _most(colours: Plane) -> Plane:
+    """Returns the largest of the channels."""
+    red, green, blue = (colours[..., channel] for channel in range(3))
+    return np.asarray(np.maximum(np.maximum(red, green), blue), np.float32)
 
 
 def _ramp(values: Plane, span: tuple[float, float]) -> Plane:
@@ -100,10 +112,10 @@ def _explained(
     least = np.full(seen.shape[:2], np.inf, np.float32)
     for person in persons:
         towards = person - behind
-        contrast = np.square(towards).sum(axis=2)
-        told = ((seen - behind) * towards).sum(axis=2) / np.maximum(contrast, 1)
+        contrast = _sum(np.square(towards))
+        told = _sum((seen - behind) * towards) / np.maximum(contrast, 1)
         told = np.clip(told, 0, 1).astype(np.float32)
-        left = np.square(seen - behind - told[..., None] * towards).sum(axis=2)
+        left = _sum(np.square(seen - behind - told[..., None] * towards))
         trust = contrast / (contrast + 3 * ALIKE**2 + UNLIKE * left)
         is_better = left < least
         least = np.where(is_better, left, least)

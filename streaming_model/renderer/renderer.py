@@ -23,6 +23,7 @@ from streaming_model.portrait.matte import FACE_OVAL
 from streaming_model.renderer.eyes import EyeLayer
 from streaming_model.renderer.geometry import FaceGeometry, HeadMotion
 from streaming_model.renderer.head import CELLS, HeadLayer
+from streaming_model.renderer.measured import Measured
 from streaming_model.renderer.mouth import MouthLayer
 from streaming_model.renderer.openings import with_hems
 from streaming_model.renderer.palette import read_palette
@@ -96,13 +97,21 @@ class Renderer:
         portrait: from `make_portrait`.
         size: side of the square frames in pixels, 256 to 1024.
         backdrop: what is behind the person.
+        measured: what was measured of the portrait at this size before; else it is measured now.
 
     Raises:
         RendererError: `size` is out of range.
         ModelFileError: the rig is missing or damaged.
     """
 
-    def __init__(self, portrait: Portrait, *, size: int = 512, backdrop: Backdrop = KEEP) -> None:
+    def __init__(
+        self,
+        portrait: Portrait,
+        *,
+        size: int = 512,
+        backdrop: Backdrop = KEEP,
+        measured: Measured | None = None,
+    ) -> None:
         if not MIN_SIZE <= size <= MAX_SIZE:
             raise RendererError(
                 f"The size must be {MIN_SIZE} to {MAX_SIZE} pixels, but {size} was asked for."
@@ -112,7 +121,8 @@ class Renderer:
         self._portrait = portrait
         rig = load_rig()
         self._stage = stage = set_stage(portrait, size)
-        self._geometry = geometry = FaceGeometry(portrait, rig)
+        curves = None if measured is None else measured.curves
+        self._geometry = geometry = FaceGeometry(portrait, rig, curves)
         within = np.minimum(rig.edge_distance, _within_oval(portrait))
         facing = least_facing(geometry.rest, rig.triangles)
         near = sum(np.abs(opening.spread).sum(axis=1) for opening in openings(rig))
@@ -143,7 +153,11 @@ class Renderer:
         )
         self._mouth = MouthLayer(portrait, rig, geometry=geometry, stage=stage, palette=palette)
         self._set_before(KEEP, stage)
-        geometry.response = measure_response(self._turned)  # the same before any backdrop
+        if measured is None:
+            # The same before any backdrop.
+            measured = Measured(geometry.curves, measure_response(self._turned))
+        self.measured = measured
+        geometry.response = measured.response
         if backdrop != KEEP:
             self._set_before(backdrop, set_stage(portrait, size, backdrop))
         everything = np.full(MOTION_SIZE, 0.1, np.float32)
