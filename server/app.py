@@ -30,15 +30,14 @@ from server.access.hosts import LocalHosts, is_local_name
 from server.access.making import is_for_this_machine, make_access, require_access
 from server.api import House, make_app
 from server.audit import AuditLog
-from server.backgrounds import Backgrounds
 from server.capacity import Capacity
 from server.clock import Clock, MonotonicClock
 from server.config import Settings, SettingsError
 from server.connections.limits import ConnectionLimits
 from server.connections.serving import HttpServer, allow_files
 from server.connections.serving import http_server as serve_http
+from server.consent.custody import Elsewhere
 from server.consent.making import make_custody, make_warden
-from server.consent.options import UPLOADS_FOLDER
 from server.consent.warden import Warden
 from server.converse.making import close_talk, make_talk
 from server.converse.talk import Manner
@@ -58,7 +57,6 @@ from server.marks.marker import MarkedAvatar, Marker, payload_of
 from server.marks.seal import MARKS_FOLDER, Sealer
 from server.metrics import Figures
 from server.origins import Origins
-from server.outputs.library import Library
 from server.portrait_pictures import (
     MakeAvatar,
     PortraitEntry,
@@ -71,10 +69,11 @@ from server.portraits import Portraits
 from server.principal import LOCAL, Principal
 from server.session import Session, SessionOptions
 from server.sessions import Keeper, Sessions
+from server.storage.making import Places
 from server.udp_ports import confine
+from server.uploads import UploadFolder
 from server.voice.base import Voice
 from server.voices import RemoteThreads, VoiceEntry, Voices
-from streaming_model.backdrop import Backdrop
 from streaming_model.motion.style import MotionStyle
 
 _LOG = logging.getLogger(__name__)
@@ -168,8 +167,19 @@ class Server:
         clock: Clock | None = None,
         cores: float | None = None,
         keeper: Keeper | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
-        """Takes, beside settings and parts, its share of the cores and who keeps its sessions."""
+        """Takes settings and parts, and what there is beside.
+
+        Args:
+            settings: everything that can be set.
+            parts: the model and the voices.
+            clock: what it goes by.
+            cores: its share of them.
+            keeper: keeps its sessions.
+            elsewhere: tells what others show that have the same storage.
+        """
+        places = Places(settings)
         self._settings = settings
         self.clock: Clock = clock or MonotonicClock()
         self._workers = {
@@ -197,7 +207,7 @@ class Server:
         origins = Origins(settings.allow_origin)
         access = make_access(settings, origins, self.clock)
         self._ledger = Ledger(settings.cache_dir / MARKS_FOLDER, is_kept=not settings.no_ledger)
-        warden = make_warden(settings)
+        warden = make_warden(settings, places.records())
         self._is_warm = False
         self.has_ended = False
         self._is_over = asyncio.Event()
@@ -210,14 +220,15 @@ class Server:
             keeper=keeper,
         )
         portraits = _portraits(
-            settings, parts, self._engines.inference, self._workers["portraits"], warden
+            settings,
+            parts,
+            places.uploads(),
+            self._engines.inference,
+            self._workers["portraits"],
+            warden,
         )
-        backgrounds = Backgrounds(
-            default=Backdrop.read(settings.background),
-            folder=settings.cache_dir / "backgrounds",
-            worker=self._workers["portraits"],
-        )
-        library = _library(settings, self.clock)
+        backgrounds = places.backgrounds(self._workers["portraits"])
+        library = places.library(self.clock)
         options = replace(_options(settings), presences=access.presences)
         self.custody = make_custody(
             settings,
@@ -230,6 +241,7 @@ class Server:
             audit=options.audit,
             clock=self.clock,
             prune=parts.prune,
+            elsewhere=elsewhere if places.is_shared else None,
         )
         self.house = House(
             sessions=sessions,
@@ -530,14 +542,10 @@ def _turn_secret(settings: Settings) -> TurnSecret | None:
     return TurnSecret(settings.turn_secret, settings.turn_time)
 
 
-def _library(settings: Settings, clock: Clock) -> Library:
-    options = settings.outputs()
-    return Library(options.folder, kept=options.kept, clock=clock)
-
-
 def _portraits(
     settings: Settings,
     parts: Parts,
+    uploads: UploadFolder,
     inference: Inference,
     worker: ThreadPoolExecutor,
     warden: Warden,
@@ -556,7 +564,7 @@ def _portraits(
     return Portraits(
         entries,
         default=default,
-        folder=settings.cache_dir / UPLOADS_FOLDER,
+        uploads=uploads,
         size=settings.size,
         make_avatar=parts.make_avatar,
         inference=inference,

@@ -426,6 +426,12 @@ class Settings:
         default_factory=cache_folder,
         metadata={"convert": Path, "help": "where uploads and fitted portraits are kept"},
     )
+    storage: str | None = _setting(
+        None,
+        _text,
+        "where portraits, backgrounds and recordings lie for all workers: an address of fsspec's, "
+        "s3://BUCKET/PREFIX (vivant[s3]) or file:///FOLDER",
+    )
     consent: Literal["auto", "required", "asked"] = _setting(
         "auto",
         _choice("auto", "required", "asked"),

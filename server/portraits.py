@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,7 @@ from server.portrait_pictures import (
     upload_id,
 )
 from server.protocol import ProtocolError
-from server.uploads import UploadFolder, is_own
+from server.uploads import Upload, UploadFolder, is_own
 from server.voice.cache import write_atomically
 from streaming_model.backdrop import KEEP, Backdrop
 from streaming_model.crop import Crop
@@ -57,6 +57,7 @@ class Portraits:
     Attributes:
         default: id of the portrait that sessions get when they ask for none.
         worker: the thread for uploads.
+        ask: looks for what others have uploaded, where there are others.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Portraits:
         builtin: list[PortraitEntry],
         *,
         default: str,
-        folder: Path,
+        uploads: UploadFolder,
         size: int,
         make_avatar: MakeAvatar,
         inference: Inference,
@@ -78,7 +79,7 @@ class Portraits:
         Args:
             builtin: what comes with the server.
             default: id of the portrait for who asks for none.
-            folder: of the uploads.
+            uploads: keeps those.
             size: of portraits, in pixels.
             make_avatar: fits a picture.
             inference: draws.
@@ -90,18 +91,19 @@ class Portraits:
         self._guard: Guard = guard or Unguarded()
         self.default = default
         self._inference = inference
-        self._uploads = UploadFolder(folder)
+        self._uploads = uploads
         self._preview = preview
         self._forget = forget
         self._size = size
         self._make_avatar = make_avatar
         self.worker = worker
-        uploads = [PortraitEntry(it.id, it.name, False, it.path) for it in self._uploads.list()]
-        self._entries = {entry.id: entry for entry in [*builtin, *uploads]}
+        self._entries = {entry.id: entry for entry in [*builtin, *map(_entry, uploads.list())]}
+        self._passing: set[str] = set()  # ids of uploads that come or go just now
         self._former: OrderedDict[str, str] = OrderedDict()  # names of deleted ones
         self._ready: OrderedDict[str, AvatarPort] = OrderedDict()
         self._digests: dict[str, str] = {}
         self._fitting = asyncio.Lock()
+        self.ask: Callable[[], Awaitable[None]] | None = None  # what others have uploaded
 
     def list(self) -> list[PortraitEntry]:
         """Returns every portrait on offer to who acts now, the default first."""
@@ -129,6 +131,38 @@ class Portraits:
             raise ProtocolError("not_found", f"There is no portrait {str(portrait)[:60]!r}.")
         return entry
 
+    @property
+    def ready(self) -> frozenset[str]:
+        """The ids of those that can be shown at once."""
+        return frozenset(self._ready)
+
+    async def look(self) -> Sequence[PortraitEntry]:
+        """Takes in what others have uploaded, and returns what others have deleted meanwhile.
+
+        What comes or goes here just now is left alone.
+        """
+        passing = self._passing
+        there = {each.id: _entry(each) for each in await self._work(self._uploads.list)}
+        for entry in there.values():
+            known = self._entries.get(entry.id)
+            if entry.id not in passing and (known is None or known.name != entry.name):
+                warnings = () if known is None else known.warnings
+                self._entries[entry.id] = replace(entry, warnings=warnings)
+        return [each for each in self.uploads if each.id not in there and each.id not in passing]
+
+    async def drop(self, entry: PortraitEntry) -> None:
+        """Deletes what is here of a portrait that somebody else has deleted."""
+        async with self._fitting:
+            self._unlist(entry)
+            if entry.path.is_file():
+                await self._work(self._forget, entry.path)
+            await self._work(self._uploads.drop, entry.id)
+
+    def vanished(self) -> Sequence[str]:
+        """Returns ids of uploads that somebody has deleted by hand; blocks."""
+        uploads = {entry.path: entry.id for entry in self.uploads}
+        return [uploads[path] for path in self._uploads.vanished(list(uploads))]
+
     async def avatar(self, portrait: str, backdrop: Backdrop = KEEP) -> AvatarPort:
         """Returns the portrait ready to speak, fitting it on the worker if need be.
 
@@ -138,7 +172,10 @@ class Portraits:
             ProtocolError: `not_found`.
             PortraitError: the picture cannot be used, or its face is one that may not be.
         """
+        if portrait not in self._entries and self.ask is not None:
+            await self.ask()
         entry = self.check(portrait)
+        await self._fetch(entry)
         if self._guard.is_screening:  # the face may have been put on the list since
             await self._work(self._guard.screen, entry.path)
         if entry.id not in self._ready:
@@ -176,6 +213,7 @@ class Portraits:
         """Returns the SHA-256 of a portrait's picture, in hexadecimal; None if it is not kept."""
         entry = self._entries.get(portrait)
         if entry is not None and portrait not in self._digests:
+            await self._fetch(entry)
             self._digests[portrait] = await self._work(digest_of, entry.path)
         return self._digests.get(portrait)
 
@@ -230,6 +268,7 @@ class Portraits:
             return self._entries[digest] if name is None else await self.rename(digest, name)
         path = self._uploads.path_for(digest, filename)
         title = name or Path(filename).stem[:LONGEST_NAME] or "portrait"
+        self._passing.add(digest)
         try:
             await self._work(prepare, digest, data)
             await self._work(self._uploads.write, path, data)
@@ -237,6 +276,7 @@ class Portraits:
                 await self._work(self._uploads.rename, digest, name)
             async with self._fitting:
                 entry = await self._fit(PortraitEntry(digest, title, False, path))
+                await self._share(entry)
         except PortraitError as error:
             await self._clear(digest)
             # The client knows its picture by its own name, not by ours.
@@ -244,6 +284,8 @@ class Portraits:
         except BaseException:
             await self._clear(digest)
             raise
+        finally:
+            self._passing.discard(digest)
         await self._forget_oldest()
         return entry
 
@@ -314,6 +356,18 @@ class Portraits:
             self._ready.popitem(last=False)
         return fitted
 
+    async def _share(self, entry: PortraitEntry) -> None:
+        """Makes a new upload known to all; one that cannot be is none."""
+        try:
+            await self._work(self._uploads.share, entry.path)
+        except BaseException:
+            self._unlist(entry)
+            raise
+
+    async def _fetch(self, entry: PortraitEntry) -> None:
+        if not entry.builtin:
+            await self._work(self._uploads.fetch, entry.path)
+
     async def _forget_oldest(self) -> None:
         for entry in self.uploads[: max(0, len(self.uploads) - MAX_UPLOADS)]:
             await self._remove(entry, "too many")
@@ -325,16 +379,23 @@ class Portraits:
             await self._work(self._uploads.delete, upload_id)
 
     async def _remove(self, entry: PortraitEntry, reason: str) -> None:
+        self._passing.add(entry.id)
+        try:
+            self._unlist(entry)
+            await self._work(self._guard.retire, entry.id, reason)
+            if entry.path.is_file():  # an operator may have deleted it by hand
+                await self._work(self._forget, entry.path)  # reads the picture
+            await self._work(self._uploads.delete, entry.id)
+        finally:
+            self._passing.discard(entry.id)
+
+    def _unlist(self, entry: PortraitEntry) -> None:
         self._entries.pop(entry.id, None)
         self._ready.pop(entry.id, None)
         self._digests.pop(entry.id, None)
         self._former[entry.id] = entry.name
         while len(self._former) > _FORMER:
             self._former.popitem(last=False)
-        await self._work(self._guard.retire, entry.id, reason)
-        if entry.path.is_file():  # an operator may have deleted it by hand
-            await self._work(self._forget, entry.path)  # reads the picture
-        await self._work(self._uploads.delete, entry.id)
 
     def own(self, portrait: str, deed: str) -> PortraitEntry:
         """Returns an upload that who acts now may change.
@@ -353,3 +414,7 @@ class Portraits:
     async def _work(self, function: Callable[[*_Given], _Result], *given: *_Given) -> _Result:
         """Runs a function on the worker."""
         return await asyncio.get_running_loop().run_in_executor(self.worker, function, *given)
+
+
+def _entry(upload: Upload) -> PortraitEntry:
+    return PortraitEntry(upload.id, upload.name, False, upload.path)

@@ -39,6 +39,7 @@ _STATUS = {
     "livekit_refused": 502,
     "capacity": 503,
     "audit_failed": 503,
+    "storage_failed": 503,
     "store_failed": 503,
     "worker_lost": 503,
     "deny_list_unusable": 503,

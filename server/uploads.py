@@ -13,7 +13,7 @@ from pathlib import Path
 from server.voice.cache import write_atomically
 
 _PICTURE = "upload-"
-_ID = re.compile(r"upload-[0-9a-f]{16}")
+UPLOAD_ID = re.compile(r"upload-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +67,31 @@ class UploadFolder:
             for path in self._folder.glob(pattern):
                 path.unlink(missing_ok=True)
 
+    def share(self, path: Path) -> None:
+        """Makes a new picture known to others; there are none."""
+
+    def fetch(self, path: Path) -> None:
+        """Has a picture in the folder; it is there."""
+
+    def drop(self, upload_id: str) -> None:
+        """Deletes what is here of a picture that somebody else has deleted."""
+        UploadFolder.delete(self, upload_id)
+
+    def vanished(self, paths: Sequence[Path]) -> Sequence[Path]:
+        """Returns those of some pictures that somebody has deleted by hand."""
+        return [path for path in paths if not path.is_file()]
+
     def strays(self) -> Sequence[str]:
         """Returns ids of which there is something, and no picture."""
         there = {upload.id for upload in self.list()}
-        found = {match[0] for path in self._folder.glob("*") if (match := _ID.search(path.name))}
+        found = {
+            match[0] for path in self._folder.glob("*") if (match := UPLOAD_ID.search(path.name))
+        }
         return sorted(found - there)
 
     def _name(self, path: Path) -> str:
         named = self._name_file(_id_of(path))
-        return named.read_text(encoding="utf-8") if is_own(named) else _title(path)
+        return named.read_text(encoding="utf-8") if is_own(named) else title_of(path)
 
     def _name_file(self, upload_id: str) -> Path:
         return self._folder / f"name-{upload_id}.txt"
@@ -85,7 +101,8 @@ def _id_of(path: Path) -> str:
     return path.name.split(".")[0]
 
 
-def _title(path: Path) -> str:
+def title_of(path: Path) -> str:
+    """Returns a picture's name as its file tells it."""
     return path.name.split(".", 1)[1].rsplit(".", 1)[0] if "." in path.name else path.name
 
 

@@ -111,9 +111,9 @@ async def cluster(
     async with asyncio.TaskGroup() as group:
         rig = Cluster(store, directory, Uvicorn(app))
         tasks = [group.create_task(rig.gateway.serve())]
-        for _ in range(workers):
-            worker = Worker(
-                replace(settings),
+        for number in range(workers):
+            worker = Worker(  # each with a folder of its own, as Ray's have
+                replace(settings, cache_dir=settings.cache_dir / f"worker-{number}"),
                 parts or fake_parts(settings),
                 store=store,
                 directory=directory,

@@ -45,6 +45,7 @@ from server.protocol import (
     Warned,
 )
 from server.session import Session, SessionOptions
+from server.uploads import UploadFolder
 from server.voice.base import Voice
 from server.voices import Voices
 from streaming_model.backdrop import KEEP
@@ -215,7 +216,7 @@ async def conversing(
         portraits=Portraits(
             [PortraitEntry("fake", "The Fake", True, folder / "fake.jpg")],
             default="fake",
-            folder=folder,
+            uploads=UploadFolder(folder),
             size=16,
             make_avatar=lambda _: (FakeAvatar(size=16), ()),
             inference=inference,

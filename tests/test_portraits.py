@@ -15,6 +15,7 @@ from server.inference import AvatarPort, Inference
 from server.portrait_pictures import PortraitEntry, forget_nothing
 from server.portraits import Portraits
 from server.protocol import ProtocolError
+from server.uploads import UploadFolder
 from streaming_model.backdrop import KEEP, Backdrop
 from streaming_model.crop import Crop
 from streaming_model.errors import CropError, ImageUnreadableError
@@ -39,7 +40,7 @@ def catalogue(
     return Portraits(
         [BUILTIN],
         default="mona",
-        folder=folder,
+        uploads=UploadFolder(folder),
         size=64,
         make_avatar=fit or (lambda _: (FakeAvatar(size=64), ())),
         inference=Inference(worker),

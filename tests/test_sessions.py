@@ -33,6 +33,7 @@ from server.protocol import (
 )
 from server.session import Session, SessionOptions
 from server.sessions import Sessions
+from server.uploads import UploadFolder
 from server.voices import Voices
 from server.waiting import Departures, Waiting
 from streaming_model.backdrop import KEEP
@@ -88,7 +89,7 @@ class House:
             portraits=Portraits(
                 [],
                 default="fake",
-                folder=self.folder,
+                uploads=UploadFolder(self.folder),
                 size=64,
                 make_avatar=lambda _: (FakeAvatar(size=64), ()),
                 inference=inference,

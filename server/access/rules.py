@@ -63,6 +63,7 @@ class Found(NamedTuple):
     recording: str | None = None
 
 
+OPENING: Final = 10.0  # what requests cost, at least, that may open a session
 PUBLIC: Final = Rule(Reach.PUBLIC, cost=0.2)  # also the page's files
 _FREE: Final = Rule(Reach.PUBLIC, cost=0.0)
 _LOGIN: Final = Rule(Reach.SHARED, cost=5.0)

@@ -5,9 +5,13 @@ It answers for itself only whether it lives, what room there is, and the page's 
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import re
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
@@ -19,11 +23,11 @@ from starlette.websockets import WebSocket
 from server.access.access import Access
 from server.access.guard import Guard
 from server.access.headers import SecurityHeaders
-from server.access.rules import find_rule
+from server.access.rules import OPENING, find_rule
 from server.clock import Clock
 from server.cluster.forward import Forwarder
 from server.cluster.placement import Placement
-from server.cluster.port import TAKE_UP, Directory, Report, Unreachable
+from server.cluster.port import LOOK, TAKE_UP, Directory, Report, Unreachable
 from server.cluster.store import Record, Store
 from server.origins import Origins
 from server.protocol import RETRY_AFTER, ProtocolError, error_body
@@ -31,6 +35,8 @@ from server.refusals import refuse_properly, status_of
 from server.request_log import RequestLog
 from streaming_model.errors import VivantError
 
+_LOG = logging.getLogger(__name__)
+_PORTRAIT: Final = re.compile(r"/v1/portraits/([^/]+)")
 _MOST_TRIES: Final = 5  # workers that one request is offered to
 _LARGEST_WISH: Final = 65_536  # bytes of a body in which a portrait may be named
 
@@ -69,11 +75,36 @@ class Router:
         if record is not None:
             await self._to_holder(record, scope, receive, send)
             return
+        deleted = _deleted_portrait(method, scope["path"])
+        if deleted is not None:
+            send = self._told_all(deleted, scope, send)
         portrait = None
         if (method, scope["path"]) == ("POST", "/v1/sessions"):
             portrait, receive = await _wish(receive)
-        is_opening = found is not None and found.rule.cost >= _OPENING and session is None
+        is_opening = found is not None and found.rule.cost >= OPENING and session is None
         await self._to_any(scope, receive, send, portrait=portrait, is_opening=is_opening)
+
+    def _told_all(self, portrait: str, scope: Scope, send: Send) -> Send:
+        """Returns what answers once every worker has deleted what it has of a portrait."""
+        wanted = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        ends = [portrait] if wanted.get("sessions") == ["end"] else []
+
+        async def send_when_told(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 400:
+                async with asyncio.TaskGroup() as group:
+                    for report in await self.reports():
+                        group.create_task(self._have_look(report, ends))
+            await send(message)
+
+        return send_when_told
+
+    async def _have_look(self, report: Report, ends: list[str]) -> None:
+        try:
+            answer = await self._forwarder.post(report, LOOK, {"ends_sessions": ends})
+        except Unreachable:  # it looks when it begins again
+            return
+        if not answer.is_success:  # it looks again by itself
+            _LOG.warning("a worker did not see that a portrait was deleted: %s", answer.text)
 
     async def _to_any(
         self,
@@ -142,9 +173,6 @@ class Router:
             if error["code"] != "capacity":
                 raise ProtocolError(error["code"], error["message"])
         raise ProtocolError("worker_lost", "No worker has room for the session; try again soon.")
-
-
-_OPENING: Final = 10.0  # what calls cost that may open a session
 
 
 def make_gateway(
@@ -220,6 +248,11 @@ def _capacity(router: Router) -> Any:  # noqa: ANN401 - a route
         }
 
     return capacity
+
+
+def _deleted_portrait(method: str, path: str) -> str | None:
+    match = _PORTRAIT.fullmatch(path)
+    return match[1] if match is not None and method == "DELETE" else None
 
 
 async def _wish(receive: Receive) -> tuple[str | None, Receive]:

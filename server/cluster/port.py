@@ -15,6 +15,7 @@ SECRET_HEADER: Final = b"x-vivant-cluster"  # proves that a gateway asks, and no
 CLIENT_HEADER: Final = b"x-vivant-client"  # the address that the gateway was asked from
 SCHEME_HEADER: Final = b"x-vivant-scheme"  # http or https, as the client has it
 TAKE_UP: Final = "/cluster/take-up"  # POST {"session", "epoch", "is_pressed"} to a worker
+LOOK: Final = "/cluster/look"  # POST {"ends_sessions": [PORTRAIT]}: others have changed portraits
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Report:
         waiting: how many clients wait in its line.
         pid: its process.
         portraits: ids of those that it can show at once.
+        shown: names of portraits and backgrounds that its sessions show, or wait for.
         is_draining: whether it lets nobody in any more.
     """
 
@@ -40,6 +42,7 @@ class Report:
     pid: int
     portraits: frozenset[str]
     is_draining: bool = False
+    shown: frozenset[str] = frozenset()
 
 
 class Directory(Protocol):

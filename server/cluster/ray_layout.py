@@ -9,6 +9,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ from streaming_model.errors import VivantError
 
 _LOG = logging.getLogger(__name__)
 _STORE: Final = "cluster/sessions.db"  # in the cache folder
+_STORAGE: Final = "cluster/storage"  # in the cache folder, where no other is named
 _RECOVERY: Final = 60.0  # seconds that a cluster may be without any worker, beside
 _OBJECTS: Final = 100 * 2**20  # bytes; hardly anything passes through Ray's object store
 
@@ -103,6 +105,9 @@ def start(
     Raises:
         VivantError: one cannot begin.
     """
+    if settings.storage is None:
+        folder = (settings.cache_dir / _STORAGE).absolute()
+        settings = replace(settings, storage=folder.as_uri())
     handle = keeper((settings.cache_dir / _STORE).absolute())
     workers = [
         start_worker(number, settings, make_parts, cores=cluster.cores, keeper=handle)

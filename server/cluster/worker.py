@@ -19,12 +19,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from server.access.rules import OPENING, find_rule
 from server.app import Parts, Server
 from server.clock import MonotonicClock
 from server.cluster.facts import SessionFacts, revive
 from server.cluster.journal import Journal
 from server.cluster.port import (
     CLIENT_HEADER,
+    LOOK,
     SCHEME_HEADER,
     SECRET_HEADER,
     TAKE_UP,
@@ -34,16 +36,23 @@ from server.cluster.port import (
 from server.cluster.settling import Settling
 from server.cluster.store import Store, StoreError, Superseded
 from server.config import Settings
+from server.consent.custody import Shown
 from server.principal import on_behalf_of
 from server.protocol import CapacityError, ProtocolError, error_body
 from server.refusals import status_of
 from server.session import Session
+from server.storage.errors import StorageError
 from streaming_model.errors import VivantError
 
 _LOG = logging.getLogger(__name__)
 _SECOND: Final = 1_000_000_000  # ns
+_PORTRAITS: Final = "/v1/portraits"
 SECRET: Final = "cluster secret"  # names of constants in the store
 TOKEN_SECRET: Final = "token secret"
+
+
+class _Look(BaseModel):
+    ends_sessions: list[str] = []
 
 
 class _TakeUp(BaseModel):
@@ -88,12 +97,20 @@ class Worker:
     ) -> None:
         self.id = secrets.token_hex(8)
         self._directory = directory
+        self._store = store
         self._secret = secret.encode()
         clock = MonotonicClock()
         self.journal = Journal(store, self.id, clock)
         # Strangers are counted at the gateways, where they come from their own addresses.
         settings = replace(settings, rate_limit=0.0)
-        self.server = Server(settings, parts, clock=clock, cores=cores, keeper=self.journal)
+        self.server = Server(
+            settings,
+            parts,
+            clock=clock,
+            cores=cores,
+            keeper=self.journal,
+            elsewhere=self._elsewhere,
+        )
         self._settling = Settling(self.server.app, self.journal)
 
     async def run(self, address: str) -> None:
@@ -138,6 +155,7 @@ class Worker:
 
     async def _make(self, facts: SessionFacts, session_id: str) -> Session:
         house = self.server.house
+        await self._look_if_shared()
         backdrop = await house.backgrounds.find(facts.background)
         with on_behalf_of(facts.owner, session_id):
             portrait = house.portraits.check(facts.portrait).id
@@ -180,7 +198,10 @@ class Worker:
             sessions=len(sessions),
             waiting=sessions.waiting,
             pid=os.getpid(),
-            portraits=frozenset({house.portraits.default, *sessions.portraits}),
+            portraits=house.portraits.ready | sessions.portraits,
+            shown=frozenset(sessions.expected()).union(
+                *((each.portrait, each.background.name) for each in sessions.all())
+            ),
             is_draining=sessions.is_draining,
         )
 
@@ -194,8 +215,45 @@ class Worker:
             await _refuse(scope, receive, send)
         elif scope["path"] == TAKE_UP:
             await (await self._answer_take_up(Request(scope, receive)))(scope, receive, send)
+        elif scope["path"] == LOOK:
+            await (await self._answer_look(Request(scope, receive)))(scope, receive, send)
         else:
-            await self._settling(_as_asked(scope, headers), receive, send)
+            await self._serve(_as_asked(scope, headers), receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request, knowing all that other workers know that it may be about."""
+        try:
+            if _may_name_portrait(scope):
+                await self._look_if_shared()
+        except StorageError as failure:
+            if scope["path"].startswith(_PORTRAITS):
+                body = error_body(failure.code, str(failure))
+                await JSONResponse(body, status_of(failure.code))(scope, receive, send)
+                return
+            _LOG.warning("%s", failure)  # what is known here will do
+        await self._settling(scope, receive, send)
+
+    async def _look_if_shared(self) -> None:
+        if self.server.custody.is_shared:
+            await self.server.custody.look()
+
+    async def _elsewhere(self) -> Shown:
+        """Returns what all workers show; the one with the first id deletes what none does."""
+        living = await self._directory.living()
+        held = await self._store.held()
+        return Shown(
+            names=frozenset().union(*(each.shown for each in living)),
+            sessions=frozenset(each.session for each in held),
+            is_ours=self.id == min((each.worker for each in living), default=self.id),
+        )
+
+    async def _answer_look(self, request: Request) -> Response:
+        wanted = _Look.model_validate_json(await request.body())
+        try:
+            await self.server.custody.look(ends_sessions=wanted.ends_sessions)
+        except VivantError as refusal:
+            return JSONResponse(error_body(refusal.code, str(refusal)), status_of(refusal.code))
+        return Response(status_code=204)
 
     async def _answer_take_up(self, request: Request) -> Response:
         wanted = _TakeUp.model_validate_json(await request.body())
@@ -206,6 +264,14 @@ class Worker:
         except VivantError as refusal:
             return JSONResponse(error_body(refusal.code, str(refusal)), status_of(refusal.code))
         return Response(status_code=204)
+
+
+def _may_name_portrait(scope: Scope) -> bool:
+    method = scope["method"] if scope["type"] == "http" else "WS"
+    found = find_rule(method, scope["path"], scope.get("query_string", b""))
+    return found is not None and (
+        scope["path"].startswith(_PORTRAITS) or found.rule.cost >= OPENING
+    )
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:

@@ -9,8 +9,9 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -37,6 +38,24 @@ _BY_HAND: Final = "deleted by hand"
 _INTERVAL: Final = 10_000_000_000  # ns between looks at what has to go
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What other servers show that have the same pictures.
+
+    Attributes:
+        names: of portraits and backgrounds.
+        sessions: ids of those that live anywhere.
+        is_ours: whether it is this server's to delete what is shown no more.
+    """
+
+    names: frozenset[str]
+    sessions: frozenset[str]
+    is_ours: bool = True
+
+
+Elsewhere = Callable[[], Awaitable[Shown]]
+
+
 class Custody:
     """One server's."""
 
@@ -54,8 +73,13 @@ class Custody:
         clock: Clock,
         occupancy: Occupancy,
         prune: Callable[[], None],
+        elsewhere: Elsewhere | None = None,
     ) -> None:
-        """Takes what it needs; `prune` deletes what was made of pictures that are not there."""
+        """Takes what it needs.
+
+        `prune` deletes what was made of pictures that are not there; `elsewhere` tells what others
+        show that have the same pictures.
+        """
         self._portraits = portraits
         self._warden = warden
         self._options = options
@@ -67,7 +91,15 @@ class Custody:
         self._clock = clock
         self._occupancy = occupancy
         self._prune = prune
+        self._elsewhere = elsewhere
+        self._looking = asyncio.Lock()
+        self._looks = 0  # begun
         self._overdue = Overdue(options.retention)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others have the same pictures."""
+        return self._elsewhere is not None
 
     @property
     def worker(self) -> Executor:
@@ -165,19 +197,56 @@ class Custody:
         self._audit.note("portrait.deleted", portrait=entry.id, portrait_sha256=digest)
         record = self._warden.records.get(entry.id)
         await self._portraits.remove(entry.id)
+        await self._clear_traces(entry.id, record)
+        if ends_sessions:
+            self._end_sessions({entry.id})
+
+    async def look(self, *, ends_sessions: Collection[str] = ()) -> None:
+        """Takes in what other servers have done to the pictures up to now.
+
+        Sessions that show one of `ends_sessions` end. Who comes while it looks waits for one look
+        more, all together.
+
+        Raises:
+            StorageError: the storage cannot be reached.
+        """
+        mine = self._looks + 1
+        async with self._looking:
+            if self._looks < mine:
+                self._looks += 1
+                await self._look()
+        self._end_sessions(ends_sessions)
+
+    async def _look(self) -> None:
+        before = self._warden.told()
+        await self._work(self._warden.look)
+        for entry in await self._portraits.look():
+            await self._portraits.drop(entry)
+            await self._clear_traces(entry.id, before.get(entry.id))
+        await self._work(self._adopt)
+        for portrait in self._warden.told().keys() - before.keys():
+            self._overdue.touch(portrait, self._clock.now())
+
+    async def _clear_traces(self, portrait: str, record: Record | None) -> None:
+        """Deletes what is left of a portrait that has gone."""
         for film in record.films if record is not None else ():
             await self._delete_film(film)
-        await self._work(self._ledger.forget, entry.id)
-        if ends_sessions:
-            for session in self._sessions.all():
-                if session.portrait == entry.id:
-                    session.close("client")
+        await self._work(self._warden.drop, portrait)
+        await self._work(self._ledger.forget, portrait)
+
+    def _end_sessions(self, portraits: Collection[str]) -> None:
+        for session in self._sessions.all():
+            if session.portrait in portraits:
+                session.close("client")
 
     async def begin(self) -> None:
         """Takes in what earlier servers left, and deletes what they should have.
 
         What another one that runs in the same folder took in is left alone.
         """
+        if self._elsewhere is not None:
+            await self._join()
+            return
         if not await self._work(self._occupancy.enter):
             await self._work(self._adopt)
             return
@@ -185,6 +254,15 @@ class Custody:
         await self._work(self._tidy)
         await self._clear(leftovers=True)
         await self._work(self._occupancy.share)
+
+    async def _join(self) -> None:
+        """Takes in what there is, and deletes here what others have deleted meanwhile."""
+        self._portraits.ask = self.look
+        await self._work(self._adopt)
+        for portrait in self._warden.told():
+            self._overdue.touch(portrait, self._clock.now())
+        await self._work(self._portraits.clear_strays)
+        await self._work(self._prune)
 
     def end(self) -> None:
         """Lets the next server clear away what is left."""
@@ -201,16 +279,22 @@ class Custody:
 
     async def _clear(self, *, leftovers: bool = False) -> None:
         """Deletes what has to go now; with `leftovers` also what nobody here took in."""
-        sessions = self._sessions.all()
+        sessions, others = self._sessions.all(), Shown(frozenset(), frozenset())
+        if self._elsewhere is not None:
+            await self.look()
+            others = await self._elsewhere()
+        shown = {session.portrait for session in sessions} | self._sessions.expected()
         overdue = self._overdue.find(
             self._warden.told(),
-            shown={session.portrait for session in sessions} | self._sessions.expected(),
-            sessions={session.id for session in sessions},
+            shown=shown | others.names,
+            sessions={session.id for session in sessions} | others.sessions,
             now=self._clock.now(),
             today=utc_now(),
             leftovers=leftovers,
         )
-        overdue |= dict.fromkeys(await self._work(self._vanished), _BY_HAND)
+        if not others.is_ours:
+            return
+        overdue |= dict.fromkeys(await self._work(self._portraits.vanished), _BY_HAND)
         for portrait, reason in overdue.items():
             with contextlib.suppress(ProtocolError):  # somebody has deleted it just now
                 digest = self._warden.records[portrait].portrait_sha256
@@ -219,13 +303,15 @@ class Custody:
                     "portrait.expired", portrait=portrait, portrait_sha256=digest, reason=reason
                 )
                 await self._work(self._ledger.forget, portrait)
-        wait, names = self._options.retention.wait, {it.background.name for it in sessions}
+        wait = self._options.retention.wait
+        names = {session.background.name for session in sessions} | others.names
         await self._work(partial(self._backgrounds.forget, shown=names, seconds=wait))
         await self._work(self._forget_records)
 
     def _adopt(self) -> None:
         for entry in self._portraits.uploads:
-            self._warden.adopt(entry.id, entry.path.stat().st_mtime)
+            there = entry.path.stat().st_mtime if entry.path.is_file() else utc_now().timestamp()
+            self._warden.adopt(entry.id, there)
 
     def _tidy(self) -> None:
         self._backgrounds.forget(shown=(), seconds=0.0)
@@ -233,9 +319,6 @@ class Custody:
         self._portraits.clear_strays()
         for portrait in set(self._warden.told()) - {entry.id for entry in self._portraits.uploads}:
             self._warden.retire(portrait, _BY_HAND)
-
-    def _vanished(self) -> list[str]:
-        return [entry.id for entry in self._portraits.uploads if not entry.path.is_file()]
 
     def _forget_records(self) -> None:
         self._warden.forget_former()
@@ -249,8 +332,8 @@ class Custody:
             recording.stop("request")
             await recording.ended.wait()
         with contextlib.suppress(ProtocolError):  # it was deleted by itself
-            path = self._library.find(film)
-            await self._work(self._library.delete, path)
+            found = await self._work(self._library.stored, film)
+            await self._work(self._library.delete, found)
             self._audit.tell("recording.deleted", recording=film)
 
     async def _work(self, job: Callable[..., Any], *given: object) -> Any:  # noqa: ANN401

@@ -10,7 +10,7 @@ from server.audit import AuditLog
 from server.backgrounds import Backgrounds
 from server.clock import Clock
 from server.config import Settings
-from server.consent.custody import Custody
+from server.consent.custody import Custody, Elsewhere
 from server.consent.occupancy import Occupancy
 from server.consent.options import RIGHTS_FOLDER
 from server.consent.records import Records
@@ -22,9 +22,8 @@ from server.portraits import Portraits
 from server.sessions import Sessions
 
 
-def make_warden(settings: Settings) -> Warden:
+def make_warden(settings: Settings, records: Records) -> Warden:
     """Returns who knows whose the uploads are."""
-    records = Records(settings.cache_dir / RIGHTS_FOLDER)
     return Warden(records, deny_list_of(settings), days=settings.consent_keep)
 
 
@@ -40,6 +39,7 @@ def make_custody(
     audit: AuditLog,
     clock: Clock,
     prune: Callable[[Collection[Path]], None],
+    elsewhere: Elsewhere | None = None,
 ) -> Custody:
     """Returns who takes, keeps and deletes pictures."""
     return Custody(
@@ -54,4 +54,5 @@ def make_custody(
         clock=clock,
         occupancy=Occupancy(settings.cache_dir / RIGHTS_FOLDER),
         prune=lambda: prune(portraits.paths),
+        elsewhere=elsewhere,
     )

@@ -80,7 +80,7 @@ class Records:
         found: dict[str, Record] = {}
         for path in sorted(self._folder.glob("*.json")):
             try:
-                record = _read(path.read_text(encoding="utf-8"))
+                record = read_record(path.read_text(encoding="utf-8"))
             except (OSError, ValueError, TypeError, KeyError) as error:
                 _LOG.warning("%s cannot be read: %s", path.name, error)
                 continue
@@ -96,6 +96,15 @@ class Records:
         values = asdict(record)
         write_atomically(self._path(record.portrait), [json.dumps(values).encode()])
 
+    def note_films(self, record: Record, films: tuple[str, ...]) -> None:
+        """Notes that recordings show a portrait, whose record has them already.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        del films
+        self.write(record)
+
     def retire(self, record: Record, *, reason: str, now: datetime, days: float) -> None:
         """Takes a record out, and keeps for `days` who said what of which picture, and when.
 
@@ -103,8 +112,7 @@ class Records:
             OSError: it cannot be written.
         """
         if days and self._path(record.portrait).exists():  # else another server was first
-            gone = now.isoformat(timespec="seconds")
-            left = asdict(replace(record, note="", films=())) | {"gone": gone, "reason": reason}
+            left = left_of(record, reason=reason, now=now)
             self._folder.mkdir(parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
             with os.fdopen(os.open(self._former, flags, _MODE), "ab", buffering=0) as file:
@@ -147,7 +155,20 @@ class Records:
         return self._folder / f"{portrait}.json"
 
 
-def _read(text: str) -> Record:
+def left_of(record: Record, *, reason: str, now: datetime) -> dict[str, Any]:
+    """Returns what is kept of a portrait that goes: neither the note nor the films."""
+    gone = now.isoformat(timespec="seconds")
+    return asdict(replace(record, note="", films=())) | {"gone": gone, "reason": reason}
+
+
+def read_record(text: str) -> Record:
+    """Returns a record as it was written.
+
+    Raises:
+        ValueError: it is no JSON, or has a date without a time zone.
+        KeyError: it lacks something.
+        TypeError: it has something that records do not have.
+    """
     values = json.loads(text)
     record = Record(**{**values, "films": tuple(values["films"])})
     if record.began.tzinfo is None:

@@ -11,14 +11,13 @@ from typing import Any
 
 from server.clock import MonotonicClock
 from server.config import Settings
-from server.consent.options import RIGHTS_FOLDER, UPLOADS_FOLDER
-from server.consent.records import Records, utc_now
+from server.consent.records import utc_now
 from server.consent.rights import NOT_STATED
 from server.marks.ledger import Ledger
 from server.marks.seal import MARKS_FOLDER
-from server.outputs.library import Library
 from server.protocol import ProtocolError
-from server.uploads import Upload, UploadFolder
+from server.storage.making import Places
+from server.uploads import Upload
 from streaming_model.errors import VivantError
 from streaming_model.portrait import forget_portrait
 
@@ -27,12 +26,13 @@ class Shelf:
     """That of the server whose settings it is given."""
 
     def __init__(self, settings: Settings) -> None:
-        cache, outputs = settings.cache_dir, settings.outputs()
+        cache = settings.cache_dir
         self._fitted = cache / "portraits"
-        self._uploads = UploadFolder(cache / UPLOADS_FOLDER)
-        self._records = Records(cache / RIGHTS_FOLDER)
+        places = Places(settings)
+        self._uploads = places.uploads()
+        self._records = places.records()
         self._ledger = Ledger(cache / MARKS_FOLDER)
-        self._library = Library(outputs.folder, kept=outputs.kept, clock=MonotonicClock())
+        self._library = places.library(MonotonicClock())
 
     def ids(self) -> Sequence[str]:
         """Returns what is there, the oldest first."""
@@ -69,7 +69,7 @@ class Shelf:
         films = record.films if record is not None else ()
         for film in films:
             with contextlib.suppress(ProtocolError):  # it was deleted by itself
-                self._library.delete(self._library.find(film))
+                self._library.delete(self._library.stored(film))
         self._ledger.forget(upload_id)
         if record is not None:
             self._records.retire(record, reason="deleted", now=utc_now(), days=days)

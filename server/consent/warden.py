@@ -103,9 +103,22 @@ class Warden:
             record = self.records.get(portrait)
             if record is None or set(films) <= set(record.films):
                 return
-            record = replace(record, films=(*record.films, *films))
-            self._store.write(record)
+            new = tuple(film for film in films if film not in record.films)
+            record = replace(record, films=(*record.films, *new))
+            self._store.note_films(record, new)
             self.records[portrait] = record
+
+    def look(self) -> None:
+        """Takes in what others have said of portraits meanwhile."""
+        with self._lock:
+            self.records = self._store.all()
+
+    def drop(self, portrait: str) -> None:
+        """Forgets a portrait that somebody else has retired."""
+        with self._lock:
+            record = self.records.pop(portrait, None)
+            if record is not None:
+                self.deny.forget(record.portrait_sha256)
 
     def retire(self, portrait: str, reason: str) -> None:
         """Forgets a portrait that goes.

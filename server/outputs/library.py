@@ -10,8 +10,11 @@ import asyncio
 import logging
 import re
 import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from server.clock import Clock
 from server.outputs.repair import end_after_whole_fragments
@@ -20,9 +23,32 @@ from server.uploads import is_own
 
 _LOG = logging.getLogger(__name__)
 SUFFIXES = (".mp4", ".webm")
+CREDENTIALS: Final = ".c2pa"
 LEAST_FREE = 64_000_000  # bytes that a recording leaves free, for its own end and for others
 _ID = re.compile(r"\d{8}T\d{6}Z(?:-\d+)?_([A-Za-z0-9_-]{1,64})")
 _HOUR = 3_600_000_000_000  # ns
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A film that has ended, or the credentials beside one.
+
+    Attributes:
+        id: of the recording.
+        suffix: of the file, with its dot.
+        size: bytes.
+        path: the file; None where it lies elsewhere.
+    """
+
+    id: str
+    suffix: str
+    size: int
+    path: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's."""
+        return f"{self.id}{self.suffix}"
 
 
 class Library:
@@ -30,12 +56,13 @@ class Library:
 
     Attributes:
         folder: where they are.
+        kept: seconds that films stay in it; 0 for ever.
     """
 
     def __init__(self, folder: Path, *, kept: float, clock: Clock) -> None:
         """Takes the folder, which need not exist, and for how many seconds films stay in it."""
         self.folder = folder
-        self._kept = kept
+        self.kept = kept
         self._clock = clock
 
     def new(self, session_id: str, suffix: str) -> Path:
@@ -77,6 +104,31 @@ class Library:
             raise ProtocolError("not_found", f"There is no recording {recording_id[:80]!r}.")
         return path
 
+    def stored(self, recording_id: str) -> Stored:
+        """Returns what is known of a film.
+
+        Raises:
+            ProtocolError: `not_found`.
+        """
+        return _stored(self.find(recording_id))
+
+    def credentials(self, film: Stored) -> Stored | None:
+        """Returns the content credentials that lie beside a film, if any do."""
+        path = None if film.path is None else credentials_of(film.path)
+        return None if path is None or not path.is_file() else _stored(path)
+
+    def read(self, film: Stored, start: int, stop: int) -> Iterator[bytes]:
+        """Yields bytes of a film that lies elsewhere: none does."""
+        del film, start, stop
+        return iter(())
+
+    def keep(self, path: Path) -> None:
+        """Takes a film that has ended; it stays where it is."""
+
+    def films_of(self, session_id: str) -> list[Stored]:
+        """Returns the films of a session that are known, the oldest first."""
+        return [_stored(path) for path in self.of_session(session_id)]
+
     def of_session(self, session_id: str) -> list[Path]:
         """Returns the films of a session, the oldest first."""
         return [path for path in self._films() if session_of(path.stem) == session_id]
@@ -88,19 +140,21 @@ class Library:
             OSError: one cannot be deleted.
         """
         now = datetime.now(tz=UTC).timestamp()
-        old = [path for path in self._films() if now - path.stat().st_mtime > self._kept]
-        for path in old if self._kept else []:
-            self.delete(path)
-        return [path.stem for path in old] if self._kept else []
+        old = [path for path in self._films() if now - path.stat().st_mtime > self.kept]
+        for path in old if self.kept else []:
+            Library.delete(self, _stored(path))
+        return [path.stem for path in old] if self.kept else []
 
-    def delete(self, path: Path) -> None:
+    def delete(self, film: Stored | Path) -> None:
         """Deletes a film, with the credentials that lie beside it.
 
         Raises:
             OSError: it cannot be deleted.
         """
-        path.unlink(missing_ok=True)
-        credentials_of(path).unlink(missing_ok=True)
+        path = film if isinstance(film, Path) else film.path
+        if path is not None:
+            path.unlink(missing_ok=True)
+            credentials_of(path).unlink(missing_ok=True)
 
     def repair(self) -> None:
         """Ends films whose making was broken off after what of them is whole.
@@ -145,7 +199,16 @@ class Library:
 
 def credentials_of(path: Path) -> Path:
     """Returns the file of the content credentials that a film does not hold itself."""
-    return path.with_suffix(".c2pa")
+    return path.with_suffix(CREDENTIALS)
+
+
+def is_id(text: str) -> bool:
+    """Returns whether a text may be a recording's id."""
+    return _ID.fullmatch(text) is not None
+
+
+def _stored(path: Path) -> Stored:
+    return Stored(path.stem, path.suffix, path.stat().st_size, path)
 
 
 def session_of(recording_id: str) -> str | None:

@@ -154,6 +154,7 @@ class Outputs:
             library.new(self._session_id, make.suffix),
             make_film=partial(make, size=self._size, fps=self._fps),
             seal=lambda path: self._options.seal(path, self._session_id),
+            keep=library.keep,
             seat=seat,
             options=self._options,
             publish=self._publish,

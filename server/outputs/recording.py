@@ -52,6 +52,7 @@ class Recording:
         *,
         make_film: Callable[[WholeFile], Film],
         seal: Callable[[Path], None] = lambda _: None,
+        keep: Callable[[Path], None] = lambda _: None,
         seat: Seat,
         options: OutputOptions,
         publish: Callable[[ServerEvent], None],
@@ -63,6 +64,7 @@ class Recording:
         self.reason: str | None = None
         self._make_film = make_film
         self._seal = seal
+        self._keep = keep
         self._options = options
         self._publish = publish
         self._film: Film | None = None
@@ -168,6 +170,7 @@ class Recording:
         except (OSError, av.error.FFmpegError) as error:
             self._note(error)
         self._size = self.path.stat().st_size
+        self._keep_film()
 
     def _seal_film(self) -> None:
         """Lets the film say who made it; one that cannot is whole all the same."""
@@ -175,6 +178,13 @@ class Recording:
             self._seal(self.path)
         except VivantError as error:
             _LOG.warning("recording %s: %s", self.id, error)
+
+    def _keep_film(self) -> None:
+        """Hands the film over; one that nobody takes stays where it is."""
+        try:
+            self._keep(self.path)
+        except VivantError as error:
+            _LOG.warning("recording %s stays here: %s", self.id, error)
 
     def _note(self, error: OSError | av.error.FFmpegError) -> None:
         _LOG.warning("recording %s ends: %s", self.id, error.strerror)

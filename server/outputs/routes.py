@@ -5,16 +5,17 @@ Every route checks, calls and answers; what happens is decided elsewhere.
 
 from __future__ import annotations
 
-from pathlib import Path
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.access.principal import principal_of
 from server.marks.disclosure import DISCLOSURE
-from server.outputs.library import credentials_of, session_of
+from server.outputs.download import film_response
+from server.outputs.library import Stored, session_of
 from server.outputs.recording import Recording
 from server.protocol import ProtocolError
 
@@ -57,7 +58,7 @@ async def record(
     except BaseException:  # what shows a person and cannot be found again is not made
         recording.stop("request")
         await recording.ended.wait()
-        house.library.delete(recording.path)
+        await asyncio.to_thread(house.library.delete, recording.path)
         raise
     return _going_on(recording)
 
@@ -66,14 +67,14 @@ async def record(
 async def recordings(request: Request, session_id: str) -> list[dict[str, Any]]:
     """The session's recordings, also after it has ended."""
     house = _house(request)
-    films = house.library.of_session(session_id)
+    films = await asyncio.to_thread(house.library.films_of, session_id)
     live = house.sessions.get(session_id)
     if (live is None or live.is_closing) and not films:
         raise ProtocolError("not_found", f"There is no session {session_id[:60]!r}.")
     going_on = [] if live is None else live.outputs.recordings
     told = [_going_on(recording) for recording in going_on]
     known = {recording.id for recording in going_on}
-    return [*(_finished(path) for path in films if path.stem not in known), *told]
+    return [*(_finished(film) for film in films if film.id not in known), *told]
 
 
 @ROUTES.delete("/v1/sessions/{session_id}/recordings/{recording_id}")
@@ -83,32 +84,33 @@ async def stop_recording(request: Request, session_id: str, recording_id: str) -
     session = house.sessions.find(session_id)
     recording = session.outputs.recording(recording_id)
     if recording is None:
-        return _finished(house.library.find(recording_id))
+        return _finished(await asyncio.to_thread(house.library.stored, recording_id))
     recording.stop("request")
     await recording.ended.wait()
     return _going_on(recording)
 
 
 @ROUTES.get("/v1/recordings/{recording_id}", response_class=FileResponse)
-async def download(request: Request, recording_id: str) -> FileResponse:
+async def download(request: Request, recording_id: str) -> Response:
     """A film, or the range of it that is asked for."""
     house = _house(request)
     if _live(house, recording_id) is not None:
         raise ProtocolError(
             "recording_live", f"The recording {recording_id!r} goes on: end it first."
         )
-    path = house.library.find(recording_id)
-    kind = _TYPES[path.suffix]
-    return FileResponse(path, media_type=kind, filename=path.name, headers=DISCLOSURE)
+    film = await asyncio.to_thread(house.library.stored, recording_id)
+    return film_response(request, house.library, film, kind=_TYPES[film.suffix], headers=DISCLOSURE)
 
 
 @ROUTES.get("/v1/recordings/{recording_id}/credentials", response_class=FileResponse)
-async def credentials(request: Request, recording_id: str) -> FileResponse:
+async def credentials(request: Request, recording_id: str) -> Response:
     """The content credentials of a film that cannot hold them itself."""
-    path = credentials_of(_house(request).library.find(recording_id))
-    if not path.is_file():
+    library = _house(request).library
+    film = await asyncio.to_thread(library.stored, recording_id)
+    found = await asyncio.to_thread(library.credentials, film)
+    if found is None:
         raise ProtocolError("not_found", f"No credentials lie beside {recording_id[:80]!r}.")
-    return FileResponse(path, media_type="application/c2pa", filename=path.name)
+    return film_response(request, library, found, kind="application/c2pa", headers={})
 
 
 @ROUTES.delete("/v1/recordings/{recording_id}", status_code=204)
@@ -119,7 +121,8 @@ async def delete_recording(request: Request, recording_id: str) -> None:
     if recording is not None:
         recording.stop("request")
         await recording.ended.wait()
-    house.library.delete(house.library.find(recording_id))
+    film = await asyncio.to_thread(house.library.stored, recording_id)
+    await asyncio.to_thread(house.library.delete, film)
 
 
 @ROUTES.post("/v1/sessions/{session_id}/outputs", status_code=201)
@@ -163,11 +166,11 @@ def _going_on(recording: Recording) -> dict[str, Any]:
     return recording.describe() | {"url": f"/v1/recordings/{recording.id}"}
 
 
-def _finished(path: Path) -> dict[str, Any]:
+def _finished(film: Stored) -> dict[str, Any]:
     return {
-        "id": path.stem,
-        "format": path.suffix[1:],
+        "id": film.id,
+        "format": film.suffix[1:],
         "state": "closed",
-        "bytes": path.stat().st_size,
-        "url": f"/v1/recordings/{path.stem}",
+        "bytes": film.size,
+        "url": f"/v1/recordings/{film.id}",
     }

@@ -1,0 +1,1 @@
+"""Portraits, backgrounds and recordings in one place for many workers (docs/decisions/0032)."""
