@@ -27,7 +27,7 @@ from streaming_model.motion.manner import (
     manners_ahead,
     start_manner,
 )
-from streaming_model.motion.networks import DEFAULT_FOLDER, Condition, MotionNetworks
+from streaming_model.motion.networks import DEFAULT_FOLDER, Condition, MotionNetworks, Networks
 from streaming_model.motion.noise import Purpose, normals
 from streaming_model.motion.presence import PAST, let_through
 from streaming_model.motion.prosody import hear, start_prosody
@@ -56,7 +56,7 @@ class MotionGenerator:
 
     def __init__(
         self,
-        networks: MotionNetworks,
+        networks: Networks,
         *,
         steps: int | None = None,
         chunk_frames: int = 2,

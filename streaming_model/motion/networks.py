@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import onnxruntime
@@ -68,8 +68,28 @@ class Settings:
     guidance: float = 0.0
 
 
+class Networks(Protocol):
+    """Encoder and denoiser, wherever they run.
+
+    Attributes:
+        settings: what the weights were trained for.
+        presence: the second look for voices, None where the weights have none.
+    """
+
+    settings: Settings
+    presence: Presence | None
+
+    def encode(self, mel: Floats, state: Floats) -> tuple[Floats, Floats]:
+        """Maps [batch, 4 * frames, 80] and [batch, state] to features and the next state."""
+        ...
+
+    def denoise(self, x_t: Floats, t: float, step_size: float, condition: Condition) -> Floats:
+        """Maps [batch, N, size] noisy frames at flow time `t` to clean ones."""
+        ...
+
+
 class MotionNetworks:
-    """The graphs and their settings.
+    """The graphs and their settings; implements `Networks`.
 
     Args:
         folder: holds `encoder.onnx`, `denoiser.onnx`, `modulation.onnx` and `serving.json`.
@@ -80,7 +100,7 @@ class MotionNetworks:
     """
 
     def __init__(self, folder: Path = DEFAULT_FOLDER, *, guidance: float | None = None) -> None:
-        self.settings = _read_settings(folder / "serving.json")
+        self.settings = read_settings(folder / "serving.json")
         self.guidance = self.settings.guidance if guidance is None else guidance
         self.presence: Presence | None = load_presence(folder, audio_size=self.settings.audio_size)
         self._encoder = _open_graph(folder / "encoder.onnx")
@@ -120,7 +140,12 @@ class MotionNetworks:
         return self._steps[step]
 
 
-def _read_settings(path: Path) -> Settings:
+def read_settings(path: Path) -> Settings:
+    """Returns the settings in `serving.json`.
+
+    Raises:
+        ModelFileError: the file is missing or damaged.
+    """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         settings = Settings(
