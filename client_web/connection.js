@@ -40,6 +40,9 @@ import { explain } from "./words.js";
 /** How long media may take to flow after the session was given, in milliseconds. */
 const OPENING = 15_000;
 
+/** The longest pause before a session is come back to that is there, in seconds. */
+const SOON = 0.1;
+
 /** @type {Record<CloseReason, string>} */
 const GOODBYE = {
   client: "The session was ended.",
@@ -226,14 +229,17 @@ export class Connection {
     let enter = () => {};
     /** @type {Promise<void>} */
     const entered = new Promise((resolve) => (enter = resolve));
-    const events = new Events(this.#server.address(`v1/sessions/${session.session_id}/events`), (message) => {
+    /** @param {ServerMessage} message */
+    const hear = (message) => {
       if (message.type === "session.ready") enter();
       if (message.type === "session.queued") this.#wait(message.position, message.wait_s);
       // by a voice, or by somebody else: what is stored here was said before
       if (message.type === "agent.speak_ended" && message.interrupted) this.#peer?.hush();
       this.#listener.onMessage(message);
-    }, this.#server.token);
-    this.#events = events;
+    };
+    const address = this.#server.address(`v1/sessions/${session.session_id}/events`);
+    const attach = () => (this.#events = new Events(address, hear, this.#server.token, this.#events?.seq));
+    const events = attach();
     if (session.position !== undefined) {
       this.#wait(session.position, session.wait_s ?? null);
       const isIn = await Promise.race([entered.then(() => true), events.ended.then(() => false)]);
@@ -250,9 +256,34 @@ export class Connection {
       const isOpen = () => this.#given === session && this.#peer === peer;
       void import("./renewal.js").then(({ renew }) => renew(this.#server, session, isOpen));
       this.#listener.onPhase({ name: "live", stream: peer.stream });
-      return this.#leave(session, await ended);
+      return this.#stay(session, events, peer, attach);
     }
     return pauseFor(null, "The picture did not arrive. A firewall may be in the way.");
+  }
+
+  /**
+   * Lives on while media goes on: events that break off are taken up again.
+   * @param {Entry} session
+   * @param {Events} events
+   * @param {Peer} peer
+   * @param {() => Events} attach
+   * @returns {Promise<Pause>}
+   */
+  async #stay(session, events, peer, attach) {
+    let hasMedia = true;
+    const over = peer.ended.then(() => {
+      hasMedia = false;
+      return null;
+    });
+    const isWanted = () => this.#isRunning && hasMedia;
+    for (;;) {
+      const end = await Promise.race([events.ended, over]);
+      if (end !== null || !isWanted()) return this.#leave(session, end);
+      const { reattach } = await import("./reattach.js");
+      const next = await reattach(attach, peer, isWanted);
+      if (next === null || next === "moved") return { ...this.#leave(session, null), isSoon: next === "moved" };
+      events = next;
+    }
   }
 
   /**
@@ -326,7 +357,7 @@ export class Connection {
       await woken;
       return;
     }
-    const seconds = retryDelay(attempt, { retryAfter: pause.retryAfter });
+    const seconds = pause.isSoon ? SOON * (1 - Math.random() / 2) : retryDelay(attempt, pause);
     const { message, code } = pause;
     this.#listener.onPhase({ name: "waiting", message, code, seconds });
     await Promise.race([woken, wait(seconds * 1000)]);
@@ -349,6 +380,7 @@ export class Connection {
  * @property {string | null} code
  * @property {number | null} retryAfter seconds
  * @property {boolean} untilAsked whether only the visitor ends it
+ * @property {boolean} isSoon whether the session is known to be there, on another machine
  */
 
 /**
@@ -359,7 +391,7 @@ export class Connection {
 function pauseFor(reason, otherwise) {
   const message = reason === null ? otherwise : GOODBYE[reason];
   const untilAsked = reason === "idle" || reason === "client" || reason === "time";
-  return { message, code: reason, retryAfter: null, untilAsked };
+  return { message, code: reason, retryAfter: null, untilAsked, isSoon: false };
 }
 
 /**
@@ -373,5 +405,6 @@ function pauseAfter(error) {
     code: refusal?.code ?? null,
     retryAfter: refusal?.retryAfter ?? null,
     untilAsked: refusal?.code === "unauthorized",
+    isSoon: false,
   };
 }

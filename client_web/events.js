@@ -10,6 +10,9 @@ const HEARTBEAT = 2_000;
 /** No answer for this long means that the line is dead, in milliseconds. */
 const SILENCE = 12_000;
 
+/** The WebSocket's code for a session that there is not. */
+const REFUSED = 1008;
+
 export class Events {
   /** Milliseconds of the latest round trip. @type {number | null} */
   roundTrip = null;
@@ -23,6 +26,15 @@ export class Events {
    */
   ended;
 
+  /** Resolves when it is told what was missed: with whether media is still that of this session. @type {Promise<boolean>} */
+  attached;
+
+  /** Number of the latest message, to go on after. */
+  seq = 0;
+
+  /** Whether the server said that there is no such session. */
+  isRefused = false;
+
   #socket;
   #heard = performance.now();
 
@@ -30,9 +42,12 @@ export class Events {
    * @param {URL} address of the session's events, over HTTP
    * @param {(message: ServerMessage) => void} hear
    * @param {string | null} [token] goes as a subprotocol: a browser's WebSocket has no headers
+   * @param {number} [after] number of the last message that another line brought
    */
-  constructor(address, hear, token = null) {
+  constructor(address, hear, token = null, after = 0) {
     const url = new URL(address);
+    this.seq = after;
+    url.searchParams.set("after", `${after}`);
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url, token === null ? [] : ["vivant", `vivant-token.${token}`]);
     this.#socket = socket;
@@ -42,21 +57,27 @@ export class Events {
     });
     // whoever waits for `ended` only must not cause an unhandled rejection
     this.opened.catch(() => undefined);
+    /** @type {(isSame: boolean) => void} */
+    let attach = () => {};
+    this.attached = new Promise((resolve) => (attach = resolve));
     this.ended = new Promise((resolve) => {
       /** @type {CloseReason | null} */
       let reason = null;
       socket.addEventListener("message", (event) => {
         const message = readMessage(event.data);
         if (message === null) return;
+        this.seq = message.seq ?? this.seq;
         if (message.type === "session.closed") reason = message.reason;
+        if (message.type === "events.attached") attach(message.lost !== null);
         this.#take(message, hear);
       });
       const beat = setInterval(() => {
         if (performance.now() - this.#heard > SILENCE) socket.close();
         this.send({ type: "ping", t: performance.now() });
       }, HEARTBEAT);
-      socket.addEventListener("close", () => {
+      socket.addEventListener("close", ({ code }) => {
         clearInterval(beat);
+        this.isRefused = code === REFUSED;
         resolve(reason);
       });
     });

@@ -37,14 +37,14 @@ export class Hush {
   /** Is silent at once, until all sound that has been received by now is over. */
   async begin() {
     const round = this.#mute();
-    const first = this.#played();
+    const first = this.played;
     const end = performance.now() + LONGEST;
     const before = await this.#emitted();
     let isOver = false;
     while (!isOver && round === this.#round && performance.now() < end) {
       await wait(STEP);
       const held = storedFor(await this.#emitted(), before);
-      const passed = (((this.#played() ?? 0) - (first ?? 0)) >>> 0) / TICKS;
+      const passed = (((this.played ?? 0) - (first ?? 0)) >>> 0) / TICKS;
       isOver = held !== null && passed > held + UNDERWAY;
     }
     this.#end(round);
@@ -61,8 +61,8 @@ export class Hush {
     if (round === this.#round) this.#receiver.track.enabled = true;
   }
 
-  /** @returns {number | undefined} the RTP time stamp of what is being played */
-  #played() {
+  /** The RTP time stamp of what is being played; undefined while nothing is. @returns {number | undefined} */
+  get played() {
     return this.#receiver.getSynchronizationSources()[0]?.rtpTimestamp;
   }
 

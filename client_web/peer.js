@@ -96,6 +96,11 @@ export class Peer {
     return true;
   }
 
+  /** RTP time of the sound that is heard just now; it stands still when media does. @returns {number | undefined} */
+  get soundTime() {
+    return this.#hush.played;
+  }
+
   /** @returns {Promise<RTCStatsReport>} */
   stats() {
     return this.#connection.getStats();

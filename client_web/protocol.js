@@ -104,8 +104,9 @@
 /** @typedef {{type: "session.ready", session_id: string, fps: number, size: number, portrait: string, voice: string, background: string, layout: Layout, style: Style}} SessionReady */
 
 /**
- * @typedef {{type: "session.queued", position: number, wait_s: number | null}
+ * @typedef {({type: "session.queued", position: number, wait_s: number | null}
  *   | SessionReady
+ *   | {type: "events.attached", seq: number, missed: number, lost: number | null}
  *   | {type: "session.resumed", utterance: number | null, from_character: number, repeated_characters: number, lost: number[], sentence: number | null, outputs: string[], recordings: string[], continued: string[]}
  *   | {type: "ai_disclosure", media: ("audio" | "video")[], badge: string | null, watermark: string | null}
  *   | {type: "media.origin", picture: number, sound: number}
@@ -129,7 +130,7 @@
  *   | {type: "session.expiring", reason: CloseReason, seconds: number | null}
  *   | Metrics
  *   | {type: "pong", t: number}
- *   | {type: "session.closed", reason: CloseReason}} ServerMessage
+ *   | {type: "session.closed", reason: CloseReason}) & {seq?: number}} ServerMessage
  */
 
 /**

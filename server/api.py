@@ -430,11 +430,13 @@ async def face_tracker(name: str) -> FileResponse:
 
 
 @_ROUTES.websocket("/v1/sessions/{session_id}/events")
-async def events(websocket: WebSocket, session_id: str) -> None:
+async def events(
+    websocket: WebSocket, session_id: str, after: Annotated[int | None, Query(ge=0)] = None
+) -> None:
     """Messages both ways, and PCM in."""
     house: House = websocket.app.state.house
     await websocket.accept(subprotocol=subprotocol(websocket.headers))
-    await serve_events(websocket, house.sessions, session_id)
+    await serve_events(websocket, house.sessions, session_id, after)
 
 
 def _house(request: Request) -> House:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Header, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from server.event_schema import message_schema
@@ -27,13 +27,19 @@ def _session(request: Request, session_id: str) -> Session:
 
 
 @ROUTES.get("/v1/sessions/{session_id}/events", response_class=EventSourceResponse)
-async def events(session: Annotated[Session, Depends(_session)]) -> AsyncIterator[ServerSentEvent]:
+async def events(
+    session: Annotated[Session, Depends(_session)],
+    last_event_id: Annotated[int, Header(ge=0)] = 0,
+) -> AsyncIterator[ServerSentEvent]:
     """The session's events, as the WebSocket of this address sends them."""
-    with session.events.listen() as channel:
-        for greeting in session.greeting():
-            yield _told(greeting)
-        async for event in channel:
+    with session.events.follow(last_event_id) as followed:
+        greeting = session.greeting()
+        for event in (*greeting, followed.attached) if last_event_id else greeting:
             yield _told(event)
+        for numbered in followed.missed:
+            yield _told(numbered.event, numbered.number)
+        async for numbered in followed.later:
+            yield _told(numbered.event, numbered.number)
 
 
 @ROUTES.get("/v1/schema")
@@ -42,5 +48,6 @@ async def schema() -> dict[str, Any]:
     return message_schema()
 
 
-def _told(event: ServerEvent) -> ServerSentEvent:
-    return ServerSentEvent(raw_data=event.to_json(), event=event.type)
+def _told(event: ServerEvent, number: int | None = None) -> ServerSentEvent:
+    id_ = None if number is None else str(number)
+    return ServerSentEvent(raw_data=event.to_json(), event=event.type, id=id_)

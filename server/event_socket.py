@@ -20,8 +20,14 @@ from server.sessions import Sessions
 from server.waiting import Waiting
 
 
-async def serve_events(websocket: WebSocket, sessions: Sessions, session_id: str) -> None:
-    """Serves an accepted WebSocket until the client or the session goes."""
+async def serve_events(
+    websocket: WebSocket, sessions: Sessions, session_id: str, after: int | None = None
+) -> None:
+    """Serves an accepted WebSocket until the client or the session goes.
+
+    `after` is the number of the last event that the client had, 0 for none; None for a client
+    that wants no numbers.
+    """
     waiting = sessions.find_waiting(session_id)
     try:
         desk = WaitingDesk(waiting) if waiting else _desk(websocket, sessions.find(session_id))
@@ -29,7 +35,7 @@ async def serve_events(websocket: WebSocket, sessions: Sessions, session_id: str
         await websocket.send_json({"type": "error", "code": error.code, "message": str(error)})
         await websocket.close(code=1008, reason="no such session")
         return
-    client = _Client(websocket, sessions, session_id, desk)
+    client = _Client(websocket, sessions, session_id, desk, after)
     async with asyncio.TaskGroup() as group:
         sending = [group.create_task(client.send(waiting)), group.create_task(client.feed())]
         await client.receive()
@@ -43,12 +49,18 @@ def _desk(websocket: WebSocket, session: Session) -> Desk:
 
 class _Client:
     def __init__(
-        self, websocket: WebSocket, sessions: Sessions, session_id: str, desk: Desk | WaitingDesk
+        self,
+        websocket: WebSocket,
+        sessions: Sessions,
+        session_id: str,
+        desk: Desk | WaitingDesk,
+        after: int | None,
     ) -> None:
         self._websocket = websocket
         self._sessions = sessions
         self._session_id = session_id
         self._desk = desk
+        self._after = after
         self._has_begun = asyncio.Event()
 
     async def send(self, waiting: Waiting | None) -> None:
@@ -102,8 +114,20 @@ class _Client:
         if isinstance(self._desk, WaitingDesk):
             self._desk = _desk(self._websocket, session)
         self._has_begun.set()
+        if self._after is not None:
+            await self._follow_from(session, self._after)
+            return
         with session.events.listen() as channel:
             for greeting in session.greeting():
                 await self._websocket.send_text(greeting.to_json())
             async for event in channel:
                 await self._websocket.send_text(event.to_json())
+
+    async def _follow_from(self, session: Session, after: int) -> None:
+        with session.events.follow(after) as followed:
+            for greeting in (*session.greeting(), followed.attached):
+                await self._websocket.send_text(greeting.to_json())
+            for numbered in followed.missed:
+                await self._websocket.send_text(numbered.to_json())
+            async for numbered in followed.later:
+                await self._websocket.send_text(numbered.to_json())

@@ -359,6 +359,23 @@ class SessionReady(ServerEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class EventsAttached(ServerEvent):
+    """Events are told from here on; for who connects with `after`.
+
+    Attributes:
+        seq: the number of the event before those that follow.
+        missed: how many follow that came since `after`.
+        lost: how many came between, which nobody has any more; None where another worker has the
+            session, so that nobody can tell, and media has to be connected anew.
+    """
+
+    type: ClassVar[str] = "events.attached"
+    seq: int
+    missed: int
+    lost: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class SessionResumed(ServerEvent):
     """The session goes on elsewhere than where it began; told after `session.ready`.
 

@@ -26,11 +26,16 @@ from tests.live_fakes import fake_parts
 class Uvicorn(uvicorn.Server):
     """Leaves signals alone, and can die without a word to anybody."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, port: int = 0) -> None:
         config = uvicorn.Config(
-            app, port=0, log_level="error", ws="websockets-sansio", timeout_graceful_shutdown=1
+            app, port=port, log_level="error", ws="websockets-sansio", timeout_graceful_shutdown=1
         )
         super().__init__(config)
+
+    @property
+    def port(self) -> int:
+        port: int = self.servers[0].sockets[0].getsockname()[1]
+        return port
 
     def capture_signals(self) -> contextless:  # type: ignore[override]
         return contextless()
@@ -77,12 +82,28 @@ class Cluster:
     store: MemoryStore
     directory: MemoryDirectory
     gateway: Uvicorn
+    app: ASGIApp
+    group: asyncio.TaskGroup
     workers: list[Running] = field(default_factory=list)
+    serving: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
     def port(self) -> int:
-        port: int = self.gateway.servers[0].sockets[0].getsockname()[1]
-        return port
+        return self.gateway.port
+
+    async def serve_gateway(self) -> None:
+        """Runs the gateway in a task."""
+        self.serving.append(self.group.create_task(self.gateway.serve()))
+        await self.gateway.until_started()
+
+    async def restart_gateway(self, pause: float = 0.0) -> None:
+        """Kills the gateway, and starts another on its port after so many seconds."""
+        dead, port = self.gateway, self.port
+        dead.die()
+        dead.should_exit = True
+        await asyncio.sleep(pause)
+        self.gateway = Uvicorn(self.app, port)
+        await self.serve_gateway()
 
     def of(self, session_id: str) -> Running:
         """Returns the worker that performs a session."""
@@ -109,8 +130,8 @@ async def cluster(
     access = make_access(settings, origins, clock)
     app = make_gateway(router, access=access, origins=origins, page=None, clock=clock)
     async with asyncio.TaskGroup() as group:
-        rig = Cluster(store, directory, Uvicorn(app))
-        tasks = [group.create_task(rig.gateway.serve())]
+        rig = Cluster(store, directory, Uvicorn(app), app, group)
+        tasks = rig.serving
         for number in range(workers):
             worker = Worker(  # each with a folder of its own, as Ray's have
                 replace(settings, cache_dir=settings.cache_dir / f"worker-{number}"),
@@ -125,7 +146,7 @@ async def cluster(
             await running.http.until_started()
             running.telling = group.create_task(worker.run(running.http.address))
             rig.workers.append(running)
-        await rig.gateway.until_started()
+        await rig.serve_gateway()
         while len(await directory.living()) < workers:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         try:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-from server.protocol import ServerEvent
+from server.protocol import EventsAttached, ServerEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,18 @@ class UnknownEvent(ServerEvent):
     content: dict[str, Any] = field(default_factory=dict)
 
 
+_NUMBER = re.compile(r'\{"seq": (\d+), ')
 _KINDS = {kind.type: kind for kind in ServerEvent.__subclasses__() if kind is not UnknownEvent}
+
+
+def number_of(text: str) -> int | None:
+    """Returns the number of a message that has one.
+
+    >>> number_of('{"seq": 7, "type": "pong", "t": 1}'), number_of('{"type": "pong", "t": 1}')
+    (7, None)
+    """
+    found = _NUMBER.match(text)
+    return int(found[1]) if found else None
 
 
 def read_event(text: str) -> ServerEvent | None:
@@ -33,6 +45,8 @@ def read_event(text: str) -> ServerEvent | None:
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         return None
     name = message.pop("type")
+    if name != EventsAttached.type:
+        message.pop("seq", None)
     kind = _KINDS.get(name)
     if kind is None:
         return UnknownEvent(name, message)

@@ -7,6 +7,7 @@ function that brings the answer.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,6 +89,7 @@ class Media:
         sounds: likewise.
         voice: what is pushed into it, the server hears as this viewer's microphone.
         ended: set when the connection is over.
+        heard: instant (time.monotonic) at which sound came last.
     """
 
     def __init__(self, ice_servers: Sequence[dict[str, Any]]) -> None:
@@ -98,6 +100,7 @@ class Media:
         self.sounds: Channel[Sound] = Channel(_SOUNDS, Overflow.DROP_OLDEST)
         self.voice = LiveVoice()
         self.ended = asyncio.Event()
+        self.heard = time.monotonic()
         self._connected = asyncio.Event()
         self._has_origin = asyncio.Event()
         self._origin = MediaOrigin(0, 0)
@@ -142,9 +145,10 @@ class Media:
         """Takes sound until the connection ends."""
         receiver = self._receivers[1]
         async for frame in _frames(receiver.track):
+            self.heard = time.monotonic()
             if isinstance(frame, av.AudioFrame) and frame.pts is not None:
-                time = _media_time(receiver, frame.pts, self._origin.sound, _SOUND_CLOCK)
-                self.sounds.offer(Sound(time, _mono(frame)))
+                at = _media_time(receiver, frame.pts, self._origin.sound, _SOUND_CLOCK)
+                self.sounds.offer(Sound(at, _mono(frame)))
         self._end()
 
     async def close(self) -> None:

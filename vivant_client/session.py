@@ -1,14 +1,16 @@
 """One session from a client's side: what it is told, what it is heard to say, what it shows.
 
 Calls that give a number back go over REST, what streams over the WebSocket, media over WebRTC.
-Nothing is done behind the caller's back: a lost connection is told and not mended, `resume`
-comes back to the session.
+Events that break off while media goes on are taken up again, and `EventsAttached` tells what was
+missed. Nothing else is done behind the caller's back: a lost connection is told and not mended,
+`resume` comes back to the session.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +27,7 @@ from vivant_client.script import ScriptControl
 from vivant_client.sound import Samples, to_pcm16
 from vivant_client.talk import TalkControl
 
+_STILL = 2.0  # seconds without sound after which media counts as gone
 _MOST_ENDED = 1000  # utterances whose end is remembered
 EventT = TypeVar("EventT", bound=ServerEvent)
 
@@ -34,14 +37,18 @@ class PushedAudio:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._line = session.line
 
     async def push(self, samples: Samples) -> None:
         """Adds sound, as fast as it is there; waits while the server has two minutes of it.
 
         Raises:
             SessionEndedError: the connection is over.
-            ClientError: the samples are of another kind.
+            ClientError: the samples are of another kind; or the connection broke off and was made
+                anew, with which the utterance has ended.
         """
+        if self._session.line != self._line:
+            raise ClientError("The connection broke off: what was pushed on it has ended.")
         await self._session.send_bytes(to_pcm16(samples))
 
 
@@ -73,7 +80,7 @@ class Session:
         self._on_queued = on_queued
         self._group = asyncio.TaskGroup()
         self._tasks: list[asyncio.Task[None]] = []
-        self._events = EventSocket(self._note)
+        self._events = EventSocket(self._note, self._may_go_on)
         self._media: Media | None = None
         self._ended_utterances: dict[int, SpeakEnded] = {}
         self.script = ScriptControl(self._call, self._upload)
@@ -291,6 +298,11 @@ class Session:
         """
         await self._events.send(message)
 
+    @property
+    def line(self) -> int:
+        """How many connections for events there have been; what was open on one ends with it."""
+        return self._events.line
+
     async def send_bytes(self, pcm: bytes) -> None:
         """Sends PCM that belongs to the last `audio.start`.
 
@@ -353,6 +365,13 @@ class Session:
             self._ended_utterances[event.utterance] = event
             while len(self._ended_utterances) > _MOST_ENDED:
                 del self._ended_utterances[next(iter(self._ended_utterances))]
+
+    def _may_go_on(self, has_moved: bool) -> bool:
+        """Whether events are of use: media that is connected stays with the worker that has it."""
+        if self._media is None:
+            return not has_moved or not self._wants_media
+        is_alive = time.monotonic() - self._media.heard < _STILL
+        return is_alive and not has_moved and not self._media.ended.is_set()
 
     async def _upload(self, path: str, file: Path, **form: Any) -> dict[str, Any]:  # noqa: ANN401
         return await self._rest.upload(f"/v1/sessions/{self.id}{path}", file, **form)

@@ -82,6 +82,7 @@ class Journal:
         """
         page = self._pages[session.id]
         page.session = session
+        session.events.number_run(page.record.epoch)
         session.events.tap(partial(self._heed, page))
         session.settled = partial(self._settle_or_warn, session.id)
         page.is_new = True
