@@ -139,6 +139,7 @@ async def cluster(
                 store=store,
                 directory=directory,
                 secret=secret,
+                name=f"worker-{number}",
             )
             await worker.server.warm_up()
             running = Running(worker, Uvicorn(worker))

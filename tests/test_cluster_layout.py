@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from server.config import Settings
 from tests.cluster_rig import cluster
@@ -32,3 +35,28 @@ async def live(tmp_path: Path) -> AsyncIterator[LiveServer]:
             yield live
         finally:
             await live.aclose()
+
+
+async def test_figures_and_capacity_are_those_of_all_workers(tmp_path: Path) -> None:
+    settings = Settings(size=SIZE, max_sessions=2, cache_dir=tmp_path, port=0)
+    async with cluster(settings, workers=2) as rig:
+        address = f"http://127.0.0.1:{rig.port}"
+        async with httpx.AsyncClient(base_url=address, timeout=30) as client:
+            assert (await client.post("/v1/sessions")).status_code == 201
+            page = (await client.get("/metrics")).text
+            async with asyncio.timeout(10):  # workers tell of themselves once a second
+                while (  # noqa: ASYNC110
+                    told := (await client.get("/v1/capacity")).json()
+                )["room"] != 3:
+                    await asyncio.sleep(0.1)
+            rig.workers[0].die()
+            left = (await client.get("/metrics")).text
+    (family,) = [
+        each for each in text_string_to_metric_families(page) if each.name == "vivant_sessions_open"
+    ]
+    assert {each.labels["worker"] for each in family.samples} == {"worker-0", "worker-1"}
+    assert sum(each.value for each in family.samples) == 1
+    assert {each["name"] for each in told["workers"]} == {"worker-0", "worker-1"}
+    assert told["sessions"] == 1
+    assert 'worker="worker-1"' in left
+    assert 'worker="worker-0"' not in left

@@ -22,6 +22,7 @@ from websockets.typing import Subprotocol
 
 from server.cluster.port import (
     CLIENT_HEADER,
+    FIGURES,
     SCHEME_HEADER,
     SECRET_HEADER,
     Report,
@@ -71,6 +72,20 @@ class Forwarder:
             return await self._client.post(report.address + path, json=body, headers=headers)
         except httpx.TransportError as error:
             raise Unreachable(str(error)) from None
+
+    async def figures(self, report: Report) -> str | None:
+        """Returns a worker's page for Prometheus; None where it does not answer in time."""
+        try:
+            return await self._get(report, FIGURES)
+        except (httpx.TransportError, TimeoutError) as error:
+            _LOG.warning("worker %s tells no figures: %s", report.name or report.worker, error)
+            return None
+
+    async def _get(self, report: Report, path: str) -> str:
+        headers = {SECRET_HEADER.decode(): self._secret.decode()}
+        async with asyncio.timeout(_CONNECT * 2):
+            answer = await self._client.get(report.address + path, headers=headers)
+        return answer.text
 
 
 class _Remote:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
@@ -25,10 +25,13 @@ from server.access.guard import Guard
 from server.access.headers import SecurityHeaders
 from server.access.rules import OPENING, find_rule
 from server.clock import Clock
+from server.cluster.exposition import merge
 from server.cluster.forward import Forwarder
 from server.cluster.placement import Placement
 from server.cluster.port import LOOK, TAKE_UP, Directory, Report, Unreachable
 from server.cluster.store import Record, Store
+from server.cluster.wish import Wish, has_wish, read_wish
+from server.metrics import CONTENT_TYPE
 from server.origins import Origins
 from server.protocol import RETRY_AFTER, ProtocolError, error_body
 from server.refusals import refuse_properly, status_of
@@ -38,7 +41,6 @@ from streaming_model.errors import VivantError
 _LOG = logging.getLogger(__name__)
 _PORTRAIT: Final = re.compile(r"/v1/portraits/([^/]+)")
 _MOST_TRIES: Final = 5  # workers that one request is offered to
-_LARGEST_WISH: Final = 65_536  # bytes of a body in which a portrait may be named
 
 
 class Router:
@@ -67,10 +69,21 @@ class Router:
         """Returns the workers that live."""
         return await self._directory.living()
 
+    async def figures(self) -> str:
+        """Returns the figures of all workers that answer."""
+        reports = await self.reports()
+        pages = await asyncio.gather(*(self._forwarder.figures(each) for each in reports))
+        named = zip((each.name or each.worker for each in reports), pages, strict=True)
+        return merge({name: page for name, page in named if page is not None})
+
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"] if scope["type"] == "http" else "WS"
         found = find_rule(method, scope["path"], scope.get("query_string", b""))
-        session = found.session if found is not None else None
+        session, wish = None, Wish()
+        if found is not None:
+            if has_wish(found, scope["path"]):
+                wish, receive = await read_wish(receive, scope["path"])
+            session = found.session or wish.session
         record = await self._store.read(session) if session else None
         if record is not None:
             await self._to_holder(record, scope, receive, send)
@@ -78,11 +91,8 @@ class Router:
         deleted = _deleted_portrait(method, scope["path"])
         if deleted is not None:
             send = self._told_all(deleted, scope, send)
-        portrait = None
-        if (method, scope["path"]) == ("POST", "/v1/sessions"):
-            portrait, receive = await _wish(receive)
         is_opening = found is not None and found.rule.cost >= OPENING and session is None
-        await self._to_any(scope, receive, send, portrait=portrait, is_opening=is_opening)
+        await self._to_any(scope, receive, send, portrait=wish.portrait, is_opening=is_opening)
 
     def _told_all(self, portrait: str, scope: Scope, send: Send) -> Send:
         """Returns what answers once every worker has deleted what it has of a portrait."""
@@ -193,6 +203,7 @@ def make_gateway(
     app.add_api_route("/healthz", _live, methods=["GET"])
     app.add_api_route("/readyz", _readiness(router), methods=["GET"])
     app.add_api_route("/v1/capacity", _capacity(router), methods=["GET"])
+    app.add_api_route("/metrics", _figures(router), methods=["GET"])
     files = None if page is None else StaticFiles(directory=page, html=True)
     app.router.routes.append(Mount("/", _Fork(router, files)))
     return app
@@ -227,6 +238,13 @@ def _readiness(router: Router) -> Any:  # noqa: ANN401 - a route
     return readyz
 
 
+def _figures(router: Router) -> Any:  # noqa: ANN401 - a route
+    async def figures() -> Response:
+        return Response(await router.figures(), media_type=CONTENT_TYPE)
+
+    return figures
+
+
 def _capacity(router: Router) -> Any:  # noqa: ANN401 - a route
     async def capacity() -> dict[str, Any]:
         reports = await router.reports()
@@ -237,6 +255,7 @@ def _capacity(router: Router) -> Any:  # noqa: ANN401 - a route
             "workers": [
                 {
                     "worker": each.worker,
+                    "name": each.name,
                     "pid": each.pid,
                     "sessions": each.sessions,
                     "room": each.room,
@@ -253,27 +272,6 @@ def _capacity(router: Router) -> Any:  # noqa: ANN401 - a route
 def _deleted_portrait(method: str, path: str) -> str | None:
     match = _PORTRAIT.fullmatch(path)
     return match[1] if match is not None and method == "DELETE" else None
-
-
-async def _wish(receive: Receive) -> tuple[str | None, Receive]:
-    """Returns the portrait that a body asks for, and the body once more."""
-    messages: list[Message] = []
-    size, more = 0, True
-    while more and size <= _LARGEST_WISH:
-        message = await receive()
-        messages.append(message)
-        size += len(message.get("body", b""))
-        more = message["type"] == "http.request" and message.get("more_body", False)
-    try:
-        wish = json.loads(b"".join(each.get("body", b"") for each in messages))
-        portrait = wish.get("portrait")
-    except (ValueError, AttributeError):  # the worker says what is wrong with it
-        portrait = None
-
-    async def again() -> Message:
-        return messages.pop(0) if messages else await receive()
-
-    return portrait if isinstance(portrait, str) else None, again
 
 
 async def _refuse(error: VivantError, scope: Scope, receive: Receive, send: Send) -> None:

@@ -15,6 +15,7 @@ SECRET_HEADER: Final = b"x-vivant-cluster"  # proves that a gateway asks, and no
 CLIENT_HEADER: Final = b"x-vivant-client"  # the address that the gateway was asked from
 SCHEME_HEADER: Final = b"x-vivant-scheme"  # http or https, as the client has it
 TAKE_UP: Final = "/cluster/take-up"  # POST {"session", "epoch", "is_pressed"} to a worker
+FIGURES: Final = "/cluster/figures"  # GET from a worker: its page for Prometheus
 LOOK: Final = "/cluster/look"  # POST {"ends_sessions": [PORTRAIT]}: others have changed portraits
 
 
@@ -32,6 +33,7 @@ class Report:
         portraits: ids of those that it can show at once.
         shown: names of portraits and backgrounds that its sessions show, or wait for.
         is_draining: whether it lets nobody in any more.
+        name: the same after each start, for people and Prometheus; empty for none.
     """
 
     worker: str
@@ -43,6 +45,7 @@ class Report:
     portraits: frozenset[str]
     is_draining: bool = False
     shown: frozenset[str] = frozenset()
+    name: str = ""
 
 
 class Directory(Protocol):

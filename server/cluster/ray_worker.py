@@ -63,6 +63,7 @@ class WorkerActor:
         # Each has its own uploads: two that clean up in one folder would delete each other's.
         self._settings = replace(settings, cache_dir=settings.cache_dir / "workers" / name)
         self._make_parts = make_parts
+        self._name = name
         self._cores = cores
         self._store = RayStore(keeper)
         self._loop = asyncio.new_event_loop()
@@ -115,6 +116,7 @@ class WorkerActor:
             directory=self._store,
             secret=secret,
             cores=self._cores,
+            name=self._name,
         )
         await self._worker.server.warm_up()
         gc.collect()

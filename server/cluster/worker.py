@@ -26,6 +26,7 @@ from server.cluster.facts import SessionFacts, revive
 from server.cluster.journal import Journal
 from server.cluster.port import (
     CLIENT_HEADER,
+    FIGURES,
     LOOK,
     SCHEME_HEADER,
     SECRET_HEADER,
@@ -37,6 +38,7 @@ from server.cluster.settling import Settling
 from server.cluster.store import Store, StoreError, Superseded
 from server.config import Settings
 from server.consent.custody import Shown
+from server.metrics import CONTENT_TYPE
 from server.principal import on_behalf_of
 from server.protocol import CapacityError, ProtocolError, error_body
 from server.refusals import status_of
@@ -82,6 +84,7 @@ class Worker:
     Args:
         settings: with the secret that all workers sign tokens with.
         cores: what it may use of the machine.
+        name: the same after each start.
         secret: of the cluster.
     """
 
@@ -94,8 +97,10 @@ class Worker:
         directory: Directory,
         secret: str,
         cores: float | None = None,
+        name: str = "",
     ) -> None:
         self.id = secrets.token_hex(8)
+        self._name = name
         self._directory = directory
         self._store = store
         self._secret = secret.encode()
@@ -203,6 +208,7 @@ class Worker:
                 *((each.portrait, each.background.name) for each in sessions.all())
             ),
             is_draining=sessions.is_draining,
+            name=self._name,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -215,6 +221,9 @@ class Worker:
             await _refuse(scope, receive, send)
         elif scope["path"] == TAKE_UP:
             await (await self._answer_take_up(Request(scope, receive)))(scope, receive, send)
+        elif scope["path"] == FIGURES:
+            figures = Response(self.server.house.figures.text(), media_type=CONTENT_TYPE)
+            await figures(scope, receive, send)
         elif scope["path"] == LOOK:
             await (await self._answer_look(Request(scope, receive)))(scope, receive, send)
         else:
