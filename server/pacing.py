@@ -99,14 +99,14 @@ class DelayLimits:
 class PlayoutDelay:
     """Learns the delay between composing audio and releasing it with its frame.
 
-    It follows the slowest frames of the last five seconds, less two of them: hiccups cost a
-    frame each, not latency. As soon as a third is late it grows to what that one needed; it
-    shrinks by a millisecond at a time, in speech too, so that nothing bursts. The jitter of a
+    It follows the slowest frames of the last five seconds, less one of them: a hiccup costs a
+    frame, not latency. As soon as another is late it grows to what that one needed, so that less
+    than one of a hundred is, as many as viewers are to see too late (`evenness`). It shrinks by a millisecond at a time, in speech too, so that nothing bursts. The jitter of a
     live voice's packets is in it, for a block that comes late is drawn late.
     """
 
     WINDOW = 125  # frames, five seconds at 25 a second
-    SPARED = 2  # frames in a window that may be late
+    SPARED = 1  # frame in a window that may be late
     SEEN = 50  # frames that are looked at before it shrinks
     HEAD_ROOM = TICK // 2  # samples above the slowest frame that it waits for
     MOST_GROWTH = TICK  # samples from packet to packet

@@ -38,7 +38,10 @@ _TEXTS = (
     "Perhaps you are right.",
 )
 _LIVE, _FIRST_PICTURE, _FIRST_WORD = 200.0, 1000.0, 300.0  # ms
-_LOUD = 0.4  # peak of a burst; the vowel around it has 0.2
+_LOUD = 0.4  # peak of a burst as it is spoken: it has 0.48 to 0.8, and the vowel around it 0.2
+# And as it is heard: aiortc's coder makes stereo of one channel at 0.7 of its level, so that bursts
+# come with 0.36 to 0.6 and the vowel with 0.15.
+_HEARD_LOUD = 0.25
 _AUDIBLE = 0.01
 _EVERY = 0.7  # seconds from burst to burst; more than any latency that is not a failure
 _BEFORE = 2.0  # seconds of the vowel until the voice detector and the buffers are steady
@@ -142,7 +145,7 @@ async def _live(
     await viewer.close()
     await server.close_session(session_id)
     spoken = onsets(microphone.times, microphone.loud, quiet=0.3)
-    heard = [sound for sound in sounds if sound.peak > _LOUD]
+    heard = [sound for sound in sounds if sound.peak > _HEARD_LOUD]
     at_sound = lags(spoken, [sound.arrival for sound in heard], most=_EVERY)
     at_picture = lags(spoken, _pictures_of_onsets(viewer, sounds), most=_EVERY)
     if min(len(at_sound), len(at_picture)) < bursts // 2:
@@ -160,7 +163,7 @@ async def _live(
 
 def _pictures_of_onsets(viewer: WireViewer, sounds: list[Sound]) -> list[float]:
     times = [sound.arrival for sound in sounds]
-    begun = set(onsets(times, [sound.peak > _LOUD for sound in sounds], quiet=0.3))
+    begun = set(onsets(times, [sound.peak > _HEARD_LOUD for sound in sounds], quiet=0.3))
     pictures = [viewer.picture_of(sound) for sound in sounds if sound.arrival in begun]
     return [arrival for arrival in pictures if arrival is not None]
 

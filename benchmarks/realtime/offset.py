@@ -42,6 +42,7 @@ from streaming_model.media import SAMPLE_RATE
 Progress = Callable[[str, float], None]
 WINDOW = 20  # seconds watched
 SETTLE = 6  # seconds until a browser's buffers have found their level
+SKEW_SETTLE = 36  # seconds for 200 ms: libwebrtc halves what a mean over four seconds tells it
 INTERRUPTIONS = 10
 _FLAGS = ("--flash", "--voice", "joe", "--quiet-timeout", "0")
 _TRIES = 3  # windows; a stall disturbs the browser's buffers for one or two of them
@@ -178,7 +179,7 @@ async def _with_late_track(
         rigged(*_FLAGS, "--late", late, *reports) as server,
         watching(browser, server.address) as watcher,
     ):
-        await asyncio.sleep(SETTLE)  # libwebrtc corrects by at most 80 ms a second
+        await asyncio.sleep(SKEW_SETTLE)
         return await _clicking(server, watcher, window, report, when)
 
 
