@@ -170,17 +170,23 @@ class SoundEncoder:
         context.time_base = SOUND_TIME_BASE
         context.options = {"application": "audio", "frame_duration": "20"}
         self._context = context
+        # One frame for all packets: FFmpeg copies what it is given, for it does not own it.
+        self._frame = av.AudioFrame(format="s16", layout="mono", samples=PACKET)
+        self._frame.sample_rate = SOUND_RATE
+        self._frame.time_base = SOUND_TIME_BASE
+        self._pcm = np.frombuffer(self._frame.planes[0], np.int16)[:PACKET]
+        self._scaled = np.empty(PACKET, np.float32)
 
     def encode(self, sound: NDArray[np.float32], media_time: int) -> SoundPacket:
         """Encodes [960] float32; the packet's `pts` is in 48 kHz samples."""
         if len(sound) != PACKET:
             raise ValueError(f"an Opus packet is {PACKET} samples, got {len(sound)}")
-        pcm = (np.clip(sound, -1, 1) * 32767).astype(np.int16).reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
-        frame.sample_rate = SOUND_RATE
-        frame.pts = media_time * 3
-        frame.time_base = SOUND_TIME_BASE
-        (packet,) = self._context.encode(frame)
+        np.multiply(sound, 32767, out=self._scaled)
+        np.maximum(self._scaled, -32767, out=self._scaled)
+        np.minimum(self._scaled, 32767, out=self._scaled)
+        self._pcm[:] = self._scaled
+        self._frame.pts = media_time * 3
+        (packet,) = self._context.encode(self._frame)
         packet.pts = packet.dts = media_time * 3
         packet.time_base = SOUND_TIME_BASE
         return packet

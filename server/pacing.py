@@ -101,8 +101,9 @@ class PlayoutDelay:
 
     It follows the slowest frames of the last five seconds, less one of them: a hiccup costs a
     frame, not latency. As soon as another is late it grows to what that one needed, so that less
-    than one of a hundred is, as many as viewers are to see too late (`evenness`). It shrinks by a millisecond at a time, in speech too, so that nothing bursts. The jitter of a
-    live voice's packets is in it, for a block that comes late is drawn late.
+    than one of a hundred is, the most that admission bears (`evenness`). It shrinks by a
+    millisecond at a time, in speech too, so that nothing bursts. The jitter of a live voice's
+    packets is in it, for a block that comes late is drawn late.
     """
 
     WINDOW = 125  # frames, five seconds at 25 a second
@@ -118,18 +119,20 @@ class PlayoutDelay:
         self.samples = limits.initial
         self._goal = limits.initial
         self._needs: deque[int] = deque(maxlen=self.WINDOW)
+        self._wanted = limits.least  # what all of them but the slowest needed, and a little more
         self._late = 0
         self._rested = 0  # packets
 
     def observe(self, need: int) -> None:
         """Notes that a frame was ready `need` samples after its audio was composed."""
         self._needs.append(need)
+        self._wanted = sorted(self._needs)[-1 - self.SPARED :][0] + self.HEAD_ROOM
         if need <= max(self.samples, self._goal):
             return
         self._late += 1
         if self._late > self.SPARED:
             self._late = 0
-            self._goal = min(self._wanted(), self.limits.most)
+            self._goal = min(self._wanted, self.limits.most)
 
     def correction(self, *, is_silent: bool) -> int:
         """Returns by how many samples the delay has just changed; asked once a packet."""
@@ -138,15 +141,10 @@ class PlayoutDelay:
             return self._move(min(self._goal - self.samples, self.MOST_GROWTH))
         if len(self._needs) < self.SEEN:
             return 0
-        wanted = max(self.limits.least, self._wanted())
+        wanted = max(self.limits.least, self._wanted)
         if self.samples - wanted >= self.EASING and (is_silent or self._rested >= self.REST):
             return self._move(-self.EASING)
         return 0
-
-    def _wanted(self) -> int:
-        """Returns what all frames of the window but the slowest few needed, and a little more."""
-        slowest = sorted(self._needs)[-1 - self.SPARED :]
-        return slowest[0] + self.HEAD_ROOM
 
     def _move(self, step: int) -> int:
         self.samples += step
