@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from enum import Enum
 from fractions import Fraction
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import av
 import cv2
@@ -174,7 +174,8 @@ class SoundEncoder:
         self._frame = av.AudioFrame(format="s16", layout="mono", samples=PACKET)
         self._frame.sample_rate = SOUND_RATE
         self._frame.time_base = SOUND_TIME_BASE
-        self._pcm = np.frombuffer(self._frame.planes[0], np.int16)[:PACKET]
+        plane: Any = self._frame.planes[0]  # a buffer, which PyAV's types do not tell
+        self._pcm = np.frombuffer(plane, np.int16)[:PACKET]
         self._scaled = np.empty(PACKET, np.float32)
 
     def encode(self, sound: NDArray[np.float32], media_time: int) -> SoundPacket:
