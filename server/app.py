@@ -47,6 +47,7 @@ from server.ending import Ending
 from server.gauge import Gauge, MeteredThread
 from server.half_open import HalfOpen
 from server.hardware import find_openers
+from server.heap import Leftovers, give_back
 from server.ice_servers import TurnSecret, make_ice_servers
 from server.inference import AvatarPort, Inference
 from server.lifetime import LifeLimits
@@ -197,6 +198,7 @@ class Server:
             share=settings.core_share,
             cap=settings.max_sessions,
         )
+        self._leftovers = Leftovers()
         self._gauge = Gauge(
             workers={name: self._workers[name] for name in _LIVE},
             voices=[self._workers[name] for name in _VOICES],
@@ -338,6 +340,9 @@ class Server:
         self._gauge.sample(watched)
         evenness = self._engines.totals.evenness
         self._capacity.is_uneven = not evenness.is_even(self.clock.now())
+        sessions = self.house.sessions
+        if self._leftovers.are_due(opened=sessions.opened, live=len(sessions)):
+            asyncio.get_running_loop().run_in_executor(self._workers["pictures"], give_back)
 
     def _make_session(
         self,

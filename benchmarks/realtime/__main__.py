@@ -31,6 +31,7 @@ from benchmarks.realtime.servers import MeasuringError
 Found: TypeAlias = tuple[list[Line], dict[str, Any]]
 Part: TypeAlias = Callable[[Callable[[str, float], None]], Awaitable[Found]]
 PARTS = ("offset", "interrupt", "latency", "sessions", "churn")
+SOAK = "hour"  # one session for an hour, or for --minutes: only where it is asked for
 OUT = Path("artifacts") / "realtime"
 _LONG_CHURN = 200
 _LONG_MINUTES = 60
@@ -77,7 +78,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_names,
         default=list(PARTS),
         metavar="PARTS",
-        help=f"measure only these, separated by commas: {', '.join(PARTS)}",
+        help=f"measure only these, separated by commas: {', '.join(PARTS)}; or {SOAK}, one session "
+        f"that speaks for {_LONG_MINUTES} minutes, or for --minutes",
     )
     parser.add_argument(
         "--long",
@@ -104,8 +106,9 @@ def _parser() -> argparse.ArgumentParser:
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        if name not in PARTS:
-            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(PARTS)}")
+        if name not in (*PARTS, SOAK):
+            known = ", ".join((*PARTS, SOAK))
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {known}")
     return names
 
 
@@ -125,6 +128,7 @@ def _parts(options: argparse.Namespace) -> dict[str, Part]:
     rounds = _LONG_CHURN if options.long else churn.ROUNDS
     return {
         "offset": partial(offset.measure, window=options.window, soak_minutes=minutes),
+        SOAK: partial(offset.soak, window=options.window, minutes=options.minutes or _LONG_MINUTES),
         "interrupt": interrupt.measure,
         "latency": latency.measure,
         "sessions": admission.measure,

@@ -87,6 +87,31 @@ async def measure(
     return lines, {name: details(offsets) for name, offsets in found.items()}
 
 
+async def soak(
+    report: Progress, *, window: int = WINDOW, minutes: int = 60
+) -> tuple[list[Line], dict[str, Any]]:
+    """Lets one session speak for so long; returns the lines and the details.
+
+    Raises:
+        MeasuringError: the server, the browser or the connection fails.
+    """
+    async with (
+        chromium() as browser,
+        rigged(*_FLAGS) as server,
+        watching(browser, server.address) as watcher,
+    ):
+        first = await _clicking(server, watcher, window, report, "at the start")
+        readings = await _talk(server, watcher, minutes, report)
+        last = await _clicking(server, watcher, window, report, f"after {minutes} minutes")
+    lines = [
+        *offset_lines("at the start", first),
+        *soak_lines(readings, minutes),
+        *long_lines(last, minutes),
+    ]
+    found = {"start": details(first), "long": details(last), "minute, MiB, latency ms": readings}
+    return lines, found
+
+
 async def _estimated_without_browser(
     server: ServerProcess, report: Progress, window: int
 ) -> list[Line]:
