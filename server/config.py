@@ -318,6 +318,10 @@ class Settings:
         default_factory=keys_path,
         metadata={"convert": Path, "help": "where `vivant keys` keeps the hashes of keys"},
     )
+    quotas: Path | None = field(
+        default=None,
+        metadata={"convert": Path, "help": "TOML with how many sessions each key may have at once"},
+    )
     tls_cert: Path | None = field(
         default=None, metadata={"convert": Path, "help": "certificate (PEM) to serve HTTPS with"}
     )

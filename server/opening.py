@@ -35,6 +35,7 @@ async def open_for(
     """Returns the session, or its place in the line, and the background it will have.
 
     Raises:
+        QuotaError: whoever acts now has as many as they may have.
         CapacityError: there is no place, nor one in the line or the client cannot wait.
         VivantError: there is no such portrait, voice, background or style.
     """
@@ -65,7 +66,8 @@ async def open_for(
             owner=owner,
         )
 
-    entered = await house.sessions.enter(make, may_wait=may_wait)
+    claim = house.access.quotas.claim(owner)
+    entered = await house.sessions.enter(make, may_wait=may_wait, claim=claim)
     if isinstance(entered, Waiting):
         entered.portrait = portrait.id
     return entered, backdrop

@@ -39,6 +39,7 @@ _STATUS = {
     "livekit_refused": 502,
     "capacity": 503,
     "audit_failed": 503,
+    "quota_exceeded": 429,
     "storage_failed": 503,
     "store_failed": 503,
     "worker_lost": 503,

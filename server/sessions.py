@@ -9,8 +9,11 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Protocol, get_args
 
+from server.access.quotas import NOBODYS, Claim, QuotaError
 from server.access.tokens import Tokens
 from server.capacity import Capacity
 from server.clock import Clock
@@ -28,8 +31,8 @@ MakeSession = Callable[[str], Awaitable[Session]]
 class Keeper(Protocol):
     """What makes sessions outlive this process; `server.cluster.journal` is one."""
 
-    async def reserve(self, session_id: str) -> None:
-        """Makes an id known before it is told."""
+    async def reserve(self, session_id: str, claim: Claim) -> None:
+        """Makes an id known before it is told; raises `QuotaError` beyond a tenant's quota."""
         ...
 
     async def begin(self, session: Session) -> None:
@@ -44,7 +47,7 @@ class Keeper(Protocol):
 class KeepsNothing:
     """The keeper of a server that is alone."""
 
-    async def reserve(self, session_id: str) -> None:
+    async def reserve(self, session_id: str, claim: Claim) -> None:
         """Does nothing."""
 
     async def begin(self, session: Session) -> None:
@@ -52,6 +55,22 @@ class KeepsNothing:
 
     async def end(self, session_id: str) -> None:
         """Does nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a line elsewhere says of whoever wants a session.
+
+    Attributes:
+        session: the id that it has there, when it is its turn; None before that.
+        must_wait: whether it may not be opened now, also if there is room.
+    """
+
+    session: str | None = None
+    must_wait: bool = False
+
+
+PLACE: ContextVar[Place | None] = ContextVar("place", default=None)
 
 
 class Sessions:
@@ -77,6 +96,7 @@ class Sessions:
     ) -> None:
         """Takes what it needs; `measure` is told every second how many sessions are watched."""
         self._keeper = keeper or KeepsNothing()
+        self._tenants: dict[str, str] = {}  # by session, open or waited for
         self._reserved: set[str] = set()  # ids of those who came into the line
         self.capacity = capacity
         self.opened = self.refused = self.resumed = 0
@@ -134,35 +154,62 @@ class Sessions:
             self._line.leave(waiting)
             waiting.end("shutdown")
 
-    async def enter(self, make: MakeSession, *, may_wait: bool = True) -> Session | Waiting:
+    async def enter(
+        self, make: MakeSession, *, may_wait: bool = True, claim: Claim = NOBODYS
+    ) -> Session | Waiting:
         """Starts the session that `make` builds from a fresh id, or puts the client in line.
+
+        Where the line is elsewhere, the client is only told as if it waited.
 
         Raises:
             CapacityError: there is no room, and none in the line or the client cannot wait; or
                 the server is shutting down.
+            QuotaError: whom it counts for has as much as they may have.
             VivantError: whatever `make` raises.
         """
         if self.is_draining:
             self.refused += 1
             raise _closing()
-        session_id = secrets.token_urlsafe(12)
-        if self.room > 0 and not len(self._line):
+        place = PLACE.get()
+        session_id = (place and place.session) or secrets.token_urlsafe(12)
+        self._check(claim, waits=False)
+        must_wait = place is not None and place.must_wait
+        if self.room > 0 and not len(self._line) and not must_wait:
             self._entering[session_id] = None
-            return await self._start(session_id, make, is_new=True)
+            self._tenants[session_id] = claim.tenant
+            return await self._start(session_id, make, claim=claim)
         now = self._clock.now()
+        if place is not None and place.session is None:
+            return Waiting(session_id, make, now=now)
         if not may_wait:
             self.refused += 1
             wait = self._line.departures.wait_s(1, now) or RETRY_AFTER
             raise CapacityError("All sessions are in use; try again soon.", retry_after=wait)
+        self._check(claim, waits=True)
         waiting = Waiting(session_id, make, now=now)
+        self._tenants[session_id] = claim.tenant
         try:
             self._line.join(waiting, places=len(self), now=now)
         except CapacityError:
             self.refused += 1
             raise
         self._reserved.add(session_id)
-        await self._keeper.reserve(session_id)
+        await self._keeper.reserve(session_id, claim)
         return waiting
+
+    def _check(self, claim: Claim, *, waits: bool) -> None:
+        """Accepts one more of a tenant; those of other workers are the keeper's to count."""
+        in_line = {waiting.id for waiting in self._line}
+        here = in_line | self._sessions.keys() | self._entering.keys()
+        self._tenants = {key: each for key, each in self._tenants.items() if key in here}
+        if not claim.tenant:
+            return
+        own = {key for key, tenant in self._tenants.items() if tenant == claim.tenant}
+        try:
+            claim.check(sessions=len(own - in_line), waiting=len(own & in_line), waits=waits)
+        except QuotaError:
+            self.refused += 1
+            raise
 
     def may_take_up(self, *, is_pressed: bool) -> bool:
         """Returns whether a session that began elsewhere may go on here.
@@ -274,11 +321,13 @@ class Sessions:
         waiting.end(reason)
         self._line.tell(self._clock.now())
 
-    async def _start(self, session_id: str, make: MakeSession, *, is_new: bool = False) -> Session:
+    async def _start(
+        self, session_id: str, make: MakeSession, *, claim: Claim | None = None
+    ) -> Session:
         """Makes a session whose place is taken in `_entering` already."""
         try:
-            if is_new:
-                await self._keeper.reserve(session_id)
+            if claim is not None:
+                await self._keeper.reserve(session_id, claim)
             session = await make(session_id)
             await self._keeper.begin(session)
             if self._group is None:

@@ -16,6 +16,7 @@ from server.clock import MonotonicClock
 from server.cluster.directory import MemoryDirectory
 from server.cluster.forward import Forwarder
 from server.cluster.gateway import Router, make_gateway
+from server.cluster.line import MemoryLine
 from server.cluster.store import MemoryStore
 from server.cluster.worker import Worker, shared
 from server.config import Settings
@@ -125,9 +126,18 @@ async def cluster(
     store, directory = MemoryStore(), MemoryDirectory(clock)
     settings, secret = await shared(settings, store)
     forwarder = Forwarder(secret)
-    router = Router(store, directory, forwarder)
+    line = MemoryLine(clock)
     origins = Origins(settings.allow_origin)
     access = make_access(settings, origins, clock)
+    router = Router(
+        store,
+        directory,
+        forwarder,
+        line,
+        clock=clock,
+        quotas=access.quotas,
+        queue_length=settings.queue_length,
+    )
     app = make_gateway(router, access=access, origins=origins, page=None, clock=clock)
     async with asyncio.TaskGroup() as group:
         rig = Cluster(store, directory, Uvicorn(app), app, group)
@@ -138,6 +148,7 @@ async def cluster(
                 parts or fake_parts(settings),
                 store=store,
                 directory=directory,
+                line=line,
                 secret=secret,
                 name=f"worker-{number}",
             )
@@ -148,6 +159,7 @@ async def cluster(
             running.telling = group.create_task(worker.run(running.http.address))
             rig.workers.append(running)
         await rig.serve_gateway()
+        lobby = group.create_task(router.lobby.run())
         while len(await directory.living()) < workers:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         try:
@@ -159,5 +171,6 @@ async def cluster(
                 running.worker.server.end()
                 running.http.should_exit = True
             rig.gateway.should_exit = True
+            lobby.cancel()
             await asyncio.gather(*tasks)
             await forwarder.aclose()

@@ -7,14 +7,17 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.access.quotas import Quotas
 from server.access.rules import RULES, Reach, find_rule
 from server.cluster.directory import MemoryDirectory
 from server.cluster.exposition import merge
 from server.cluster.gateway import Router
+from server.cluster.line import MemoryLine
 from server.cluster.port import Report, Unreachable
 from server.cluster.store import MemoryStore
 from tests.virtual_time import VirtualClock
@@ -62,6 +65,15 @@ class Asked:
 
         return answer
 
+    def headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        return list(scope["headers"])
+
+    async def open(
+        self, report: Report, headers: object, body: bytes, *, place: str | None = None
+    ) -> httpx.Response:
+        self.calls.append((report.worker, body))
+        return httpx.Response(201)
+
     async def post(self, report: Report, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401
         raise AssertionError(f"{report.worker} is asked {path}")
 
@@ -99,6 +111,14 @@ async def routed(
     return sent
 
 
+def router_of(store: MemoryStore, directory: MemoryDirectory, asked: Asked) -> Router:
+    clock = VirtualClock()
+    return Router(
+        store, directory, asked, MemoryLine(clock),  # type: ignore[arg-type]
+        clock=clock, quotas=Quotas(None), queue_length=0,
+    )  # fmt: skip
+
+
 async def rig() -> tuple[Router, Asked]:
     """Returns a router whose session is at the worker that placement likes least."""
     store, directory, asked = MemoryStore(), MemoryDirectory(VirtualClock()), Asked()
@@ -107,7 +127,7 @@ async def rig() -> tuple[Router, Asked]:
         await directory.report(report)
     record = await store.take(SESSION, "holder", after=0)
     await store.write(SESSION, record.epoch, json.dumps({"portrait": "p"}))
-    return Router(store, directory, asked), asked  # type: ignore[arg-type]
+    return router_of(store, directory, asked), asked
 
 
 def test_every_route_is_in_the_table() -> None:
@@ -149,7 +169,7 @@ async def test_a_portrait_that_is_named_inside_is_preferred_where_it_is_warm() -
     for worker, room, warm in (("roomy", 9, "q"), ("warm", 1, "p")):
         portraits = frozenset({warm})
         await directory.report(Report(worker, "http://x", room, 1, 0, 1, portraits))
-    router = Router(store, directory, asked)  # type: ignore[arg-type]
+    router = router_of(store, directory, asked)
     wanted = json.dumps({"requestData": {"portrait": "p"}}).encode()
     await routed(router, "POST", "/api/offer", b"", wanted)
     assert asked.calls == [("warm", wanted)]

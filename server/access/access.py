@@ -14,6 +14,7 @@ from server.access.credentials import brought, cookies
 from server.access.keys import KeyRing
 from server.access.presence import Presences
 from server.access.principal import LOCAL, Holder
+from server.access.quotas import Quotas
 from server.access.tokens import LONGEST, Tokens
 from server.clock import Clock
 from server.origins import Origins
@@ -29,6 +30,7 @@ class Access:
         is_open: whether requests without a key are let in.
         tokens: signs and reads the tokens of sessions.
         presences: who is connected just now.
+        quotas: how much each tenant may have.
         token_time: seconds that a token lasts if nothing else is asked for.
 
     Args:
@@ -48,11 +50,13 @@ class Access:
         token_time: float,
         rate: float,
         clock: Clock,
+        quotas: Quotas | None = None,
     ) -> None:
         self.is_open = usual is not None
         self._usual = usual
         self.presences = Presences((lambda _: True) if self.is_open else tokens.stands)
         self.keys = keys
+        self.quotas = quotas or Quotas(None)
         self.tokens = tokens
         self.origins = origins
         self.token_time = LONGEST if self.is_open else token_time

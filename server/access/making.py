@@ -6,6 +6,7 @@ from server.access.access import Access
 from server.access.hosts import is_local_name
 from server.access.keys import KeyFile, KeyRing
 from server.access.principal import ANYBODY, LOCAL
+from server.access.quotas import Quotas
 from server.access.tokens import Tokens
 from server.clock import Clock
 from server.config import Settings, SettingsError
@@ -38,6 +39,7 @@ def make_access(settings: Settings, origins: Origins, clock: Clock) -> Access:
 
     Raises:
         SettingsError: others could reach it, and there is neither a key nor the operator's word.
+        QuotaFileError: the quotas cannot be read.
     """
     require_access(settings)
     keys = _keys(settings)
@@ -52,6 +54,7 @@ def make_access(settings: Settings, origins: Origins, clock: Clock) -> Access:
         token_time=settings.token_time,
         rate=0.0 if is_local else settings.rate_limit,
         clock=clock,
+        quotas=Quotas(settings.quotas),
     )
 
 

@@ -17,7 +17,9 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
+from server.access.quotas import NOBODYS, Claim, QuotaError
 from server.cluster.store import Record, Shelf, StoreError, Superseded
+from streaming_model.errors import VivantError
 
 _MOST_AT_ONCE: Final = 256  # calls in one transaction
 _PATIENCE: Final = 1.0  # seconds that the file may be locked by another
@@ -27,6 +29,7 @@ CREATE TABLE IF NOT EXISTS sessions (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS constants (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+_TENANTS: Final = "ALTER TABLE sessions ADD COLUMN tenant TEXT NOT NULL DEFAULT ''"
 ResultT = TypeVar("ResultT")
 _Call: TypeAlias = tuple[Callable[[], Any], "Future[Any]"]
 
@@ -54,11 +57,13 @@ class FileStore:
         self._calls.put(None)
         self._thread.join()
 
-    async def take(self, session: str, worker: str, *, after: int) -> Record:
+    async def take(
+        self, session: str, worker: str, *, after: int, claim: Claim = NOBODYS
+    ) -> Record:
         """As `Store`."""
 
         def take() -> Record:
-            record = self._shelf.take(session, worker, after)
+            record = self._shelf.take(session, worker, after, claim)
             self._keep(record)
             return record
 
@@ -102,8 +107,9 @@ class FileStore:
 
     def _keep(self, record: Record) -> None:
         self._file.execute(
-            "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?)",
-            (record.session, record.worker, record.epoch, record.facts),
+            "INSERT OR REPLACE INTO sessions (session, worker, epoch, facts, tenant) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (record.session, record.worker, record.epoch, record.facts, record.tenant),
         )
 
     def _work(self, opened: Future[None]) -> None:
@@ -127,12 +133,14 @@ class FileStore:
         file.execute("PRAGMA journal_mode = WAL")
         file.execute("PRAGMA synchronous = FULL")  # also what the machine's own death takes
         file.executescript(_TABLES)
+        if "tenant" not in {row[1] for row in file.execute("PRAGMA table_info(sessions)")}:
+            file.execute(_TENANTS)
         self._path.chmod(0o600)
         return file
 
     def _load(self) -> None:
         """Reads what the file holds, which also is what the shelf is when a commit has failed."""
-        rows = self._file.execute("SELECT session, worker, epoch, facts FROM sessions")
+        rows = self._file.execute("SELECT session, worker, epoch, facts, tenant FROM sessions")
         self._shelf.records = {row[0]: Record(*row) for row in rows}
         self._shelf.constants = dict(self._file.execute("SELECT name, value FROM constants"))
 
@@ -149,13 +157,13 @@ class FileStore:
 
     def _answer(self, calls: list[_Call]) -> None:
         """Does all in one transaction; nobody is answered before it is on the disk."""
-        outcomes: list[tuple[Future[Any], Any, Superseded | None]] = []
+        outcomes: list[tuple[Future[Any], Any, VivantError | None]] = []
         try:
             self._file.execute("BEGIN IMMEDIATE")
             for call, answer in calls:
                 try:
                     outcomes.append((answer, call(), None))
-                except Superseded as refused:  # it has written nothing
+                except (Superseded, QuotaError) as refused:  # it has written nothing
                     outcomes.append((answer, None, refused))
             self._file.execute("COMMIT")
         except sqlite3.Error as error:

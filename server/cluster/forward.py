@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 import httpx
@@ -21,8 +21,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from server.cluster.port import (
+    ASK,
     CLIENT_HEADER,
     FIGURES,
+    PLACE_HEADER,
     SCHEME_HEADER,
     SECRET_HEADER,
     Report,
@@ -33,6 +35,8 @@ from server.refusals import status_of
 
 _LOG = logging.getLogger(__name__)
 _CONNECT: Final = 1.0  # seconds; a machine that has gone answers nothing at all
+_OPEN: Final = "/v1/sessions"
+_OURS: Final = b"x-vivant-"  # what begins headers that gateways alone may send
 _HOP: Final = {  # of one connection, RFC 9110, section 7.6.1
     b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding",
     b"upgrade",
@@ -70,6 +74,38 @@ class Forwarder:
         headers = {SECRET_HEADER.decode(): self._secret.decode()}
         try:
             return await self._client.post(report.address + path, json=body, headers=headers)
+        except httpx.TransportError as error:
+            raise Unreachable(str(error)) from None
+
+    def headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        """Returns the headers that a client's request has at a worker, without our secret."""
+        return _headers(scope)
+
+    async def open(
+        self,
+        report: Report,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        *,
+        place: str | None = None,
+    ) -> httpx.Response:
+        """Asks a worker to open a session.
+
+        Args:
+            report: of the worker.
+            headers: of the client.
+            body: of the client.
+            place: `VOUCH`, or the session's id; None to ask, and to be vouched for if it is full.
+
+        Raises:
+            Unreachable: it has gone; nobody can tell whether it has opened one, whose client then
+                never comes.
+        """
+        ours = [(SECRET_HEADER, self._secret), (PLACE_HEADER, (place or ASK).encode())]
+        try:
+            return await self._client.post(
+                report.address + _OPEN, content=body, headers=[*headers, *ours]
+            )
         except httpx.TransportError as error:
             raise Unreachable(str(error)) from None
 
@@ -129,7 +165,32 @@ class _Remote:
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = WebSocket(scope, receive, send)
         try:
-            worker = await connect(
+            worker = await self._connect(scope)
+        except InvalidStatus as refusal:
+            answer = refusal.response
+            refused = JSONResponse(None, answer.status_code)
+            refused.body = bytes(answer.body or b"")
+            refused.init_headers({"content-type": "application/json"})
+            await client.send_denial_response(refused)
+            return
+        await client.accept(subprotocol=worker.subprotocol)
+        await _join(worker, client)
+
+    async def attend(self, client: WebSocket, scope: Scope) -> None:
+        """Joins a client whose WebSocket was accepted before.
+
+        Raises:
+            Unreachable: the worker has gone, or lets it not in.
+        """
+        try:
+            worker = await self._connect(scope)
+        except InvalidStatus as refusal:
+            raise Unreachable(str(refusal)) from None
+        await _join(worker, client)
+
+    async def _connect(self, scope: Scope) -> ClientConnection:
+        try:
+            return await connect(
                 "ws" + self._address.removeprefix("http") + _target(scope),
                 additional_headers=[
                     (name.decode("latin-1"), value.decode("latin-1"))
@@ -143,34 +204,35 @@ class _Remote:
                 proxy=None,
                 user_agent_header=None,
             )
-        except InvalidStatus as refusal:
-            answer = refusal.response
-            refused = JSONResponse(None, answer.status_code)
-            refused.body = bytes(answer.body or b"")
-            refused.init_headers({"content-type": "application/json"})
-            await client.send_denial_response(refused)
-            return
         except OSError as error:
             raise Unreachable(str(error)) from None
-        await client.accept(subprotocol=worker.subprotocol)
-        async with asyncio.TaskGroup() as group:
-            ends = [
-                group.create_task(_from_worker(worker, client)),
-                group.create_task(_from_client(client, worker)),
-            ]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for end in ends:
-                end.cancel()
 
     def _headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
-        kept = [pair for pair in scope["headers"] if pair[0] not in _HOP]
-        secure = scope["scheme"] in ("https", "wss")
-        return [
-            *kept,
-            (SECRET_HEADER, self._secret),
-            (CLIENT_HEADER, str((scope.get("client") or ("",))[0]).encode()),
-            (SCHEME_HEADER, b"https" if secure else b"http"),
+        return [*_headers(scope), (SECRET_HEADER, self._secret)]
+
+
+async def _join(worker: ClientConnection, client: WebSocket) -> None:
+    """Passes messages both ways, until one of the two ends."""
+    async with asyncio.TaskGroup() as group:
+        ends = [
+            group.create_task(_from_worker(worker, client)),
+            group.create_task(_from_client(client, worker)),
         ]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
+
+
+def _headers(scope: Scope) -> list[tuple[bytes, bytes]]:
+    kept = [
+        pair for pair in scope["headers"] if pair[0] not in _HOP and not pair[0].startswith(_OURS)
+    ]
+    secure = scope["scheme"] in ("https", "wss")
+    return [
+        *kept,
+        (CLIENT_HEADER, str((scope.get("client") or ("",))[0]).encode()),
+        (SCHEME_HEADER, b"https" if secure else b"http"),
+    ]
 
 
 async def _pass_on(answer: httpx.Response, send: Send) -> None:

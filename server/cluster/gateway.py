@@ -23,17 +23,21 @@ from starlette.websockets import WebSocket
 from server.access.access import Access
 from server.access.guard import Guard
 from server.access.headers import SecurityHeaders
+from server.access.quotas import Quotas
 from server.access.rules import OPENING, find_rule
 from server.clock import Clock
 from server.cluster.exposition import merge
 from server.cluster.forward import Forwarder
+from server.cluster.line import Line
+from server.cluster.lobby import Lobby, read_body, refuse_if_full
 from server.cluster.placement import Placement
 from server.cluster.port import LOOK, TAKE_UP, Directory, Report, Unreachable
 from server.cluster.store import Record, Store
 from server.cluster.wish import Wish, has_wish, read_wish
 from server.metrics import CONTENT_TYPE
 from server.origins import Origins
-from server.protocol import RETRY_AFTER, ProtocolError, error_body
+from server.principal import LOCAL, PRINCIPAL
+from server.protocol import RETRY_AFTER, CapacityError, ProtocolError, error_body
 from server.refusals import refuse_properly, status_of
 from server.request_log import RequestLog
 from streaming_model.errors import VivantError
@@ -50,13 +54,34 @@ class Router:
         store: where it is written who holds a session.
         directory: who lives.
         forwarder: calls them.
+        line: of who waits.
+        clock: what the gateway goes by.
+        quotas: of tenants.
+        queue_length: clients that may wait, in all.
+
+    Attributes:
+        lobby: where they wait.
     """
 
-    def __init__(self, store: Store, directory: Directory, forwarder: Forwarder) -> None:
+    def __init__(
+        self,
+        store: Store,
+        directory: Directory,
+        forwarder: Forwarder,
+        line: Line,
+        *,
+        clock: Clock,
+        quotas: Quotas,
+        queue_length: int,
+    ) -> None:
         self._store = store
         self._directory = directory
         self._forwarder = forwarder
         self._placement = Placement()
+        self._quotas = quotas
+        self.lobby = Lobby(
+            line, store, directory, forwarder, self._placement, clock, length=queue_length
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request by a worker, or refuses it."""
@@ -88,11 +113,26 @@ class Router:
         if record is not None:
             await self._to_holder(record, scope, receive, send)
             return
+        ticket = await self.lobby.find(session) if session else None
+        if ticket is not None:
+            await self.lobby.serve(*ticket, scope, receive, send)
+            return
+        if (method, scope["path"]) == ("POST", "/v1/sessions"):
+            await self._open(wish, scope, receive, send)
+            return
         deleted = _deleted_portrait(method, scope["path"])
         if deleted is not None:
             send = self._told_all(deleted, scope, send)
         is_opening = found is not None and found.rule.cost >= OPENING and session is None
+        if is_opening:
+            refuse_if_full(await self.lobby.waiting())
         await self._to_any(scope, receive, send, portrait=wish.portrait, is_opening=is_opening)
+
+    async def _open(self, wish: Wish, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await read_body(receive)
+        claim = self._quotas.claim(scope.get(PRINCIPAL, LOCAL))
+        answer = await self.lobby.open(scope, body, wish.portrait, claim)
+        await answer(scope, receive, send)
 
     def _told_all(self, portrait: str, scope: Scope, send: Send) -> Send:
         """Returns what answers once every worker has deleted what it has of a portrait."""
@@ -251,7 +291,7 @@ def _capacity(router: Router) -> Any:  # noqa: ANN401 - a route
         return {
             "sessions": sum(each.sessions for each in reports),
             "room": sum(each.room for each in reports if not each.is_draining),
-            "waiting": sum(each.waiting for each in reports),
+            "waiting": await router.lobby.waiting(),
             "workers": [
                 {
                     "worker": each.worker,
@@ -276,7 +316,8 @@ def _deleted_portrait(method: str, path: str) -> str | None:
 
 async def _refuse(error: VivantError, scope: Scope, receive: Receive, send: Send) -> None:
     status = status_of(error.code)
-    headers = {"Retry-After": str(1 if error.code == "worker_lost" else RETRY_AFTER)}
+    wait = error.retry_after if isinstance(error, CapacityError) else RETRY_AFTER
+    headers = {"Retry-After": str(1 if error.code == "worker_lost" else wait)}
     answer = JSONResponse(
         error_body(error.code, str(error)), status, headers if status == 503 else None
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from server.access.quotas import NOBODYS, Claim
 from server.clock import Clock
 from server.cluster.facts import SessionFacts
 from server.cluster.store import Record, Store, StoreError, Superseded
@@ -54,13 +55,14 @@ class Journal:
         self._pages: dict[str, _Page] = {}
         self._news = asyncio.Event()
 
-    async def reserve(self, session_id: str) -> None:
+    async def reserve(self, session_id: str, claim: Claim = NOBODYS) -> None:
         """Makes a new session known as this worker's, before its id is told.
 
         Raises:
             StoreError: the store cannot be reached.
+            QuotaError: its tenant has as many as it may have, in the whole cluster.
         """
-        record = await self._store.take(session_id, self._worker, after=0)
+        record = await self._store.take(session_id, self._worker, after=0, claim=claim)
         self._pages[session_id] = _Page(record)
 
     async def take_up(self, session_id: str, *, after: int) -> Record:

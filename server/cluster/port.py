@@ -13,6 +13,9 @@ from starlette.types import ASGIApp
 
 SECRET_HEADER: Final = b"x-vivant-cluster"  # proves that a gateway asks, and no stranger
 CLIENT_HEADER: Final = b"x-vivant-client"  # the address that the gateway was asked from
+PLACE_HEADER: Final = b"x-vivant-place"  # of who may open a session: `VOUCH`, `ASK`, or its id
+VOUCH: Final = "vouch"  # check and answer as to somebody who waits; a gateway keeps the place
+ASK: Final = "ask"  # the same where there is no room
 SCHEME_HEADER: Final = b"x-vivant-scheme"  # http or https, as the client has it
 TAKE_UP: Final = "/cluster/take-up"  # POST {"session", "epoch", "is_pressed"} to a worker
 FIGURES: Final = "/cluster/figures"  # GET from a worker: its page for Prometheus

@@ -15,17 +15,18 @@ from typing import Any, Final
 
 import ray
 from ray.actor import ActorHandle
+from starlette.types import ASGIApp
 
 from server.access.certificate import Certificate, certificate_for
 from server.access.hosts import LocalHosts
 from server.access.making import is_for_this_machine, make_access, require_access
 from server.app import bind, real_parts
-from server.clock import Clock, MonotonicClock
+from server.clock import MonotonicClock
 from server.cluster.command import LOCAL, ClusterOptions
 from server.cluster.forward import Forwarder
 from server.cluster.gateway import Router, make_gateway
 from server.cluster.orphans import Orphans
-from server.cluster.ray_store import NAMESPACE, RayStore, keeper, started
+from server.cluster.ray_store import NAMESPACE, RayLine, RayStore, keeper, started
 from server.cluster.ray_worker import MakeParts, start_worker
 from server.cluster.worker import shared
 from server.config import Settings
@@ -126,7 +127,20 @@ async def _serve(
     clock = MonotonicClock()
     settings, secret = await shared(settings, store)
     forwarder = Forwarder(secret)
-    app = _application(settings, store, forwarder, clock)
+    origins = Origins(settings.allow_origin)
+    access = make_access(settings, origins, clock)
+    router = Router(
+        store,
+        store,
+        forwarder,
+        RayLine(store.keeper),
+        clock=clock,
+        quotas=access.quotas,
+        queue_length=settings.queue_length,
+    )
+    app: ASGIApp = make_gateway(router, access=access, origins=origins, page=_page(), clock=clock)
+    if is_for_this_machine(settings):
+        app = LocalHosts(app)
     http = http_server(app, settings.connections(), certificate)
     loop = asyncio.get_running_loop()
     for each in (signal.SIGINT, signal.SIGTERM):
@@ -139,22 +153,14 @@ async def _serve(
     _LOG.info("ready", extra={"address": f"{scheme}://{shown}:{port}/"})
     orphans = Orphans(store, store, clock, patience=settings.resume_timeout + _RECOVERY)
     async with asyncio.TaskGroup() as group:
-        watch = group.create_task(orphans.run(), name="orphans")
+        watches = [
+            group.create_task(orphans.run(), name="orphans"),
+            group.create_task(router.lobby.run(), name="lobby"),
+        ]
         await http.serve(sockets=[listener])
-        watch.cancel()
+        for watch in watches:
+            watch.cancel()
     await forwarder.aclose()
-
-
-def _application(settings: Settings, store: RayStore, forwarder: Forwarder, clock: Clock) -> Any:  # noqa: ANN401
-    origins = Origins(settings.allow_origin)
-    app = make_gateway(
-        Router(store, store, forwarder),
-        access=make_access(settings, origins, clock),
-        origins=origins,
-        page=_page(),
-        clock=clock,
-    )
-    return LocalHosts(app) if is_for_this_machine(settings) else app
 
 
 def _page() -> Path | None:

@@ -7,7 +7,7 @@ is; the directory is told anew within a second.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -16,11 +16,14 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from server.access.quotas import NOBODYS, Claim, QuotaError
 from server.clock import MonotonicClock
 from server.cluster.directory import MemoryDirectory
 from server.cluster.file_store import FileStore
+from server.cluster.line import MemoryLine, Standing, Ticket
 from server.cluster.port import Report
 from server.cluster.store import Record, StoreError, Superseded
+from server.protocol import CapacityError
 from streaming_model.errors import VivantError
 
 NAMESPACE: Final = "vivant"
@@ -36,10 +39,15 @@ class Keeper:
     def __init__(self, path: Path) -> None:
         self._store = FileStore(path)
         self._directory = MemoryDirectory(MonotonicClock())
+        self._line = MemoryLine(MonotonicClock())
 
-    async def take(self, session: str, worker: str, after: int) -> Record:
+    async def take(self, session: str, worker: str, after: int, claim: Claim) -> Record:
         """As `Store`."""
-        return await self._store.take(session, worker, after=after)
+        return await self._store.take(session, worker, after=after, claim=claim)
+
+    async def line(self, call: str, *given: Any, **named: Any) -> Any:  # noqa: ANN401
+        """As `Line`, by the name of the call."""
+        return await getattr(self._line, call)(*given, **named)
 
     async def write(self, session: str, epoch: int, facts: str) -> None:
         """As `Store`."""
@@ -96,46 +104,99 @@ def keeper(path: Path) -> ActorHandle[Any]:
 
 
 class RayStore:
-    """A store that asks the keeper. It is a directory, too."""
+    """A store that asks the keeper. It is a directory, too.
+
+    Attributes:
+        keeper: the actor.
+    """
+
+    def __init__(self, keeper: ActorHandle[Any]) -> None:
+        self.keeper = keeper
+
+    async def take(
+        self, session: str, worker: str, *, after: int, claim: Claim = NOBODYS
+    ) -> Record:
+        """As `Store`."""
+        asked = (session, worker, after, claim)
+        return cast(Record, await _answer(self.keeper.take.remote(*asked)))
+
+    async def write(self, session: str, epoch: int, facts: str) -> None:
+        """As `Store`."""
+        await _answer(self.keeper.write.remote(session, epoch, facts))
+
+    async def read(self, session: str) -> Record | None:
+        """As `Store`."""
+        return cast("Record | None", await _answer(self.keeper.read.remote(session)))
+
+    async def forget(self, session: str, epoch: int) -> None:
+        """As `Store`."""
+        await _answer(self.keeper.forget.remote(session, epoch))
+
+    async def held(self) -> list[Record]:
+        """As `Store`."""
+        return cast("list[Record]", await _answer(self.keeper.held.remote()))
+
+    async def constant(self, name: str, proposed: str) -> str:
+        """As `Store`."""
+        return cast(str, await _answer(self.keeper.constant.remote(name, proposed)))
+
+    async def report(self, report: Report) -> None:
+        """As `Directory`."""
+        await _answer(self.keeper.report.remote(report))
+
+    async def leave(self, worker: str) -> None:
+        """As `Directory`."""
+        await _answer(self.keeper.leave.remote(worker))
+
+    async def living(self) -> list[Report]:
+        """As `Directory`."""
+        return cast("list[Report]", await _answer(self.keeper.living.remote()))
+
+
+class RayLine:
+    """A line that asks the keeper."""
 
     def __init__(self, keeper: ActorHandle[Any]) -> None:
         self._keeper = keeper
 
-    async def take(self, session: str, worker: str, *, after: int) -> Record:
-        """As `Store`."""
-        return cast(Record, await _answer(self._keeper.take.remote(session, worker, after)))
+    async def join(self, ticket: Ticket, *, length: int, sessions: int) -> Standing:
+        """As `Line`."""
+        return cast(Standing, await self._ask("join", ticket, length=length, sessions=sessions))
 
-    async def write(self, session: str, epoch: int, facts: str) -> None:
-        """As `Store`."""
-        await _answer(self._keeper.write.remote(session, epoch, facts))
+    async def restore(self, tickets: Sequence[Ticket]) -> None:
+        """As `Line`."""
+        await self._ask("restore", tickets)
 
-    async def read(self, session: str) -> Record | None:
-        """As `Store`."""
-        return cast("Record | None", await _answer(self._keeper.read.remote(session)))
+    async def find(self, session: str) -> tuple[Ticket, Standing] | None:
+        """As `Line`."""
+        return cast("tuple[Ticket, Standing] | None", await self._ask("find", session))
 
-    async def forget(self, session: str, epoch: int) -> None:
-        """As `Store`."""
-        await _answer(self._keeper.forget.remote(session, epoch))
+    async def standings(self, sessions: Collection[str]) -> tuple[str, dict[str, Standing]]:
+        """As `Line`."""
+        return cast("tuple[str, dict[str, Standing]]", await self._ask("standings", sessions))
 
-    async def held(self) -> list[Record]:
-        """As `Store`."""
-        return cast("list[Record]", await _answer(self._keeper.held.remote()))
+    async def call(self, room: int) -> list[Ticket]:
+        """As `Line`."""
+        return cast("list[Ticket]", await self._ask("call", room))
 
-    async def constant(self, name: str, proposed: str) -> str:
-        """As `Store`."""
-        return cast(str, await _answer(self._keeper.constant.remote(name, proposed)))
+    async def put_back(self, session: str) -> None:
+        """As `Line`."""
+        await self._ask("put_back", session)
 
-    async def report(self, report: Report) -> None:
-        """As `Directory`."""
-        await _answer(self._keeper.report.remote(report))
+    async def end(self, session: str, standing: Standing | None = None) -> None:
+        """As `Line`."""
+        await self._ask("end", session, standing)
 
-    async def leave(self, worker: str) -> None:
-        """As `Directory`."""
-        await _answer(self._keeper.leave.remote(worker))
+    async def length(self) -> int:
+        """As `Line`."""
+        return cast(int, await self._ask("length"))
 
-    async def living(self) -> list[Report]:
-        """As `Directory`."""
-        return cast("list[Report]", await _answer(self._keeper.living.remote()))
+    async def portraits(self) -> frozenset[str]:
+        """As `Line`."""
+        return cast("frozenset[str]", await self._ask("portraits"))
+
+    async def _ask(self, call: str, *given: object, **named: object) -> object:
+        return await _answer(self._keeper.line.remote(call, *given, **named))
 
 
 async def _answer(reference: Any) -> object:  # noqa: ANN401 - Ray's references have no type
@@ -151,7 +212,7 @@ async def _answer(reference: Any) -> object:  # noqa: ANN401 - Ray's references 
             return await future
     except RayTaskError as error:
         cause = error.cause
-        if isinstance(cause, Superseded | StoreError):
+        if isinstance(cause, Superseded | StoreError | QuotaError | CapacityError):
             raise cause from None
         raise
     except (RayError, TimeoutError) as error:

@@ -24,7 +24,7 @@ import uvicorn
 from ray.actor import ActorHandle
 
 from server.app import SWITCH_INTERVAL, Parts
-from server.cluster.ray_store import NAMESPACE, RayStore
+from server.cluster.ray_store import NAMESPACE, RayLine, RayStore
 from server.cluster.worker import Worker, shared
 from server.config import Settings
 from server.logs import configure_logs
@@ -66,6 +66,7 @@ class WorkerActor:
         self._name = name
         self._cores = cores
         self._store = RayStore(keeper)
+        self._line = RayLine(keeper)
         self._loop = asyncio.new_event_loop()
         self._worker: Worker | None = None
         ready: Future[None] = Future()
@@ -114,6 +115,7 @@ class WorkerActor:
             self._make_parts(settings),
             store=self._store,
             directory=self._store,
+            line=self._line,
             secret=secret,
             cores=self._cores,
             name=self._name,

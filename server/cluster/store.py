@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from server.access.quotas import NOBODYS, Claim
 from streaming_model.errors import VivantError
 
 
@@ -32,13 +33,15 @@ class Record:
         session: its id.
         worker: who holds it.
         epoch: 1 for who opened it, one more each time that it is taken up.
-        facts: what it is, as JSON; empty while it waits in line.
+        facts: what it is, as JSON; empty before it has begun.
+        tenant: whom it counts for; empty for nobody.
     """
 
     session: str
     worker: str
     epoch: int
     facts: str = ""
+    tenant: str = ""
 
 
 class Store(Protocol):
@@ -47,11 +50,16 @@ class Store(Protocol):
     Every call raises `StoreError` where nobody can tell whether it was done.
     """
 
-    async def take(self, session: str, worker: str, *, after: int) -> Record:
+    async def take(
+        self, session: str, worker: str, *, after: int, claim: Claim = NOBODYS
+    ) -> Record:
         """Makes a worker the holder of a session whose epoch is `after`; 0 for a new one.
+
+        A new one counts for the tenant of `claim`, wherever in the cluster the others are.
 
         Raises:
             Superseded: its epoch is another.
+            QuotaError: its tenant has as many as it may have.
         """
         ...
 
@@ -92,13 +100,16 @@ class Shelf:
         self.records: dict[str, Record] = {}
         self.constants: dict[str, str] = {}
 
-    def take(self, session: str, worker: str, after: int) -> Record:
-        """Returns the record as it is from now on; raises `Superseded`."""
+    def take(self, session: str, worker: str, after: int, claim: Claim = NOBODYS) -> Record:
+        """Returns the record as it is from now on; raises `Superseded` and `QuotaError`."""
         found = self.records.get(session)
         if (found.epoch if found else 0) != after:
             raise Superseded(f"Session {session[:60]!r} was taken up by somebody else.")
-        facts = found.facts if found else ""
-        record = self.records[session] = Record(session, worker, after + 1, facts)
+        if found is None and claim.tenant:
+            own = sum(each.tenant == claim.tenant for each in self.records.values())
+            claim.check(sessions=own, waiting=0)
+        before = found or Record(session, worker, 0, tenant=claim.tenant)
+        record = self.records[session] = replace(before, worker=worker, epoch=after + 1)
         return record
 
     def write(self, session: str, epoch: int, facts: str) -> Record:
@@ -128,9 +139,11 @@ class MemoryStore:
     def __init__(self) -> None:
         self._shelf = Shelf()
 
-    async def take(self, session: str, worker: str, *, after: int) -> Record:
+    async def take(
+        self, session: str, worker: str, *, after: int, claim: Claim = NOBODYS
+    ) -> Record:
         """As `Store`."""
-        return self._shelf.take(session, worker, after)
+        return self._shelf.take(session, worker, after, claim)
 
     async def write(self, session: str, epoch: int, facts: str) -> None:
         """As `Store`."""

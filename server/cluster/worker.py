@@ -21,13 +21,15 @@ from starlette.types import Receive, Scope, Send
 
 from server.access.rules import OPENING, find_rule
 from server.app import Parts, Server
-from server.clock import MonotonicClock
+from server.clock import Clock, MonotonicClock
 from server.cluster.facts import SessionFacts, revive
 from server.cluster.journal import Journal
+from server.cluster.line import Line
 from server.cluster.port import (
     CLIENT_HEADER,
     FIGURES,
     LOOK,
+    PLACE_HEADER,
     SCHEME_HEADER,
     SECRET_HEADER,
     TAKE_UP,
@@ -43,6 +45,7 @@ from server.principal import on_behalf_of
 from server.protocol import CapacityError, ProtocolError, error_body
 from server.refusals import status_of
 from server.session import Session
+from server.sessions import PLACE, Place
 from server.storage.errors import StorageError
 from streaming_model.errors import VivantError
 
@@ -96,6 +99,7 @@ class Worker:
         store: Store,
         directory: Directory,
         secret: str,
+        line: Line,
         cores: float | None = None,
         name: str = "",
     ) -> None:
@@ -103,11 +107,13 @@ class Worker:
         self._name = name
         self._directory = directory
         self._store = store
+        self._line = line
         self._secret = secret.encode()
         clock = MonotonicClock()
         self.journal = Journal(store, self.id, clock)
         # Strangers are counted at the gateways, where they come from their own addresses.
-        settings = replace(settings, rate_limit=0.0)
+        # Nobody waits here: the line is one for all.
+        settings = replace(settings, rate_limit=0.0, queue_length=0)
         self.server = Server(
             settings,
             parts,
@@ -189,9 +195,16 @@ class Worker:
                     await self._directory.report(self._told(address))
                 except StoreError as error:
                     _LOG.warning("the cluster does not hear of this worker: %s", error)
-                await clock.sleep_until(clock.now() + _SECOND)
+                await self._until_news(clock)
         finally:
             await self._directory.leave(self.id)
+
+    async def _until_news(self, clock: Clock) -> None:
+        """Returns after a second, or when there are more or fewer sessions: somebody may wait."""
+        sessions = self.server.house.sessions
+        count, end = len(sessions), clock.now() + _SECOND
+        while clock.now() < end and len(sessions) == count:
+            await clock.sleep_until(clock.now() + _SECOND // 10)
 
     def _told(self, address: str) -> Report:
         house = self.server.house
@@ -227,7 +240,11 @@ class Worker:
         elif scope["path"] == LOOK:
             await (await self._answer_look(Request(scope, receive)))(scope, receive, send)
         else:
-            await self._serve(_as_asked(scope, headers), receive, send)
+            token = PLACE.set(_place(headers))
+            try:
+                await self._serve(_as_asked(scope, headers), receive, send)
+            finally:
+                PLACE.reset(token)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request, knowing all that other workers know that it may be about."""
@@ -251,7 +268,7 @@ class Worker:
         living = await self._directory.living()
         held = await self._store.held()
         return Shown(
-            names=frozenset().union(*(each.shown for each in living)),
+            names=(await self._line.portraits()).union(*(each.shown for each in living)),
             sessions=frozenset(each.session for each in held),
             is_ours=self.id == min((each.worker for each in living), default=self.id),
         )
@@ -291,9 +308,23 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     await JSONResponse(body, 403)(scope, receive, send)
 
 
+def _place(headers: dict[bytes, bytes]) -> Place | None:
+    """Returns what a gateway says of who wants a session."""
+    said = headers.get(PLACE_HEADER, b"").decode("latin-1")
+    match said:
+        case "":
+            return None
+        case "ask":
+            return Place()
+        case "vouch":
+            return Place(must_wait=True)
+        case _:
+            return Place(session=said)
+
+
 def _as_asked(scope: Scope, headers: dict[bytes, bytes]) -> Scope:
     """Returns a request as the gateway was asked, without what gateways add."""
-    added = (SECRET_HEADER, CLIENT_HEADER, SCHEME_HEADER)
+    added = (SECRET_HEADER, CLIENT_HEADER, SCHEME_HEADER, PLACE_HEADER)
     scheme = headers.get(SCHEME_HEADER, b"http").decode("latin-1")
     if scope["type"] == "websocket":
         scheme = {"http": "ws", "https": "wss"}.get(scheme, "ws")
