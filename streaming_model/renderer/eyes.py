@@ -162,6 +162,11 @@ class EyeLayer:
         )
 
     @property
+    def columns(self) -> int:
+        """How many columns the `edges` of an `EyePlace` have."""
+        return len(self._lines[0])
+
+    @property
     def corner(self) -> tuple[int, int]:
         """Where the eye's pictures begin in the stage's foreground, x and y."""
         return self._box[0] + self._stage.border, self._box[1] + self._stage.border

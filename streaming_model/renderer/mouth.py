@@ -466,6 +466,16 @@ class MouthLayer:
         blur_cover(seen, self._edge_taps)
         lay_over(out, image, seen, left, top)
 
+    @property
+    def vertices(self) -> int:
+        """How many vertices the inside has."""
+        return len(self._colours)
+
+    @property
+    def tongue_triangles(self) -> int:
+        """How many triangles the tongue has."""
+        return len(self._interior.tongue_triangles)
+
     def look(self) -> dict[str, NDArray[Any]]:
         """Returns what is the same in every frame, by name."""
         lower_row, upper_row, still = self._own_pictures

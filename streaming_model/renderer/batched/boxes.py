@@ -5,8 +5,6 @@ Box i uses the first h[i] rows and w[i] columns of its [h, w].
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -16,28 +14,17 @@ class Boxes:
     """Parts of the frames of a batch, each in the upper left corner of its own [h, w].
 
     Args:
-        bounds: [k] left, top, right and bottom of each part in its frame.
-        frames: [k] which frame of the batch.
+        corner: [n, 2] int64 left and top of each frame's part.
+        limits: [n, 2] int64 rows and columns that it uses; 0 where there is none.
+        shape: rows and columns of all, none smaller than `limits`.
         size: side of the frames.
 
     Attributes:
-        corner: [k, 2] left and top.
-        limits: [k, 2] rows and columns that each box uses.
-        shape: rows and columns of all.
+        corner, limits, shape: as they were given.
     """
 
-    def __init__(
-        self,
-        bounds: Sequence[tuple[int, int, int, int]],
-        frames: Sequence[int],
-        size: int,
-        device: torch.device,
-    ) -> None:
-        sides = [(bottom - top, right - left) for left, top, right, bottom in bounds]
-        self.corner = torch.tensor([(left, top) for left, top, _, _ in bounds], device=device)
-        self.limits = torch.tensor(sides, device=device)
-        self.shape = (max(rows for rows, _ in sides), max(columns for _, columns in sides))
-        self._frames = torch.tensor(frames, device=device)[:, None, None]
+    def __init__(self, corner: Tensor, limits: Tensor, shape: tuple[int, int], size: int) -> None:
+        self.corner, self.limits, self.shape = corner, limits, shape
         self._size = size
 
     def rows(self, beyond: int = 0) -> Tensor:
@@ -50,16 +37,19 @@ class Boxes:
         return torch.arange(self.shape[1], device=self.corner.device)
 
     def pixels(self, beyond: int = 0) -> tuple[Tensor, Tensor]:
-        """Returns the batch's pixel at each of the boxes' [k, h, w], and whether there is one.
+        """Returns the batch's pixel at each of the boxes' [n, h, w], and whether there is one.
 
-        `beyond` rows of the frame above and below count as part of the box.
+        `beyond` rows of the frame above and below count as part of the box. Where there is none
+        it is the pixel after the batch's last.
         """
         rows, columns = self.rows(beyond), self.columns()
+        frames = torch.arange(len(self.corner), device=self.corner.device)[:, None, None]
         within = rows < self.limits[:, :1, None] + beyond
         within = within & (columns < self.limits[:, 1:, None])
         y, x = self.corner[:, 1:, None] + rows, self.corner[:, :1, None] + columns
         within &= (y >= 0) & (y < self._size)
-        return (self._frames * self._size + y) * self._size + x, within
+        index = (frames * self._size + y) * self._size + x
+        return torch.where(within, index, len(frames) * self._size**2), within
 
 
 def bordered(
@@ -69,7 +59,7 @@ def bordered(
 
     The border's pixels are repeated, or mirrored at their middle as OpenCV does by default.
     """
-    last = limits[:, axis - 1, None] - 1
+    last = (limits[:, axis - 1, None] - 1).clamp(min=0)
     index = torch.arange(-reach, values.shape[axis] + reach, device=values.device)[None]
     if is_mirrored:
         around = (2 * last).clamp(min=1)
@@ -111,9 +101,12 @@ def _filtered(values: Tensor, taps: Tensor, axis: int) -> Tensor:
     return total
 
 
-def box_means(values: Tensor, sides: Tensor, limits: Tensor) -> Tensor:
-    """Returns the means of [k, h, w] over squares of odd `sides` [k], borders mirrored."""
-    most, side = int(sides.max()) // 2, sides[:, None, None]
+def box_means(values: Tensor, sides: Tensor, limits: Tensor, most: int) -> Tensor:
+    """Returns the means of [k, h, w] over squares of odd `sides` [k], borders mirrored.
+
+    `most` is half of the largest side, rounded down.
+    """
+    side = sides[:, None, None]
     for axis in (1, 2):
         sums = bordered(values, axis, most, limits, is_mirrored=True).double().cumsum(axis)
         sums = pad(sums, (0, 0, 1, 0) if axis == 1 else (1, 0))
@@ -126,18 +119,26 @@ def box_means(values: Tensor, sides: Tensor, limits: Tensor) -> Tensor:
 
 
 def lay_over(pixels: Tensor, inside: Tensor, cover: Tensor, boxes: Boxes) -> None:
-    """Mixes `inside` [k, h, w, 3] into a batch's `pixels` [p, 3] uint8 by `cover` [k, h, w]."""
-    index, within = boxes.pixels()
-    share = cover.clamp(max=1)
-    picked = (within & (share > 0.002)).nonzero(as_tuple=True)
-    at = index[picked]
-    below = pixels[at].float()
-    mixed = below + share[picked][:, None] * (inside[picked] - below)
-    pixels[at] = (mixed + 0.5).clamp(0, 255).to(torch.uint8)
+    """Mixes `inside` [n, h, w, 3] into a batch's `pixels` [p + 1, 3] uint8 by `cover` [n, h, w].
+
+    The last of the pixels is none.
+    """
+    index, _ = boxes.pixels()
+    share = cover.clamp(max=1)[..., None]
+    below = pixels[index].float()
+    mixed = below + share * (inside - below)
+    put(pixels, index, mixed, share > 0.002, below)
 
 
-def darken(pixels: Tensor, factor: Tensor, picked: Tensor, index: Tensor) -> None:
-    """Multiplies those of a batch's `pixels` [p, 3] uint8 that are `picked` [k, h, w]."""
-    chosen = picked.nonzero(as_tuple=True)
-    at = index[chosen]
-    pixels[at] = (pixels[at].float() * factor[chosen][:, None] + 0.5).to(torch.uint8)
+def darken(pixels: Tensor, factor: Tensor, index: Tensor) -> None:
+    """Multiplies a batch's `pixels` [p + 1, 3] uint8 at `index` [n, h, w] by `factor`."""
+    pixels[index] = (pixels[index].float() * factor[..., None] + 0.5).to(torch.uint8)
+
+
+def put(pixels: Tensor, index: Tensor, values: Tensor, picked: Tensor, before: Tensor) -> None:
+    """Writes `values` [..., 3] where `picked` [..., 1] to `pixels` at `index`, else `before`.
+
+    No pixel but the last, which is none, may be named twice.
+    """
+    rounded = torch.where(picked, values + 0.5, before).clamp(0, 255)
+    pixels[index] = rounded.to(torch.uint8)

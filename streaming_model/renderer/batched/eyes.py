@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from streaming_model.renderer.batched.tensors import bilinear, stacked
+from streaming_model.renderer.batched.boxes import put
+from streaming_model.renderer.batched.tensors import bilinear, filled_up, stacked
 from streaming_model.renderer.eyes import EyeLayer, EyePlace
 from streaming_model.renderer.raster_eyes import LASH, LOWER, REST_LOWER, REST_UPPER, UPPER
 
@@ -34,7 +37,6 @@ class BatchedEyes:
     """One side's eyes of several portraits on one device."""
 
     def __init__(self, layers: Sequence[EyeLayer], device: torch.device) -> None:
-        self._device = device
         looks = [layer.look() for layer in layers]
 
         def held(name: str) -> Tensor:
@@ -46,63 +48,70 @@ class BatchedEyes:
         sides = [look["base"].shape[:2] for look in looks]
         self._sides = torch.tensor(sides, device=device)
         self._corner = torch.tensor([layer.corner for layer in layers], device=device)
+        columns = [layer.columns for layer in layers]
+        self._columns, self._counts = max(columns), torch.tensor(columns, device=device)
+
+    def gathered(self, places: Sequence[EyePlace | None]) -> dict[str, NDArray[Any]]:
+        """Returns of each frame's eye what `draw` wants; none is in a box without any pixels."""
+
+        def rows(arrays: list[NDArray[np.float32]], *shape: int) -> NDArray[np.float32]:
+            return filled_up(arrays, shape)
+
+        none, ones = np.zeros(0, np.float32), np.ones(11, np.float32)
+        return {
+            "box": np.array([place.box if place else (0, 0, 0, 0) for place in places], np.int64),
+            "edges": rows(
+                [place.edges if place else none[None] for place in places], 5, self._columns
+            ),
+            # Some of them divide: there must be no NaN for an index to be made of.
+            "numbers": rows([place.numbers if place else ones for place in places], 11),
+            "gaze": rows([place.gaze if place else none for place in places], 4),
+        }
 
     def draw(
         self,
-        out: Tensor,
+        pixels: Tensor,
         maps: Tensor,
-        places: Sequence[EyePlace | None],
-        which: Sequence[int],
+        told: Mapping[str, Tensor],
+        which: Tensor,
+        window: tuple[int, int],
     ) -> None:
-        """Lays each frame's eye over `out` [n, s, s, 3] uint8.
+        """Lays each frame's eye over `pixels` [n * s * s + 1, 3] uint8, the last of which is none.
 
-        `maps` [3, n, s, s] are the place of the texture that each pixel shows, and its light.
+        `maps` [3, n, s, s] are the place of the texture that each pixel shows, and its light,
+        `told` what was gathered, `which` [n] whose eye it is. A `window` of rows and columns holds
+        each of the boxes.
         """
-        frames = [index for index, place in enumerate(places) if place is not None]
-        if not frames:
-            return
-        placed = [place for place in places if place is not None]
-        layer = torch.tensor([which[index] for index in frames], device=self._device)
-        patch = self._composed(placed, layer)
-        bounds = torch.tensor([place.box for place in placed], device=self._device)
-        self._lay(out, maps, patch, layer, torch.tensor(frames, device=self._device), bounds)
-
-    def _lay(
-        self,
-        out: Tensor,
-        maps: Tensor,
-        patch: Tensor,
-        layer: Tensor,
-        frames: Tensor,
-        bounds: Tensor,
-    ) -> None:
-        """Draws each patch [k, h, w, 4] where the map of its frame shows its place."""
-        at = torch.arange(out.shape[1], device=self._device)
-        left, top, right, bottom = bounds[:, :, None].unbind(1)
-        across, down = (at >= left) & (at < right), (at >= top) & (at < bottom)
-        corner, last = self._corner[layer, :, None, None], self._last(layer)
-        x, y = (maps[axis, frames] - corner[:, axis] for axis in range(2))
-        inside = (x >= 0) & (y >= 0) & (x <= last[:, 1]) & (y <= last[:, 0])
-        eye, row, column = (inside & down[..., None] & across[:, None]).nonzero(as_tuple=True)
-        seen = bilinear(patch, eye, x[eye, row, column], y[eye, row, column]).round_()
-        cover = seen[:, 3:] / 255
-        place = (frames[eye], row, column)
-        before = out[place].float()
-        value = (seen[:, :3] * maps[2][place][:, None]).clamp(max=255)
-        out[place] = (before + cover * (value - before) + 0.5).to(torch.uint8)
+        patch = self._composed(told, which)
+        left, top, right, bottom = told["box"][:, :, None, None].unbind(1)
+        size, count = maps.shape[2], len(which)
+        y = top + torch.arange(window[0], device=pixels.device)[:, None]
+        x = left + torch.arange(window[1], device=pixels.device)
+        frame = torch.arange(count, device=pixels.device)[:, None, None]
+        within = (y < bottom) & (x < right)
+        index = torch.where(within, (frame * size + y) * size + x, count * size * size)
+        place = index.clamp(max=count * size * size - 1)
+        map_x, map_y, light = (plane.flatten()[place] for plane in maps)
+        corner, last = self._corner[which, :, None, None], self._last(which)
+        map_x, map_y = map_x - corner[:, 0], map_y - corner[:, 1]
+        inside = (map_x >= 0) & (map_y >= 0) & (map_x <= last[:, 1]) & (map_y <= last[:, 0])
+        map_x, map_y = torch.where(inside, map_x, 0.0), torch.where(inside, map_y, 0.0)
+        seen = bilinear(patch, frame, map_x, map_y).round_()
+        before = pixels[index].float()
+        value = (seen[..., :3] * light[..., None]).clamp(max=255)
+        value = before + seen[..., 3:] / 255 * (value - before)
+        put(pixels, index, value, inside[..., None], before)
 
     def _last(self, layer: Tensor) -> Tensor:
         """Returns the last row and column [k, 2, 1, 1] that can be looked up between pixels."""
         return (self._sides[layer].float() - ALMOST_ONE)[:, :, None, None]
 
-    def _composed(self, placed: list[EyePlace], layer: Tensor) -> Tensor:
+    def _composed(self, told: Mapping[str, Tensor], layer: Tensor) -> Tensor:
         """Returns the eyes [k, h, w, 4] in the pixels of the portraits at rest, whole levels."""
-        device = self._device
-        base = self._base[layer]
-        edges = stacked([place.edges for place in placed], device)
-        numbers = stacked([place.numbers for place in placed], device)[..., None, None]
-        gaze = stacked([place.gaze for place in placed], device)[..., None, None]
-        counts = torch.tensor([place.edges.shape[1] for place in placed], device=device)
+        base, edges = self._base[layer], told["edges"]
+        device = base.device
+        numbers, gaze = told["numbers"][..., None, None], told["gaze"][..., None, None]
+        counts = self._counts[layer]
         axes = self._axes[layer][..., None, None]
         rows = torch.arange(base.shape[1], device=device, dtype=torch.float32)[:, None]
         columns = torch.arange(base.shape[2], device=device, dtype=torch.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,8 +18,9 @@ from streaming_model.renderer.batched.boxes import (
     box_means,
     darken,
     lay_over,
+    put,
 )
-from streaming_model.renderer.batched.tensors import bilinear, stacked
+from streaming_model.renderer.batched.tensors import Rooms, bilinear, filled_up, stacked
 from streaming_model.renderer.mouth import (
     LOWER_ROW,
     STILL,
@@ -33,41 +34,79 @@ from streaming_model.renderer.mouth import (
 from streaming_model.renderer.raster_mouth import ROLL_REACH, SUBCOLUMNS
 
 LEAST_ROLL: Final = 0.01  # strength below which lips are left alone
+_Array = NDArray[Any]
+
+
+class MouthShape(NamedTuple):
+    """What of a batch of mouths decides which work there is.
+
+    Attributes:
+        window: rows and columns that hold each of the boxes.
+        has_seams, has_insides, has_tongues: whether any mouth has one.
+    """
+
+    window: tuple[int, int]
+    has_seams: bool
+    has_insides: bool
+    has_tongues: bool
+
+    def holds(self, other: MouthShape) -> bool:
+        """Returns whether the work for this shape does for the other one's mouths, too."""
+        flags = zip(self[1:], other[1:], strict=True)
+        return _is_within(other.window, self.window) and all(mine or not its for mine, its in flags)
+
+    def joined(self, other: MouthShape) -> MouthShape:
+        """Returns the least shape that holds both."""
+        (rows, columns), (more_rows, more_columns) = self.window, other.window
+        return MouthShape(
+            (max(rows, more_rows), max(columns, more_columns)),
+            self.has_seams or other.has_seams,
+            self.has_insides or other.has_insides,
+            self.has_tongues or other.has_tongues,
+        )
+
+    @classmethod
+    def of(cls, places: Sequence[MouthPlace | None]) -> MouthShape:
+        """Returns the shape that just holds these."""
+        boxes = [place.box for place in places if place is not None]
+        insides = [place.inside for place in places if place is not None and place.inside]
+        return cls(
+            window=(
+                max((bottom - top for _, top, _, bottom in boxes), default=1),
+                max((right - left for left, _, right, _ in boxes), default=1),
+            ),
+            has_seams=any(place is not None and place.meeting is not None for place in places),
+            has_insides=bool(insides),
+            has_tongues=any(inside.tongue is not None for inside in insides),
+        )
 
 
 class _Batch(NamedTuple):
-    """Mouths that are drawn together.
+    """The mouths of a batch of frames.
 
     Attributes:
-        frames: [k] which frame of the whole batch each is in.
-        which: [k] whose mouth it is; layer: the same on the device.
+        told: what was gathered.
+        which: [n] whose mouth it is.
         boxes: the parts of the frames that they cover.
-        places, insides, tongues: [k] where what is drawn of them is.
+        fine: how finely they are drawn.
+        rooms: for triangles.
     """
 
-    frames: list[int]
-    which: list[int]
-    layer: Tensor
+    told: Mapping[str, Tensor]
+    which: Tensor
     boxes: Boxes
-    places: list[MouthPlace]
-    insides: list[InsidePlace]
-    tongues: list[TonguePlace]
+    fine: solids.Fine
+    rooms: Rooms
 
-    def stacked(self, arrays: Iterable[NDArray[Any]]) -> Tensor:
-        """Returns arrays of different sizes as one tensor."""
-        return stacked(list(arrays), self.layer.device)
-
-    def numbers(self, values: Iterable[float]) -> Tensor:
-        """Returns numbers as [k, 1, 1] float32."""
-        numbers = torch.tensor(list(values), dtype=torch.float32, device=self.layer.device)
-        return numbers[:, None, None]
+    def number(self, name: str) -> Tensor:
+        """Returns a number of each mouth as [n, 1, 1]."""
+        return self.told[name][:, None, None]
 
 
 class BatchedMouths:
     """The mouths of several portraits on one device."""
 
     def __init__(self, layers: Sequence[MouthLayer], device: torch.device) -> None:
-        self._device = device
         self._size = layers[0].stage.size
         looks = [layer.look() for layer in layers]
 
@@ -76,13 +115,22 @@ class BatchedMouths:
 
         self._triangles = held("triangles").long()
         self._fine = held("fine")
+        across, down = np.max([look["fine"] for look in looks], axis=0).tolist()
+        self._most_fine = (int(across), int(down))
         self._taps, self._edge_taps = held("taps"), held("edge_taps")
         self._behind = held("behind").float()
         self._tongue_behind = held("tongue_behind").float()
         self._darkness, self._shadow = held("darkness"), held("shadow").float()
         self._seam = held("seam").float()
-        self._reaches = [(layer.seam_reach, layer.roll_reach) for layer in layers]
+        reaches = [(layer.seam_reach, layer.roll_reach) for layer in layers]
+        self._reaches = torch.tensor(reaches, device=device, dtype=torch.float64)
+        self._beyond = [
+            int(np.ceil(ROLL_REACH * max(each))) + 1 for each in zip(*reaches, strict=True)
+        ]
         self._soft = torch.tensor([layer.tongue_soft for layer in layers], device=device)
+        self._most_soft = max(layer.tongue_soft for layer in layers) // 2
+        self._vertices = max(layer.vertices for layer in layers)
+        self._tongue_triangles = max(layer.tongue_triangles for layer in layers)
         self._grain = held("grain")
         self._grain_sides = torch.tensor([look["grain"].shape for look in looks], device=device)
         names = ("lower_row", "upper_row", "still")
@@ -90,109 +138,153 @@ class BatchedMouths:
         sides = [[look[name].shape[:2] for name in names] for look in looks]
         self._picture_sides = torch.tensor(sides, device=device)
 
-    def draw(self, out: Tensor, places: Sequence[MouthPlace | None], which: Sequence[int]) -> None:
-        """Lays each frame's mouth over `out` [n, s, s, 3] uint8."""
-        pixels = out.view(-1, 3)
-        found = [(at, place) for at, place in enumerate(places) if place is not None]
-        for chosen, lay in (
-            ([each for each in found if each[1].meeting is not None], self._lay_seam),
-            ([each for each in found if each[1].inside], self._lay_inside),
-            (
-                [each for each in found if each[1].inside and each[1].inside.tongue],
-                self._lay_tongue,
-            ),
-        ):
-            if chosen:
-                lay(pixels, self._batch(chosen, which))
+    def gathered(
+        self, places: Sequence[MouthPlace | None], shape: MouthShape
+    ) -> dict[str, NDArray[Any]]:
+        """Returns of each frame's mouth what `draw` wants; none is in a box without any pixels."""
+        width = shape.window[1]
+        fine = self._most_fine[0] * width
+        boxes = np.array([place.box if place else (0, 0, 0, 0) for place in places], np.int64)
 
-    def _batch(self, found: list[tuple[int, MouthPlace]], which: Sequence[int]) -> _Batch:
-        frames, places = [at for at, _ in found], [place for _, place in found]
-        layers = [which[at] for at in frames]
-        insides = [place.inside for place in places if place.inside]
-        return _Batch(
-            frames=frames,
-            which=layers,
-            layer=torch.tensor(layers, device=self._device),
-            boxes=Boxes([place.box for place in places], frames, self._size, self._device),
-            places=places,
-            insides=insides,
-            tongues=[inside.tongue for inside in insides if inside.tongue],
-        )
+        def rows(read: Callable[[MouthPlace], _Array | None], kind: type, *sides: int) -> _Array:
+            found = [None if place is None else read(place) for place in places]
+            none: _Array = np.zeros((0,) * len(sides), kind)
+            return filled_up([none if each is None else each for each in found], sides)
 
-    def _lay_seam(self, pixels: Tensor, batch: _Batch) -> None:
-        """Draws the line where the lips of an open mouth meet."""
-        strength = batch.stacked(each.meeting for each in batch.places if each.meeting is not None)
-        self._roll(pixels, batch, strength, self._seam[batch.layer], at=0)
+        def inside(read: Callable[[InsidePlace], _Array], kind: type, *sides: int) -> _Array:
+            return rows(lambda place: read(place.inside) if place.inside else None, kind, *sides)
+
+        def tongue(read: Callable[[TonguePlace], _Array], kind: type, *sides: int) -> _Array:
+            def found(place: MouthPlace) -> _Array | None:
+                held = place.inside.tongue if place.inside else None
+                return None if held is None else read(held)
+
+            return rows(found, kind, *sides)
+
+        f32, f64, i32 = np.float32, np.float64, np.int32
+        told = {
+            "corner": boxes[:, :2],
+            "limits": boxes[:, [3, 2]] - boxes[:, [1, 0]],
+            "rows": rows(lambda place: place.rows, f32, 2, width),
+            "crossings": rows(lambda place: place.crossings, f64, 2, width, SUBCOLUMNS),
+        }
+        if shape.has_seams:
+            told["meeting"] = rows(lambda place: place.meeting, f32, 2, width)
+        if shape.has_insides:
+            told |= {
+                "is_open": np.array([bool(place and place.inside) for place in places], f32),
+                "points": inside(lambda each: each.points, f32, self._vertices, 3),
+                "colours": inside(lambda each: each.colours, f32, self._vertices, 3),
+                "fine_limits": inside(lambda each: each.limits, i32, 2, fine),
+                "light": inside(lambda each: each.light, f32, width),
+                "grain": inside(lambda each: each.grain, f64, 2),
+                "sources": inside(lambda each: each.sources, f32, 3, 2, 3),
+                "shares": inside(lambda each: each.shares, f32, 3),
+                "over": inside(lambda each: np.array([each.over], f32), f32, 1)[:, 0],
+                "rolled": inside(lambda each: each.rolled, f32, 2, width),
+            }
+        if shape.has_tongues:
+            told |= {
+                "tongue_triangles": tongue(
+                    lambda each: each.triangles, i32, self._tongue_triangles, 3
+                ),
+                "tongue_crossings": tongue(lambda each: each.crossings, f64, 2, width, SUBCOLUMNS),
+                "tongue_limits": tongue(lambda each: each.limits, i32, 2, fine),
+            }
+        return told
+
+    def draw(
+        self,
+        pixels: Tensor,
+        told: Mapping[str, Tensor],
+        which: Tensor,
+        shape: MouthShape,
+        rooms: Rooms,
+    ) -> None:
+        """Lays each frame's mouth over `pixels` [n * s * s + 1, 3] uint8, the last is none.
+
+        `told` is what was gathered for `shape`, `which` [n] whose mouth it is.
+        """
+        boxes = Boxes(told["corner"], told["limits"], shape.window, self._size)
+        fine = solids.Fine(self._fine[which], self._most_fine)
+        batch = _Batch(told, which, boxes, fine, rooms)
+        if shape.has_seams:
+            self._roll(pixels, batch, told["meeting"], self._seam[which], at=0)
+        if shape.has_insides:
+            self._lay_inside(pixels, batch)
+        if shape.has_tongues:
+            self._lay_tongue(pixels, batch)
 
     def _lay_inside(self, pixels: Tensor, batch: _Batch) -> None:
-        layer, boxes = batch.layer, batch.boxes
-        rows = batch.stacked(each.rows for each in batch.places)
-        limits = batch.stacked(each.limits for each in batch.insides)
-        inside = self._drawn(batch, limits, self._triangles[layer], self._behind[layer])
-        inside *= self._grain_at(batch, batch.stacked(each.grain for each in batch.insides))
+        told, layer, boxes = batch.told, batch.which, batch.boxes
+        inside = self._drawn(
+            batch, told["fine_limits"], self._triangles[layer], self._behind[layer]
+        )
+        inside *= self._grain_at(batch, told["grain"])
         for at in (LOWER_ROW, UPPER_ROW):
             self._lay_picture(inside, batch, at)
-        inside *= self._let_in(batch, rows)
+        inside *= self._let_in(batch, told["rows"])
         self._lay_picture(inside, batch, STILL)
-        cover = _between(batch.stacked(each.crossings for each in batch.places), boxes)
+        cover = _between(told["crossings"], boxes) * batch.number("is_open")
         sharp = (2 * cover).clamp(max=1)
         cover = blurred_cover(sharp, self._edge_taps[layer])
-        cover += batch.numbers(each.shares[STILL] for each in batch.insides) * (sharp - cover)
-        rolled = batch.stacked(each.rolled for each in batch.insides)
-        self._roll(pixels, batch, rolled, torch.zeros_like(self._seam[layer]), at=1)
+        cover += told["shares"][:, STILL, None, None] * (sharp - cover)
+        self._roll(pixels, batch, told["rolled"], torch.zeros_like(self._seam[layer]), at=1)
         lay_over(pixels, inside, cover, boxes)
 
     def _lay_tongue(self, pixels: Tensor, batch: _Batch) -> None:
         """Lays tongues over lower lips, with their shadow there."""
-        layer, boxes = batch.layer, batch.boxes
-        fine = self._fine[layer]
-        triangles = batch.stacked(each.triangles for each in batch.tongues).long()
-        points = batch.stacked(each.points for each in batch.insides)
-        seen = solids.cover_triangles(points, triangles, boxes, fine)
+        told, layer, boxes = batch.told, batch.which, batch.boxes
+        triangles = told["tongue_triangles"].long()
+        seen = solids.cover_triangles(told["points"], triangles, boxes, batch.fine, batch.rooms)
         y = boxes.rows().float()
-        lower = batch.stacked(each.rows for each in batch.places)[:, 1:]
-        on_lip = (y - lower + 3.0).clamp(0, 1)
-        seen *= _between(batch.stacked(each.crossings for each in batch.tongues), boxes) * on_lip
+        on_lip = (y - told["rows"][:, 1:] + 3.0).clamp(0, 1)
+        seen *= _between(told["tongue_crossings"], boxes) * on_lip
         soft = self._soft[layer]
-        shadow = box_means(seen, soft, boxes.limits)
+        shadow = box_means(seen, soft, boxes.limits, self._most_soft)
         drop = (soft // 2)[:, None, None]
         higher = torch.where(boxes.rows() >= drop, boxes.rows() - drop, boxes.rows())
         shadow = shadow.gather(1, higher.expand(shadow.shape))
-        index, within = boxes.pixels()
-        darken(pixels, 1.0 - TONGUE_SHADOW[1] * shadow * shadow * on_lip, within, index)
-        limits = batch.stacked(each.limits for each in batch.tongues)
-        tongue = self._drawn(batch, limits, triangles, self._tongue_behind[layer])
+        index, _ = boxes.pixels()
+        darken(pixels, 1.0 - TONGUE_SHADOW[1] * shadow * shadow * on_lip, index)
+        tongue = self._drawn(batch, told["tongue_limits"], triangles, self._tongue_behind[layer])
         tongue *= self._grain_at(batch, boxes.corner.double())
         lay_over(pixels, tongue, blurred_cover(seen, self._edge_taps[layer]), boxes)
 
     def _drawn(self, batch: _Batch, limits: Tensor, triangles: Tensor, behind: Tensor) -> Tensor:
-        """Draws triangles over one colour, at the picture's sharpness, [k, h, w, 3]."""
-        points = batch.stacked(each.points for each in batch.insides)
-        colours = batch.stacked(each.colours for each in batch.insides)
-        fine = self._fine[batch.layer]
-        image = solids.draw_solid(points, colours, triangles, behind, limits, batch.boxes, fine)
-        return blurred(image, self._taps[batch.layer], batch.boxes.limits)
+        """Draws triangles over one colour, at the picture's sharpness, [n, h, w, 3]."""
+        image = solids.draw_solid(
+            batch.told["points"],
+            batch.told["colours"],
+            triangles,
+            behind,
+            limits,
+            batch.boxes,
+            batch.fine,
+            batch.rooms,
+        )
+        return blurred(image, self._taps[batch.which], batch.boxes.limits)
 
     def _let_in(self, batch: _Batch, rows: Tensor) -> Tensor:
         """Returns how much light reaches what is behind the lips, [k, h, w, 3]."""
         y = batch.boxes.rows()
-        under, above = self._shadow[batch.layer][..., None, None].unbind(1)
+        under, above = self._shadow[batch.which][..., None, None].unbind(1)
         deep = (y - rows[:, :1]).clamp(min=0) / under
-        low = (rows[:, 1:] - y).clamp(min=0) / batch.numbers(each.over for each in batch.insides)
+        low = (rows[:, 1:] - y).clamp(min=0) / batch.number("over")
         near = above / (1 + deep * deep) ** 2 + 0.25 / (1 + low * low) ** 2
-        light = batch.stacked(each.light for each in batch.insides)[:, None]
+        light = batch.told["light"][:, None]
         lit = (light * (1 - near))[..., None]
-        least, dusk = self._darkness[batch.layer][:, :, None, None].unbind(1)
+        least, dusk = self._darkness[batch.which][:, :, None, None].unbind(1)
         return least + (1 - least) * lit * (1 - dusk * (1 - lit))
 
     def _grain_at(self, batch: _Batch, corner: Tensor) -> Tensor:
         """Returns the grain's factors [k, h, w, 1], read from `corner` [k, 2] on and repeated."""
         first = corner.floor()
         right, down = (corner - first).float()[:, :, None, None].unbind(1)
-        sides = self._grain_sides[batch.layer][..., None, None]
+        sides = self._grain_sides[batch.which][..., None, None]
         column, row = first.long()[..., None, None].unbind(1)
         rows, columns = batch.boxes.rows() + row, batch.boxes.columns() + column
-        layer = batch.layer[:, None, None]
+        layer = batch.which[:, None, None]
 
         def tap(below: int, beside: int) -> Tensor:
             r = torch.remainder(rows + below, sides[:, 0])
@@ -204,16 +296,14 @@ class BatchedMouths:
 
     def _lay_picture(self, inside: Tensor, batch: _Batch, at: int) -> None:
         """Lays the portraits' own layers number `at` over `inside` [k, h, w, 3]."""
-        shares = batch.numbers(each.shares[at] for each in batch.insides)
-        if not any(each.shares[at] > 0 for each in batch.insides):
-            return
-        source = batch.stacked(each.sources[at] for each in batch.insides).double()[..., None, None]
+        shares = batch.told["shares"][:, at, None, None]
+        source = batch.told["sources"][:, at].double()[..., None, None]
         x, y = batch.boxes.columns(), batch.boxes.rows()
         u, v = (source[:, i, 0] * x + source[:, i, 1] * y + source[:, i, 2] for i in range(2))
-        last = (self._picture_sides[batch.layer, at] - 1)[..., None, None]
+        last = (self._picture_sides[batch.which, at] - 1)[..., None, None]
         within = (u >= 0) & (v >= 0) & (u < last[:, 1]) & (v < last[:, 0])
         u, v = torch.where(within, u, 0.0), torch.where(within, v, 0.0)
-        seen = bilinear(self._pictures[at], batch.layer[:, None, None], u, v)
+        seen = bilinear(self._pictures[at], batch.which[:, None, None], u, v)
         cover = seen[..., 3:] * (shares / 255 * within)[..., None]
         inside += cover * (seen[..., :3] - inside)
 
@@ -224,11 +314,9 @@ class BatchedMouths:
 
         `at` chooses between the reach of the seam and that of the roll.
         """
-        reach = torch.tensor([self._reaches[each][at] for each in batch.which], device=self._device)
-        reach = reach.double()[:, None, None]
-        deep = (ROLL_REACH * reach).ceil()
-        beyond = int(deep.max()) + 1
-        rows = batch.stacked(each.rows for each in batch.places).double()
+        reach = self._reaches[batch.which, at][:, None, None]
+        deep, beyond = (ROLL_REACH * reach).ceil(), self._beyond[at]
+        rows = batch.told["rows"].double()
         y = batch.boxes.rows(beyond)
         index, within = batch.boxes.pixels(beyond)
         for lip, outwards in ((0, -1.0), (1, 1.0)):
@@ -236,12 +324,14 @@ class BatchedMouths:
             first = edge.floor() - (deep if lip == 0 else 0)
             is_near = (share >= LEAST_ROLL) & (y >= first) & (y <= first + deep)
             away = (outwards * (y - edge)).clamp(min=0) / reach
-            share = (share * torch.exp(-away * away)).float()
-            picked = (within & is_near).nonzero(as_tuple=True)
-            place = index[picked]
-            value = pixels[place].float()
-            value += share[picked][:, None] * (torch.minimum(dark[picked[0]], value) - value)
-            pixels[place] = (value + 0.5).to(torch.uint8)
+            share = (share * torch.exp(-away * away)).float()[..., None]
+            before = pixels[index].float()
+            value = before + share * (torch.minimum(dark[:, None, None], before) - before)
+            put(pixels, index, value, (within & is_near)[..., None], before)
+
+
+def _is_within(window: tuple[int, int], other: tuple[int, int]) -> bool:
+    return window[0] <= other[0] and window[1] <= other[1]
 
 
 def _between(crossings: Tensor, boxes: Boxes) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from streaming_model.renderer.batched.tensors import repeated
+from streaming_model.renderer.batched.tensors import Rooms, repeated
 
 LEAST_AREA: Final = 1e-6  # doubled; flatter triangles are not drawn
 SOLID: Final = 0.999  # opacity from which a corner hides what is behind
@@ -23,7 +23,8 @@ class Fragments(NamedTuple):
     """The pixels that triangles cover, in drawing order.
 
     Attributes:
-        pixel: [F] which pixel of the batch.
+        pixel: [F] which pixel of the batch; the one after the last for what is none.
+        is_real: [F] whether it is one.
         span: [F] which row of which triangle.
         step: [F] float32 pixels from the span's first one.
         triangle: [R] which triangle of `corners` each span belongs to.
@@ -32,6 +33,7 @@ class Fragments(NamedTuple):
     """
 
     pixel: Tensor
+    is_real: Tensor
     span: Tensor
     step: Tensor
     triangle: Tensor
@@ -45,7 +47,7 @@ class Fragments(NamedTuple):
 
 
 def fragments(
-    points: Tensor, values: Tensor, triangles: Tensor, shape: tuple[int, int]
+    points: Tensor, values: Tensor, triangles: Tensor, shape: tuple[int, int], rooms: Rooms
 ) -> Fragments:
     """Cuts triangles into the pixels they cover.
 
@@ -54,13 +56,16 @@ def fragments(
         values: [n, V, a] float32 what to interpolate.
         triangles: [n, T, 3] int64; those that run clockwise on the screen are not drawn.
         shape: height and width of the frames in pixels.
+        rooms: for "rows" of triangles and "pixels" of rows.
     """
     count, vertices = points.shape[:2]
     frame = torch.arange(count, device=points.device)[:, None, None]
     corners = (triangles + frame * vertices).reshape(-1, 3)
     position = points.flatten(0, 1).double()
-    shown, (i, j, k) = _by_row(corners, position, shape[0])
-    triangle, y, left, length = _spans(position[i], position[j], position[k], shape)
+    is_drawn, (i, j, k) = _by_row(corners, position, shape[0])
+    triangle, y, left, length = _spans(
+        is_drawn, (position[i], position[j], position[k]), shape, rooms
+    )
     value = values.flatten(0, 1).double()
     start, first, second = value[i], value[j] - value[i], value[k] - value[i]
     (ex1, ey1), (ex2, ey2) = ((position[at] - position[i])[:, :, None].unbind(1) for at in (j, k))
@@ -70,12 +75,14 @@ def fragments(
     away = torch.stack([left, y], dim=1) - position[i][triangle]
     start = start[triangle] + down[triangle] * away[:, 1:] + across[triangle] * away[:, :1]
     row = torch.div(i, vertices, rounding_mode="floor")[triangle] * shape[0] + y.long()
-    span, step = repeated(length)
+    span, step, is_real = repeated(length, rooms, "pixels")
+    pixel = (row * shape[1] + left.long())[span] + step
     return Fragments(
-        pixel=(row * shape[1] + left.long())[span] + step,
+        pixel=torch.where(is_real, pixel, count * shape[0] * shape[1]),
+        is_real=is_real,
         span=span,
         step=step.float(),
-        triangle=shown[triangle],
+        triangle=triangle,
         start=start.float(),
         slope=across[triangle].float(),
     )
@@ -84,13 +91,12 @@ def fragments(
 def _by_row(
     corners: Tensor, position: Tensor, height: int
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-    """Returns which triangles are drawn, [K], and their corners from top to bottom, [K] each."""
+    """Returns which triangles are drawn, [T], and their corners from top to bottom, [T] each."""
     (x0, y0), (x1, y1), (x2, y2) = (position[corners[:, at]].unbind(1) for at in range(3))
     low, high = torch.stack([y0, y1, y2]).aminmax(dim=0)
     is_drawn = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0) < -LEAST_AREA
     is_drawn &= (low.ceil() < high.ceil()) & (high > 0) & (low <= height - 1)
-    shown = is_drawn.nonzero()[:, 0]
-    i, j, k = corners[shown].unbind(1)
+    i, j, k = corners.unbind(1)
 
     def ordered(above: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
         is_swapped = position[below, 1] < position[above, 1]
@@ -99,23 +105,24 @@ def _by_row(
     i, j = ordered(i, j)
     i, k = ordered(i, k)
     j, k = ordered(j, k)
-    return shown, (i, j, k)
+    return is_drawn, (i, j, k)
 
 
 def _spans(
-    upper: Tensor, middle: Tensor, lower: Tensor, shape: tuple[int, int]
+    is_drawn: Tensor, corners: tuple[Tensor, Tensor, Tensor], shape: tuple[int, int], rooms: Rooms
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Cuts triangles with corners [K, 2] into rows.
+    """Cuts triangles with corners [T, 2], from top to bottom, into rows.
 
     Returns which triangle each row is of, its number, its first pixel and how many there are, [R].
     """
     height, width = shape
-    (xi, yi), (xj, yj), (xk, yk) = upper.unbind(1), middle.unbind(1), lower.unbind(1)
+    (xi, yi), (xj, yj), (xk, yk) = (corner.unbind(1) for corner in corners)
     top, bottom = yi.ceil().clamp(min=0), (yk.ceil() - 1).clamp(max=height - 1)
     slope = (xk - xi) / (yk - yi)
     slope_above = torch.where(yj > yi, (xj - xi) / (yj - yi), 0.0)
     slope_below = torch.where(yk > yj, (xk - xj) / (yk - yj), 0.0)
-    triangle, number = repeated(bottom - top + 1)
+    rows = torch.where(is_drawn, bottom - top + 1, 0.0)
+    triangle, number, is_real = repeated(rows, rooms, "rows")
     sides = torch.stack([xi, yi, slope, slope_above, xj, yj, slope_below, top], dim=1)[triangle]
     xi, yi, slope, slope_above, xj, yj, slope_below, top = sides.unbind(1)
     y = top + number
@@ -123,38 +130,44 @@ def _spans(
     near = torch.where(y < yj, xi + slope_above * (y - yi), xj + slope_below * (y - yj))
     first = torch.minimum(near, far).ceil().clamp(min=0)
     last = (torch.maximum(near, far).ceil() - 1).clamp(max=width - 1)
-    return triangle, y, first, last - first + 1
+    return triangle, y, first, torch.where(is_real, last - first + 1, 0.0)
 
 
-def last_drawn(cut: Fragments, chosen: Tensor, pixels: int) -> Tensor:
-    """Returns for each of the batch's `pixels` the last fragment of `chosen` [k], -1 for none."""
-    last = torch.full((pixels,), -1, dtype=torch.int64, device=chosen.device)
-    return last.scatter_reduce_(0, cut.pixel[chosen], chosen, "amax")
-
-
-def map_triangles(maps: Tensor, cut: Fragments, is_solid: Tensor, end: float) -> None:
-    """Writes into the maps [3, pixels] what the triangles show: place looked up, and light.
+def map_triangles(
+    maps: Tensor, cut: Fragments, is_solid: Tensor, end: float, rooms: Rooms
+) -> Tensor:
+    """Returns the maps [3, pixels] with what the triangles show: place looked up, and light.
 
     The values of `cut` are x, y, light and opacity. `is_solid` [T] triangles hide what is before
     them. The others are mixed in one by one, in drawing order and behind any later solid one;
-    where the map's row is at the picture's `end` or beyond there is nothing to mix with.
+    where the map's row is at the picture's `end` or beyond there is nothing to mix with. There is
+    room for so many "layers" of them.
     """
-    solid = is_solid[cut.triangle]
-    last = last_drawn(cut, solid[cut.span].nonzero()[:, 0], maps.shape[1])
-    seen = (last >= 0).nonzero()[:, 0]
-    maps[:, seen] = cut.values(last[seen])[:, :3].T
-    soft = (~solid[cut.span]).nonzero()[:, 0]
-    soft = soft[soft > last[cut.pixel[soft]]]
-    pixel, order = cut.pixel[soft].sort(stable=True)
-    soft = soft[order]
-    layer = torch.arange(len(pixel), device=pixel.device) - torch.searchsorted(pixel, pixel)
-    for depth in range(int(layer.max()) + 1 if len(layer) else 0):
-        chosen = layer == depth
-        at, value = pixel[chosen], cut.values(soft[chosen])
-        before = maps[:, at].T
-        share = value[:, 3:].clamp(0, 1)
-        share = torch.where(before[:, 1:2] >= end, 1.0, share)
-        maps[:, at] = (before + share * (value[:, :3] - before)).T
+    pixels, device = maps.shape[1], maps.device
+    order = torch.arange(len(cut.pixel), device=device)
+    solid = is_solid[cut.triangle][cut.span]
+    last = torch.full((pixels + 1,), -1, dtype=torch.int64, device=device)
+    last.scatter_reduce_(0, cut.pixel, torch.where(solid & cut.is_real, order, -1), "amax")
+    shown = last[:-1]
+    seen = cut.values(shown.clamp(min=0))[:, :3].T
+    maps = torch.where(shown >= 0, seen, maps)
+    none, depth = len(order), 0
+    while True:
+        is_left = ~solid & cut.is_real & (order > last[cut.pixel])
+        if rooms.is_fixed:
+            if depth == rooms.size("layers"):
+                rooms.miss(is_left.any())
+                return maps
+        elif not bool(is_left.any()):
+            rooms.note("layers", depth)
+            return maps
+        last = torch.full_like(last, none)
+        last.scatter_reduce_(0, cut.pixel, torch.where(is_left, order, none), "amin")
+        shown = last[:-1]
+        value = cut.values(shown.clamp(max=none - 1)).T
+        share = torch.where(maps[1] >= end, 1.0, value[3].clamp(0, 1))
+        maps = torch.where(shown < none, maps + share * (value[:3] - maps), maps)
+        depth += 1
 
 
 def map_grid(sources: Tensor, cell: int, size: int) -> Tensor:
