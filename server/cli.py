@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.access.command import add_keys
+from server.cluster.drain_command import add_drain
 from server.consent.command import add_deny, add_uploads
 from server.marks.command import add_marks, add_verify, marks_for
 from server.outputs.command import add_record
@@ -67,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     add_puppet(commands)
     add_record(commands)
     add_keys(commands)
+    add_drain(commands)
     add_deny(commands)
     add_verify(commands)
     voices = commands.add_parser("voices", help="list the voices")

@@ -62,6 +62,7 @@ class _Client:
         self._desk = desk
         self._after = after
         self._has_begun = asyncio.Event()
+        self._has_moved = False
 
     async def send(self, waiting: Waiting | None) -> None:
         """Sends events until the session, or the waiting for it, has ended."""
@@ -70,7 +71,10 @@ class _Client:
                 await self._wait(waiting)
             if waiting is None or not waiting.has_ended:
                 await self._follow()
-            await self._websocket.close(code=1000, reason="session closed")
+            if self._has_moved:
+                await self._websocket.close(code=1012, reason="come again")
+            else:
+                await self._websocket.close(code=1000, reason="session closed")
         except WebSocketDisconnect:
             return
 
@@ -114,9 +118,13 @@ class _Client:
         if isinstance(self._desk, WaitingDesk):
             self._desk = _desk(self._websocket, session)
         self._has_begun.set()
-        if self._after is not None:
+        if self._after is None:
+            await self._follow_all(session)
+        else:
             await self._follow_from(session, self._after)
-            return
+        self._has_moved = session.reason == "moved"
+
+    async def _follow_all(self, session: Session) -> None:
         with session.events.listen() as channel:
             for greeting in session.greeting():
                 await self._websocket.send_text(greeting.to_json())

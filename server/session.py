@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from server import protocol
 from server.access.presence import Presences
@@ -62,6 +62,7 @@ from streaming_model.motion.style import MotionStyle
 
 _LOG = logging.getLogger(__name__)
 _SECOND = 1_000_000_000  # ns
+EndReason = CloseReason | Literal["moved"]  # which is told nobody: clients come back to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,7 @@ class Session:
             motion=self.line.motion,
         )
         self._closing = asyncio.Event()
-        self.reason: CloseReason = "client"
+        self.reason: EndReason = "client"
         self.viewers = Viewers(
             itself,
             options=options,
@@ -294,7 +295,8 @@ class Session:
             self.reason = "failed"
             self._closing.set()
         finally:
-            self._publish([protocol.SessionClosed(self.reason)])
+            if self.reason != "moved":
+                self._publish([protocol.SessionClosed(self.reason)])
             self.events.close()
             self.audit.closed(self.reason, (self._clock.now() - began) / _SECOND)
 
@@ -312,7 +314,7 @@ class Session:
             raise ProtocolError("not_found", "The session has ended.")
         self._group.create_task(work(self._closing), name="company")
 
-    def close(self, reason: CloseReason) -> None:
+    def close(self, reason: EndReason) -> None:
         """Ends the session; listeners hear why."""
         if not self._closing.is_set():
             self.reason = reason
@@ -526,6 +528,11 @@ class Session:
     def cut(self) -> None:
         """Stops what is said and drops what waits."""
         self._publish(cut(self.line, self._turns))
+
+    def hush(self) -> None:
+        """Says no more, and tells nobody: it is said on elsewhere."""
+        self.presenter.reader.state = "paused"
+        cut(self.line, self._turns)
 
     @property
     def may_interrupt(self) -> bool:

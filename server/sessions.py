@@ -100,7 +100,7 @@ class Sessions:
         self._reserved: set[str] = set()  # ids of those who came into the line
         self.capacity = capacity
         self.opened = self.refused = self.resumed = 0
-        self.closed: dict[str, int] = dict.fromkeys(get_args(CloseReason), 0)
+        self.closed: dict[str, int] = dict.fromkeys((*get_args(CloseReason), "moved"), 0)
         self._measure = measure
         self._tokens = tokens
         self._clock = clock

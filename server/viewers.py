@@ -258,7 +258,10 @@ class Viewers:
             self._hearing.take(peer, frame)
 
     async def _say_goodbye(self, viewer: Viewer) -> None:
-        viewer.tell(protocol.SessionClosed(self._session.reason))
+        reason = self._session.reason
+        if reason == "moved":
+            return  # it comes again, as after any connection that breaks off
+        viewer.tell(protocol.SessionClosed(reason))
         # The data channel is reliable only while the connection lives: let it flush.
         await self._clock.sleep_until(self._clock.now() + _GOODBYE_TIME)
 

@@ -20,6 +20,7 @@ from websockets.typing import Origin
 
 from benchmarks.viewer import Viewer
 from server.cluster.facts import SessionFacts
+from server.cluster.store import Superseded
 from server.config import Settings
 from tests.cluster_rig import Cluster, cluster
 from tests.test_server_live import loud, on_loopback  # noqa: F401 - a fixture
@@ -176,7 +177,8 @@ async def test_who_was_thought_dead_and_is_not_lets_go(
     await other.worker.take_up(session["session_id"], found.epoch)
     stale.speak("Who is it now?")
     holder.worker.journal.touch(session["session_id"])
-    await holder.worker.journal.settle(session["session_id"])
+    with pytest.raises(Superseded):
+        await holder.worker.journal.settle(session["session_id"])
     assert stale.is_closing
     assert (await client.get(path)).json()["utterance"] == 0
     assert (await record(rig, session)).worker == other.worker.id

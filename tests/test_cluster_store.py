@@ -91,7 +91,12 @@ async def test_of_many_who_take_a_session_up_one_does(tmp_path: Path) -> None:
 async def test_a_session_to_which_nobody_comes_back_is_forgotten() -> None:
     clock, store = VirtualClock(), MemoryStore()
     directory = MemoryDirectory(clock)
-    orphans = Orphans(store, directory, clock, patience=10)
+    tried: list[str] = []
+
+    async def rescue(session: str) -> None:  # in vain: there is no room
+        tried.append(session)
+
+    orphans = Orphans(store, directory, clock, patience=10, rescue=rescue)
     for session, worker in (("kept", "lives"), ("left", "dead"), ("found", "dead")):
         await store.take(session, worker, after=0)
     for second in range(12):
@@ -101,10 +106,31 @@ async def test_a_session_to_which_nobody_comes_back_is_forgotten() -> None:
             await store.take("found", "dead, too", after=1)
         clock.jump(SECOND)
     assert {record.session for record in await store.held()} == {"kept", "found"}
+    assert set(tried) == {"left", "found"}
     for _ in range(8):
         await orphans.look()
         clock.jump(SECOND)
     assert await store.read("found") is None
+
+
+async def test_a_session_whose_worker_has_gone_is_taken_up_unasked() -> None:
+    clock, store = VirtualClock(), MemoryStore()
+    directory = MemoryDirectory(clock)
+
+    async def rescue(session: str) -> None:
+        await store.take(session, "lives", after=1)
+
+    orphans = Orphans(store, directory, clock, patience=10, rescue=rescue)
+    await store.take("s", "dead", after=0)
+    await directory.report(Report("lives", "http://x", 1, 1, 0, 1, frozenset()))
+    await orphans.look()
+    assert await store.read("s") == Record("s", "dead", 1)  # it may tell of itself still
+    clock.jump(SECOND)
+    await orphans.look()
+    clock.jump(60 * SECOND)
+    await directory.report(Report("lives", "http://x", 1, 1, 0, 1, frozenset()))
+    await orphans.look()
+    assert await store.read("s") == Record("s", "lives", 2)
 
 
 async def test_a_constant_is_what_was_proposed_first(tmp_path: Path) -> None:

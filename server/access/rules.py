@@ -91,6 +91,7 @@ RULES: Final[Mapping[str, Mapping[str, Rule]]] = {
     "/v1/login": {"GET": _SHARED, "POST": _LOGIN, "DELETE": PUBLIC},
     "/v1/info": {"GET": _SHARED},
     "/v1/capacity": {"GET": _SHARED},
+    "/v1/workers/{worker}/drain": {"POST": _SERVER},  # of gateways alone
     "/v1/voices": {"GET": _SHARED},
     "/v1/schema": {"GET": _SHARED},
     "/v1/head.glb": {"GET": _SHARED},

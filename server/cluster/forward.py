@@ -27,6 +27,7 @@ from server.cluster.port import (
     PLACE_HEADER,
     SCHEME_HEADER,
     SECRET_HEADER,
+    Broken,
     Report,
     Unreachable,
 )
@@ -41,6 +42,7 @@ _HOP: Final = {  # of one connection, RFC 9110, section 7.6.1
     b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding",
     b"upgrade",
 }  # fmt: skip
+_ABNORMAL: Final = 1006  # no close frame came, RFC 6455, section 7.1.5
 _GOING_AWAY: Final = 1012  # "service restart", IANA's registry of close codes
 _PREFIX: Final = b"sec-websocket-"
 _ANSWERED: Final = (b"host", b"origin")  # whether the page may do this, the gateway has judged
@@ -135,6 +137,7 @@ class _Remote:
 
         Raises:
             Unreachable: nothing of it has been done.
+            Broken: a WebSocket broke off; the client is told already.
         """
         if scope["type"] == "websocket":
             await self._converse(scope, receive, send)
@@ -175,6 +178,8 @@ class _Remote:
             return
         await client.accept(subprotocol=worker.subprotocol)
         await _join(worker, client)
+        if worker.close_code == _ABNORMAL:
+            raise Broken
 
     async def attend(self, client: WebSocket, scope: Scope) -> None:
         """Joins a client whose WebSocket was accepted before.

@@ -10,11 +10,12 @@ import json
 import logging
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
@@ -31,7 +32,7 @@ from server.cluster.forward import Forwarder
 from server.cluster.line import Line
 from server.cluster.lobby import Lobby, read_body, refuse_if_full
 from server.cluster.placement import Placement
-from server.cluster.port import LOOK, TAKE_UP, Directory, Report, Unreachable
+from server.cluster.port import ALIVE, DRAIN, LOOK, TAKE_UP, Broken, Directory, Report, Unreachable
 from server.cluster.store import Record, Store
 from server.cluster.wish import Wish, has_wish, read_wish
 from server.metrics import CONTENT_TYPE
@@ -185,6 +186,9 @@ class Router:
                     await self._forwarder(holder)(scope, receive, send)
                 except Unreachable:
                     await self._directory.leave(holder.worker)
+                except Broken:
+                    await self.rescue(record.session)
+                    return
                 else:
                     return
             await self._take_up(record)
@@ -193,6 +197,45 @@ class Router:
                 raise ProtocolError("session_gone", "The session has ended with its server.")
             record = found
         raise ProtocolError("worker_lost", "No worker could take the session up; try again soon.")
+
+    async def rescue(self, session: str) -> None:
+        """Has a session taken up before anybody asks for it, if its worker is dead.
+
+        Raises:
+            StoreError: the store cannot be reached.
+        """
+        record = await self._store.read(session)
+        if record is None:
+            return
+        holder = await self._holder(record)
+        if holder is not None:
+            try:
+                await self._forwarder.post(holder, ALIVE, {})
+            except Unreachable:
+                await self._directory.leave(holder.worker)
+            else:
+                return
+        try:
+            await self._take_up(record)
+        except ProtocolError as error:
+            _LOG.warning("session %s is not taken up yet: %s", session, error)
+
+    async def drain(self, worker: str, seconds: float) -> Report:
+        """Has a worker's sessions go on elsewhere; it ends when they have, or the time is over.
+
+        Raises:
+            ProtocolError: `not_found`, there is no such worker.
+        """
+        living = await self.reports()
+        report = next((each for each in living if each.worker == worker), None)
+        if report is None:
+            raise ProtocolError("not_found", f"There is no worker {worker[:60]!r}.")
+        try:
+            await self._forwarder.post(report, DRAIN, {"seconds": seconds})
+        except Unreachable:
+            await self._directory.leave(worker)
+            raise ProtocolError("not_found", f"The worker {worker!r} has gone.") from None
+        return report
 
     async def _holder(self, record: Record) -> Report | None:
         reports = await self.reports()
@@ -216,10 +259,12 @@ class Router:
             except Unreachable:
                 await self._directory.leave(report.worker)
                 continue
-            if answer.is_success or answer.status_code == status_of("superseded"):
+            if answer.is_success:
                 self._placement.note(report)
                 return
             error = answer.json()["error"]
+            if error["code"] == "superseded":  # somebody else was faster
+                return
             if error["code"] != "capacity":
                 raise ProtocolError(error["code"], error["message"])
         raise ProtocolError("worker_lost", "No worker has room for the session; try again soon.")
@@ -244,6 +289,8 @@ def make_gateway(
     app.add_api_route("/readyz", _readiness(router), methods=["GET"])
     app.add_api_route("/v1/capacity", _capacity(router), methods=["GET"])
     app.add_api_route("/metrics", _figures(router), methods=["GET"])
+    path = "/v1/workers/{worker}/drain"
+    app.add_api_route(path, _drain(router), methods=["POST"], status_code=202)
     files = None if page is None else StaticFiles(directory=page, html=True)
     app.router.routes.append(Mount("/", _Fork(router, files)))
     return app
@@ -307,6 +354,22 @@ def _capacity(router: Router) -> Any:  # noqa: ANN401 - a route
         }
 
     return capacity
+
+
+class DrainBody(BaseModel):
+    """How long sessions may stay."""
+
+    model_config = ConfigDict(extra="forbid")
+    seconds: Annotated[float, Field(ge=0, le=86_400)] = 30.0
+
+
+def _drain(router: Router) -> Any:  # noqa: ANN401 - a route
+    async def drain(worker: str, body: DrainBody | None = None) -> dict[str, Any]:
+        wanted = body or DrainBody()
+        report = await router.drain(worker, wanted.seconds)
+        return {"worker": worker, "sessions": report.sessions, "seconds": wanted.seconds}
+
+    return drain
 
 
 def _deleted_portrait(method: str, path: str) -> str | None:

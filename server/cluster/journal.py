@@ -24,6 +24,7 @@ from server.protocol import (
 )
 from server.session import Session
 
+NOBODY: Final = ""  # holds what was left to whoever is asked for it next
 _PROGRESS: Final = 250_000_000  # ns between notes of how much was heard, while it speaks
 _LOG = logging.getLogger(__name__)
 # What clients are told without any change of what is kept.
@@ -36,6 +37,7 @@ class _Page:
     session: Session | None = None
     is_new: bool = False  # whether the session may have changed since it was written
     written: str = ""
+    is_let_go: bool = False  # whether another worker is to take it up as it was written
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -95,6 +97,8 @@ class Journal:
         page = self._pages.pop(session_id, None)
         if page is None:
             return
+        if page.is_let_go:
+            return
         async with page.writing:
             try:
                 await self._store.forget(session_id, page.record.epoch)
@@ -113,6 +117,7 @@ class Journal:
 
         Raises:
             StoreError: the store cannot be reached.
+            Superseded: another worker has the session, or will have it.
         """
         page = self._pages.get(session_id)
         if page is None or not (page.is_new or page.writing.locked()):
@@ -120,15 +125,34 @@ class Journal:
         async with page.writing:
             await self._write(page)
 
-    async def settle_all(self) -> None:
-        """Settles every session.
+    async def let_go(self, session_id: str) -> int:
+        """Writes a session a last time; returns the epoch after which another may take it up.
 
         Raises:
-            StoreError: the store cannot be reached.
+            Superseded: another has it already.
+            StoreError: the store cannot be reached; then all is as before.
         """
+        page = self._pages[session_id]
+        async with page.writing:
+            page.is_new = True
+            await self._write(page)
+            page.is_let_go = True
+        return page.record.epoch
+
+    async def abandon(self, session_id: str) -> None:
+        """Leaves a session that was let go to whoever is asked for it next."""
+        page = self._pages.get(session_id)
+        if page is not None:
+            try:
+                await self._store.take(session_id, NOBODY, after=page.record.epoch)
+            except (StoreError, Superseded) as error:
+                _LOG.warning("session %s: %s", session_id, error)
+
+    async def settle_all(self) -> None:
+        """Settles every session, as far as the store can be reached."""
         for session_id in tuple(self._pages):
             self.touch(session_id)
-            await self.settle(session_id)
+            await self._settle_or_warn(session_id)
 
     async def run(self) -> None:
         """Writes what nobody waits for, until cancelled."""
@@ -155,6 +179,8 @@ class Journal:
         if page.session is None or not page.is_new:
             return
         page.is_new = False
+        if page.is_let_go:
+            raise Superseded(f"Session {page.record.session!r} moves to another worker.")
         facts = SessionFacts.of(page.session).model_dump_json()
         if facts == page.written:
             return
@@ -162,7 +188,8 @@ class Journal:
             await self._store.write(page.record.session, page.record.epoch, facts)
         except Superseded:
             _LOG.warning("another worker has taken up session %s", page.record.session)
-            page.session.close("lost")
+            page.session.close("moved")
+            raise
         except StoreError:
             page.is_new = True
             raise
@@ -173,7 +200,7 @@ class Journal:
         """Lets events pass where the store is gone: the session goes on, unkept for now."""
         try:
             await self.settle(session_id)
-        except StoreError as error:
+        except (StoreError, Superseded) as error:
             _LOG.warning("session %s is not kept: %s", session_id, error)
 
     def _heed(self, page: _Page, event: ServerEvent) -> None:

@@ -1,11 +1,13 @@
-"""Sessions whose worker has gone and to which nobody came back: forgotten after a while.
+"""Sessions whose worker has gone: taken up, for some are watched elsewhere; or else forgotten.
 
-Gateways look; that several do, does no harm, for who is taken up meanwhile is not forgotten.
+Gateways look; that several do, does no harm: one of them wins, and who is taken up meanwhile is
+not forgotten.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from server.clock import Clock
@@ -13,7 +15,7 @@ from server.cluster.port import Directory
 from server.cluster.store import Store, StoreError
 
 _LOG = logging.getLogger(__name__)
-_LOOK: Final = 5_000_000_000  # ns between looks
+_LOOK: Final = 2_000_000_000  # ns between looks
 _SECOND: Final = 1_000_000_000  # ns
 
 
@@ -22,19 +24,27 @@ class Orphans:
 
     Args:
         patience: seconds for which a session may be without a worker.
+        rescue: has a session taken up.
     """
 
     def __init__(
-        self, store: Store, directory: Directory, clock: Clock, *, patience: float
+        self,
+        store: Store,
+        directory: Directory,
+        clock: Clock,
+        *,
+        patience: float,
+        rescue: Callable[[str], Awaitable[None]],
     ) -> None:
         self._store = store
         self._directory = directory
         self._clock = clock
+        self._rescue = rescue
         self._patience = int(patience * _SECOND)
         self._since: dict[tuple[str, int], int] = {}  # by session and epoch
 
     async def run(self) -> None:
-        """Looks every five seconds, until cancelled."""
+        """Looks every two seconds, until cancelled."""
         while True:
             await self._clock.sleep_until(self._clock.now() + _LOOK)
             try:
@@ -43,7 +53,7 @@ class Orphans:
                 _LOG.warning("cannot look for sessions without a worker: %s", error)
 
     async def look(self) -> None:
-        """Forgets those that have been without a worker for too long.
+        """Has them taken up, and forgets those that could not be for too long.
 
         Raises:
             StoreError: the store cannot be reached.
@@ -57,6 +67,8 @@ class Orphans:
         }
         self._since = {each: self._since.get(each, now) for each in alone}
         for (session, epoch), since in tuple(self._since.items()):
+            if since < now:  # and no worker has told of itself since
+                await self._rescue(session)
             if now - since > self._patience:
                 await self._store.forget(session, epoch)
                 del self._since[session, epoch]

@@ -19,6 +19,9 @@ ASK: Final = "ask"  # the same where there is no room
 SCHEME_HEADER: Final = b"x-vivant-scheme"  # http or https, as the client has it
 TAKE_UP: Final = "/cluster/take-up"  # POST {"session", "epoch", "is_pressed"} to a worker
 FIGURES: Final = "/cluster/figures"  # GET from a worker: its page for Prometheus
+ALIVE: Final = "/cluster/alive"  # any answer will do
+WARM: Final = "/cluster/warm"  # POST {"portrait", "background"}: a session of these may come
+DRAIN: Final = "/cluster/drain"  # POST {"seconds"}: its sessions are to go on elsewhere
 LOOK: Final = "/cluster/look"  # POST {"ends_sessions": [PORTRAIT]}: others have changed portraits
 
 
@@ -73,6 +76,10 @@ class Reach(Protocol):
     def __call__(self, report: Report, /) -> ASGIApp:
         """Returns the worker as an application; calling it raises `Unreachable` if it has gone."""
         ...
+
+
+class Broken(Exception):
+    """A WebSocket broke off without a word of the worker, which may be dead."""
 
 
 class Unreachable(Exception):

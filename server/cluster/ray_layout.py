@@ -151,7 +151,8 @@ async def _serve(
     if settings.log_format == "text":
         print(f"Vivant is ready at {scheme}://{shown}:{port}/", flush=True)  # noqa: T201
     _LOG.info("ready", extra={"address": f"{scheme}://{shown}:{port}/"})
-    orphans = Orphans(store, store, clock, patience=settings.resume_timeout + _RECOVERY)
+    patience = settings.resume_timeout + _RECOVERY
+    orphans = Orphans(store, store, clock, patience=patience, rescue=router.rescue)
     async with asyncio.TaskGroup() as group:
         watches = [
             group.create_task(orphans.run(), name="orphans"),

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -22,6 +23,7 @@ import cv2
 import ray
 import uvicorn
 from ray.actor import ActorHandle
+from ray.exceptions import RayError
 
 from server.app import SWITCH_INTERVAL, Parts
 from server.cluster.ray_store import NAMESPACE, RayLine, RayStore
@@ -34,6 +36,7 @@ MakeParts = Callable[[Settings], Parts]
 _LOG = logging.getLogger(__name__)
 _NICE: Final = 15  # what Ray adds by itself
 _FAILED: Final = 1  # exit status
+_USUAL_DRAIN: Final = 30.0  # seconds, where the settings name none
 _PING: Final = 5  # seconds between signs of life on a gateway's WebSockets
 
 
@@ -70,6 +73,8 @@ class WorkerActor:
         self._loop = asyncio.new_event_loop()
         self._worker: Worker | None = None
         ready: Future[None] = Future()
+        self._name = name
+        signal.signal(signal.SIGTERM, self._heed_sigterm)
         self._thread = threading.Thread(target=self._run, args=(ready,), name="loop", daemon=True)
         self._thread.start()
         ready.result()
@@ -83,6 +88,26 @@ class WorkerActor:
         if self._worker is not None:
             asyncio.run_coroutine_threadsafe(self._worker.drain(seconds), self._loop).result()
         ray.actor.exit_actor()  # type: ignore[no-untyped-call] # and is not started again
+
+    def _heed_sigterm(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._begin_drain)
+
+    def _begin_drain(self) -> None:
+        if self._worker is None:
+            os._exit(_FAILED)  # it has not begun
+        self._worker.begin_drain(self._settings.drain_timeout or _USUAL_DRAIN)
+
+    async def _end_when_drained(self, worker: Worker) -> None:
+        await worker.drained.wait()
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
+        """Ends the process, and is not started again."""
+        try:
+            ray.kill(ray.get_actor(self._name, NAMESPACE), no_restart=True)
+        except (RayError, ValueError):
+            _LOG.exception("this worker cannot end as an actor does")
+            os._exit(_FAILED)
 
     def _run(self, ready: Future[None]) -> None:
         asyncio.set_event_loop(self._loop)
@@ -129,6 +154,7 @@ class WorkerActor:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_http(self._worker).serve(sockets=[listener]))
                 group.create_task(self._worker.run(f"http://{host}:{port}"))
+                group.create_task(self._end_when_drained(self._worker))
                 ready.set_result(None)
 
 

@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.cluster.journal import Journal
-from server.cluster.store import StoreError
+from server.cluster.store import StoreError, Superseded
 from server.principal import session_in
-from server.protocol import error_body
+from server.protocol import ProtocolError, error_body
 from server.refusals import status_of
 
 _CHANGELESS: Final = ("GET", "HEAD", "OPTIONS")
@@ -39,7 +39,7 @@ class Settling:
             await self._converse(session, scope, receive, send)
 
     async def _answer(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
-        failure: StoreError | None = None
+        failure: StoreError | ProtocolError | None = None
 
         async def send_settled(message: Message) -> None:
             nonlocal failure
@@ -49,13 +49,16 @@ class Settling:
                     await self._journal.settle(session)
                 except StoreError as error:
                     failure = error
+                except Superseded:
+                    failure = ProtocolError("worker_lost", "The session moves; try again soon.")
             if failure is None:
                 await send(message)
 
         await self._app(scope, receive, send_settled)
         if failure is not None:
             body = error_body(failure.code, str(failure))
-            await JSONResponse(body, status_of(failure.code))(scope, receive, send)
+            again = {"Retry-After": "1"}
+            await JSONResponse(body, status_of(failure.code), again)(scope, receive, send)
 
     async def _converse(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
         is_new = False
@@ -75,6 +78,8 @@ class Settling:
                 await self._journal.settle(session)
             except StoreError:
                 self._journal.touch(session)  # again later; events have to go on
+            except Superseded:
+                pass  # it is about to end here, by which the client comes again
             await send(message)
 
         await self._app(scope, receive_noting, send_settled)

@@ -6,15 +6,16 @@ It tells the directory of itself every second, and takes up sessions whose worke
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import logging
 import os
 import secrets
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -23,25 +24,29 @@ from server.access.rules import OPENING, find_rule
 from server.app import Parts, Server
 from server.clock import Clock, MonotonicClock
 from server.cluster.facts import SessionFacts, revive
+from server.cluster.forward import Forwarder
 from server.cluster.journal import Journal
 from server.cluster.line import Line
 from server.cluster.port import (
     CLIENT_HEADER,
+    DRAIN,
     FIGURES,
     LOOK,
     PLACE_HEADER,
     SCHEME_HEADER,
     SECRET_HEADER,
     TAKE_UP,
+    WARM,
     Directory,
     Report,
 )
+from server.cluster.removal import Removal
 from server.cluster.settling import Settling
 from server.cluster.store import Store, StoreError, Superseded
 from server.config import Settings
 from server.consent.custody import Shown
 from server.metrics import CONTENT_TYPE
-from server.principal import on_behalf_of
+from server.principal import on_behalf_of, session_in
 from server.protocol import CapacityError, ProtocolError, error_body
 from server.refusals import status_of
 from server.session import Session
@@ -51,6 +56,7 @@ from streaming_model.errors import VivantError
 
 _LOG = logging.getLogger(__name__)
 _SECOND: Final = 1_000_000_000  # ns
+_LAST_CLOSE: Final = 2.0  # seconds for sessions that have moved to end here
 _PORTRAITS: Final = "/v1/portraits"
 SECRET: Final = "cluster secret"  # names of constants in the store
 TOKEN_SECRET: Final = "token secret"
@@ -58,6 +64,15 @@ TOKEN_SECRET: Final = "token secret"
 
 class _Look(BaseModel):
     ends_sessions: list[str] = []
+
+
+class _Warm(BaseModel):
+    portrait: str
+    background: str
+
+
+class _Drain(BaseModel):
+    seconds: Annotated[float, Field(ge=0, le=86_400)]
 
 
 class _TakeUp(BaseModel):
@@ -82,6 +97,7 @@ class Worker:
 
     Attributes:
         id: its own, of this start.
+        drained: set when its sessions have gone, because that was asked for.
         server: what it serves.
 
     Args:
@@ -123,26 +139,60 @@ class Worker:
             elsewhere=self._elsewhere,
         )
         self._settling = Settling(self.server.app, self.journal)
+        self._forwarder = Forwarder(secret)
+        self._address = ""
+        self._coming: dict[str, asyncio.Event] = {}  # sessions that are being taken up
+        self._bound: float | None = None  # seconds of the drain that was asked for
+        self._is_to_drain = asyncio.Event()
+        self.drained = asyncio.Event()
 
     async def run(self, address: str) -> None:
         """Tells of itself and keeps its sessions, until cancelled; it then leaves the directory."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.journal.run(), name="journal")
-            group.create_task(self._report(address), name="reports")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.journal.run(), name="journal")
+                group.create_task(self._report(address), name="reports")
+                group.create_task(self._obey_drain(), name="drain")
+        finally:
+            await self._forwarder.aclose()
 
     async def drain(self, seconds: float) -> None:
-        """Lets nobody in any more, waits for sessions to end, and keeps those that are left.
+        """Lets nobody in any more, and has sessions go on elsewhere, within so many seconds.
 
-        They are taken up elsewhere once this process has ended.
+        Each moves at the end of its sentence. Those that nobody takes meanwhile are kept, and
+        taken up once this process has ended.
         """
         sessions = self.server.house.sessions
         sessions.shut_the_door()
         try:
-            async with asyncio.timeout(seconds):
+            await self._directory.report(self._told(self._address))
+        except StoreError as error:
+            _LOG.warning("the cluster does not hear that this worker drains: %s", error)
+        removal = Removal(
+            self.id,
+            sessions=sessions,
+            journal=self.journal,
+            directory=self._directory,
+            forwarder=self._forwarder,
+            clock=self.server.clock,
+        )
+        await removal.run(seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_CLOSE):
                 await sessions.emptied.wait()
-        except TimeoutError:
-            await self.journal.settle_all()
+        await self.journal.settle_all()
         await self._directory.leave(self.id)
+        self.drained.set()
+
+    def begin_drain(self, seconds: float) -> None:
+        """Begins to drain; the first of several calls counts. `drained` tells the end."""
+        if self._bound is None:
+            self._bound = seconds
+            self._is_to_drain.set()
+
+    async def _obey_drain(self) -> None:
+        await self._is_to_drain.wait()
+        await self.drain(self._bound or 0.0)
 
     async def take_up(self, session_id: str, epoch: int, *, is_pressed: bool = False) -> None:
         """Makes a session of another worker this one's; where none has room, also beyond ours.
@@ -156,13 +206,22 @@ class Worker:
         sessions = self.server.house.sessions
         if not sessions.may_take_up(is_pressed=is_pressed):
             raise CapacityError("All sessions are in use.", retry_after=1)
-        record = await self.journal.take_up(session_id, after=epoch)
+        if (coming := self._coming.get(session_id)) is not None:
+            await coming.wait()
+            raise Superseded(f"Session {session_id[:60]!r} is taken up already.")
+        is_here = self._coming[session_id] = asyncio.Event()
         try:
-            facts = SessionFacts.model_validate_json(record.facts)
-        except ValidationError:  # it stood in a line, or another version wrote it
-            await self.journal.end(session_id)
-            raise ProtocolError("session_gone", "The session has ended with its server.") from None
-        await sessions.take_up(session_id, partial(self._make, facts))
+            record = await self.journal.take_up(session_id, after=epoch)
+            try:
+                facts = SessionFacts.model_validate_json(record.facts)
+            except ValidationError:  # it stood in a line, or another version wrote it
+                await self.journal.end(session_id)
+                sentence = "The session has ended with its server."
+                raise ProtocolError("session_gone", sentence) from None
+            await sessions.take_up(session_id, partial(self._make, facts))
+        finally:
+            del self._coming[session_id]
+            is_here.set()
 
     async def _make(self, facts: SessionFacts, session_id: str) -> Session:
         house = self.server.house
@@ -189,8 +248,9 @@ class Worker:
 
     async def _report(self, address: str) -> None:
         clock = self.server.clock
+        self._address = address
         try:
-            while True:
+            while not self.drained.is_set():
                 try:
                     await self._directory.report(self._told(address))
                 except StoreError as error:
@@ -237,6 +297,12 @@ class Worker:
         elif scope["path"] == FIGURES:
             figures = Response(self.server.house.figures.text(), media_type=CONTENT_TYPE)
             await figures(scope, receive, send)
+        elif scope["path"] == WARM:
+            await (await self._answer_warm(Request(scope, receive)))(scope, receive, send)
+        elif scope["path"] == DRAIN:
+            wanted = _Drain.model_validate_json(await Request(scope, receive).body())
+            self.begin_drain(wanted.seconds)
+            await Response(status_code=202)(scope, receive, send)
         elif scope["path"] == LOOK:
             await (await self._answer_look(Request(scope, receive)))(scope, receive, send)
         else:
@@ -248,6 +314,9 @@ class Worker:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request, knowing all that other workers know that it may be about."""
+        session = session_in(scope["path"])
+        if session is not None and (coming := self._coming.get(session)) is not None:
+            await coming.wait()
         try:
             if _may_name_portrait(scope):
                 await self._look_if_shared()
@@ -277,6 +346,20 @@ class Worker:
         wanted = _Look.model_validate_json(await request.body())
         try:
             await self.server.custody.look(ends_sessions=wanted.ends_sessions)
+        except VivantError as refusal:
+            return JSONResponse(error_body(refusal.code, str(refusal)), status_of(refusal.code))
+        return Response(status_code=204)
+
+    async def _answer_warm(self, request: Request) -> Response:
+        """Makes a portrait ready for a session that may come; refuses where it may not."""
+        wanted = _Warm.model_validate_json(await request.body())
+        house = self.server.house
+        try:
+            if not house.sessions.may_take_up(is_pressed=True):
+                raise CapacityError("All sessions are in use.", retry_after=1)
+            await self._look_if_shared()
+            backdrop = await house.backgrounds.find(wanted.background)
+            await house.portraits.avatar(wanted.portrait, backdrop)
         except VivantError as refusal:
             return JSONResponse(error_body(refusal.code, str(refusal)), status_of(refusal.code))
         return Response(status_code=204)
