@@ -8,6 +8,7 @@ import importlib.resources
 import logging
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 import ray
 from ray.actor import ActorHandle
+from ray.exceptions import RayError
 from starlette.types import ASGIApp
 
 from server.access.certificate import Certificate, certificate_for
@@ -39,6 +41,8 @@ _LOG = logging.getLogger(__name__)
 _STORE: Final = "cluster/sessions.db"  # in the cache folder
 _STORAGE: Final = "cluster/storage"  # in the cache folder, where no other is named
 _RECOVERY: Final = 60.0  # seconds that a cluster may be without any worker, beside
+_GRACE: Final = 5.0  # seconds for workers to end beyond the time for their sessions
+_LOOK: Final = 0.2  # seconds between looks whether they have
 _OBJECTS: Final = 100 * 2**20  # bytes; hardly anything passes through Ray's object store
 
 
@@ -69,8 +73,15 @@ def serve_ray(
 
 
 def _drain(workers: list[ActorHandle[Any]], seconds: float) -> None:
-    drained: list[Any] = [worker.drain.remote(seconds) for worker in workers]
-    ray.wait(drained, num_returns=len(drained))  # each ends as an actor does that exits
+    """Has all drain, and waits until they have ended, or the time is over."""
+    end = time.monotonic() + seconds + _GRACE
+    for worker in workers:
+        worker.drain.remote(seconds)
+    for worker in workers:
+        with contextlib.suppress(RayError):  # it has ended, or something else has
+            while time.monotonic() < end:
+                ray.get(worker.pid.remote(), timeout=_GRACE)
+                time.sleep(_LOOK)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ import asyncio
 import gc
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
@@ -36,7 +35,6 @@ MakeParts = Callable[[Settings], Parts]
 _LOG = logging.getLogger(__name__)
 _NICE: Final = 15  # what Ray adds by itself
 _FAILED: Final = 1  # exit status
-_USUAL_DRAIN: Final = 30.0  # seconds, where the settings name none
 _PING: Final = 5  # seconds between signs of life on a gateway's WebSockets
 
 
@@ -74,7 +72,6 @@ class WorkerActor:
         self._worker: Worker | None = None
         ready: Future[None] = Future()
         self._name = name
-        signal.signal(signal.SIGTERM, self._heed_sigterm)
         self._thread = threading.Thread(target=self._run, args=(ready,), name="loop", daemon=True)
         self._thread.start()
         ready.result()
@@ -84,18 +81,13 @@ class WorkerActor:
         return os.getpid()
 
     def drain(self, seconds: float) -> None:
-        """Waits for its sessions to end, or keeps those that are left for others, and ends."""
-        if self._worker is not None:
-            asyncio.run_coroutine_threadsafe(self._worker.drain(seconds), self._loop).result()
-        ray.actor.exit_actor()  # type: ignore[no-untyped-call] # and is not started again
+        """Begins to have its sessions go on elsewhere; it ends when they have."""
+        self._loop.call_soon_threadsafe(self._begin_drain, seconds)
 
-    def _heed_sigterm(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._begin_drain)
-
-    def _begin_drain(self) -> None:
+    def _begin_drain(self, seconds: float) -> None:
         if self._worker is None:
             os._exit(_FAILED)  # it has not begun
-        self._worker.begin_drain(self._settings.drain_timeout or _USUAL_DRAIN)
+        self._worker.begin_drain(seconds)
 
     async def _end_when_drained(self, worker: Worker) -> None:
         await worker.drained.wait()
@@ -187,7 +179,6 @@ def start_worker(
         lifetime="detached",
         get_if_exists=True,
         max_restarts=-1,
-        max_concurrency=4,
         num_cpus=cores,
     )
     handle: ActorHandle[Any] = actor.remote(
