@@ -1,7 +1,8 @@
 """Exported graphs for serving: the same weights as the pipeline's, for onnxruntime.
 
 Weights are rounded to half precision and stored once, in the pipeline's safetensors files: the
-graphs refer to the bytes there as ONNX external data. Arithmetic stays in single precision.
+graphs refer to the bytes there as ONNX external data. Arithmetic stays in single precision; of the
+encoder, which weighs more and has fewer rows, there is a second graph with products in bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from torch import Tensor, nn
 from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.audio.features import MEL_BINS, MELS_PER_FRAME
 from streaming_model.motion.denoiser import MotionDenoiser
+from streaming_model.motion.networks import INT8_ENCODER
+from training.quantised import quantise_products
 from training.served import ServedDenoiser, ServedEncoder, StepModulation
 
 _OPSET: Final = 20  # the first that knows both kinds of GELU
@@ -52,7 +55,8 @@ def _weights(folder: Path, name: str) -> Path:
 def export_encoder(encoder: AudioEncoder, path: Path, *, weights: Path) -> None:
     """Writes the graph (mel [batch, 4 * frames, 80], state) -> (features, next_state).
 
-    Features are [batch, frames, size], the state is that of `AudioEncoder`.
+    Features are [batch, frames, size], the state is that of `AudioEncoder`. Beside it, in
+    `encoder_int8.onnx`, the same with the products of its blocks in eight bits (`quantised`).
 
     Args:
         encoder: in single precision, with the numbers that `weights` holds.
@@ -68,6 +72,8 @@ def export_encoder(encoder: AudioEncoder, path: Path, *, weights: Path) -> None:
     outputs = ["features", "next_state"]
     _export(ServedEncoder(encoder), example, path, outputs=outputs, dynamic=dynamic)
     _refer_to(weights, path, prefix="encoder.")
+    # What leads to the blocks and out of them weighs little, and half of the error comes of it.
+    quantise_products(path, path.with_name(INT8_ENCODER), of="encoder.blocks.")
 
 
 def export_denoiser(denoiser: MotionDenoiser, path: Path, *, weights: Path) -> None:

@@ -183,9 +183,9 @@ def add_emotion(motion: Floats, weights: Floats, speaking: Floats) -> Floats:
 
 def lip_gaps(motion: Floats) -> Floats:
     """Returns [frames] how far the lips of [frames, 58] are apart, in units of jawOpen."""
-    lips = 0.2 * motion[:, _LIFTS].sum(axis=1) + 0.2 * motion[:, _OPENERS[1]]
-    rolled = 0.2 * (motion[:, INDEX["mouthRollLower"]] + motion[:, INDEX["mouthRollUpper"]])
-    gaps: Floats = np.maximum(0.0, motion[:, _JAW] - motion[:, _CLOSE] + lips - rolled)
+    from streaming_model.motion.rows import parted
+
+    gaps: Floats = parted(motion)
     return gaps
 
 

@@ -66,9 +66,10 @@ def finish_face(
     smoothing, motion = smooth(state.smoothing, motion)
     speaking, motion = hold_lips(state.speaking, motion)
     shares = speech_share(state.speaking, motion)
-    ruled = np.stack([manner.emotions for manner in manners]) * ~known
-    if ruled.any():
-        motion = add_emotion(motion, ruled, shares)
+    if not known.all():
+        ruled = np.stack([manner.emotions for manner in manners]) * ~known
+        if ruled.any():
+            motion = add_emotion(motion, ruled, shares)
     life, motion = _enliven(state.life, motion, manners=manners, seed=seed)
     motion = blend(additions, motion, times=times, speaking=shares)
     return FaceState(smoothing, speaking, life), limit_pose(motion)

@@ -78,6 +78,12 @@ class MotionGenerator:
         self._settings = settings
         # Emotions that the weights know: the network moves by them, the rules do not.
         self._known = np.array([name in settings.style_names for name in EMOTIONS])
+        # [K] 1 where there was a frame, after so many frames were given.
+        ages = np.arange(settings.history_frames, 0, -1)
+        self._histories = [
+            (ages <= given).astype(np.float32) for given in range(settings.history_frames + 1)
+        ]
+        self._gains = settings.gain * settings.scale
         self.steps = settings.steps if steps is None else steps
         self.chunk_frames = chunk_frames
         self.lookahead_frames = lookahead_frames
@@ -189,8 +195,7 @@ class MotionGenerator:
             for index, (state, chunk) in zip(due, self._generate(heard), strict=True):
                 states[index] = state
                 outputs[index].append(chunk)
-        # A copy, so that a short rest does not keep the whole of a long chunk in memory.
-        return [replace(state, pending=state.pending.copy()) for state in states], outputs
+        return states, outputs
 
     def _due(self, states: Sequence[MotionState]) -> list[int]:
         """Returns which sessions can give a chunk, of those that lack as much as the first."""
@@ -216,13 +221,13 @@ class MotionGenerator:
             for state, sound in zip(states, samples, strict=True)
         ]
         features, memories = self._networks.encode(
-            np.stack([mel for _, mel in heard]), np.stack([state.encoder for state in states])
+            _stacked([mel for _, mel in heard]), _stacked([state.encoder for state in states])
         )
         return [
             replace(
                 state,
                 prosody=hear(state.prosody, sound),
-                pending=state.pending[lack:],
+                pending=_rest(state.pending, lack),
                 features=feature_state,
                 encoder=memory,
                 audio=np.concatenate([state.audio, feature]),
@@ -233,8 +238,7 @@ class MotionGenerator:
         ]
 
     def _generate(self, states: list[MotionState]) -> list[tuple[MotionState, MotionChunk]]:
-        frames, history_frames = self.chunk_frames, self._settings.history_frames
-        age = np.arange(history_frames, 0, -1)
+        frames, most = self.chunk_frames, self._settings.history_frames
         manners = [
             manners_ahead(
                 state.manner,
@@ -248,10 +252,10 @@ class MotionGenerator:
         middle = [told[frames // 2] for _, told in manners]
         names, known = self._settings.style_names, self._known
         condition = Condition(
-            history=np.stack([state.history for state in states]),
-            history_known=np.stack([age <= state.given for state in states]).astype(np.float32),
-            audio=np.stack([state.audio for state in states]),
-            style=np.stack([manner.vector(names, known=known) for manner in middle]),
+            history=_stacked([state.history for state in states]),
+            history_known=_stacked([self._histories[min(state.given, most)] for state in states]),
+            audio=_stacked([state.audio for state in states]),
+            style=_stacked([manner.vector(names, known=known) for manner in middle]),
             activity=np.array([int(manner.style.activity) for manner in middle], np.int64),
         )
         size = len(self._settings.scale)
@@ -270,7 +274,7 @@ class MotionGenerator:
 
     def _to_motion(self, x: Floats) -> Floats:
         """Returns [batch, frames, 58] the motion of network frames, lips pressed by contacts."""
-        given = self._settings.mean + self._settings.gain * self._settings.scale * x
+        given = self._settings.mean + self._gains * x
         motion, contacts = given[..., :MOTION_SIZE], given[..., MOTION_SIZE:]
         return press_lips(motion, contacts) if contacts.shape[-1] else motion
 
@@ -347,6 +351,17 @@ def load_motion_generator(
         chunk_frames=chunk_frames,
         lookahead_frames=lookahead_frames,
     )
+
+
+def _rest(samples: Floats, begin: int) -> Floats:
+    """Returns the samples from `begin` on; a short rest must not keep a long chunk in memory."""
+    rest = samples[begin:]
+    return rest.copy() if len(rest) < begin else rest
+
+
+def _stacked(arrays: Sequence[Floats]) -> Floats:
+    """Returns the arrays as one batch; a view of a single one, which `np.stack` would copy."""
+    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
 
 
 def _noise(states: Sequence[MotionState], frames: int, size: int) -> Floats:

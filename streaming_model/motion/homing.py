@@ -7,6 +7,7 @@ further. A head on a neck has a place to return to.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -26,7 +27,13 @@ def drawn_home(frames: Floats) -> Floats:
     What comes out must be the history that the next frames continue; each frame is drawn as far
     as all before it in the chunk and one step more.
     """
-    steps = np.arange(1, frames.shape[1] + 1, dtype=np.float32)
     drawn = frames.copy()
-    drawn[..., POSE] *= np.exp(-steps / (MOTION_FPS * _SECONDS))[:, None]
+    drawn[..., POSE] *= _shares(frames.shape[1])
     return drawn
+
+
+@lru_cache(maxsize=16)
+def _shares(count: int) -> Floats:
+    """Returns [count, 1] how much of the way from rest each frame keeps."""
+    steps = np.arange(1, count + 1, dtype=np.float32)
+    return np.asarray(np.exp(-steps / (MOTION_FPS * _SECONDS))[:, None], np.float32)

@@ -8,7 +8,7 @@ raises, nods. Those that go with speech answer the mouth, which it never touches
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -128,19 +128,20 @@ def live_frame(
     state: LifeState, row: NDArray[np.float32], *, seed: int, style: MotionStyle, tempo: float
 ) -> LifeState:
     """Adds life to one frame, [58] in place, and returns the next state."""
-    state = _advance(state, seed=seed, style=style)
-    state = _hear_beat(state, row, seed=seed)
-    _add_beat(row, state, seed=seed, style=style)
-    seconds = state.frame / MOTION_FPS
-    wander(row, seconds=seconds, ahead=state.drift, seed=seed, style=style)
+    ahead = state.drift
+    state = _advance(state, row, seed=seed, style=style, tempo=tempo)
+    now = state.frame - 1
+    _add_beat(row, state, now=now, seed=seed, style=style)
+    wander(row, seconds=now / MOTION_FPS, ahead=ahead, seed=seed, style=style)
     _add_gaze(row, state, seed=seed)
-    _add_blink(row, state, seed=seed)
-    drift = state.drift + (tempo - 1.0) / MOTION_FPS
-    return replace(state, frame=state.frame + 1, drift=drift)
+    _add_blink(row, state, now=now, seed=seed)
+    return state
 
 
-def _advance(state: LifeState, *, seed: int, style: MotionStyle) -> LifeState:
-    """Begins the blink and the glance that are due at this frame.
+def _advance(
+    state: LifeState, row: NDArray[np.float32], *, seed: int, style: MotionStyle, tempo: float
+) -> LifeState:
+    """Begins what is due at this frame, [58]: a blink, a glance, a beat. Returns the next state.
 
     The waits are asked for anew at every frame, so that a changed rate acts at once.
     """
@@ -157,34 +158,42 @@ def _advance(state: LifeState, *, seed: int, style: MotionStyle) -> LifeState:
     elif frame - glance_frame >= _fixation(seed, style, glance):
         glance, glance_frame = glance + 1, frame
         eyes = _glance_target(seed, style, glance)
-    return replace(
-        state,
-        blink=blink,
-        blink_frame=blink_frame,
-        glance=glance,
-        glance_frame=glance_frame,
-        eyes=eyes,
-        gaze=gaze,
+    opening, beat, beat_frame = _hear_beat(state, row, seed=seed)
+    # By name `replace` would take three times as long, at every frame of every session.
+    return LifeState(
+        frame + 1,
+        blink,
+        blink_frame,
+        glance,
+        glance_frame,
+        eyes,
+        gaze,
+        state.drift + (tempo - 1.0) / MOTION_FPS,
+        opening,
+        beat,
+        beat_frame,
     )
 
 
-def _hear_beat(state: LifeState, row: NDArray[np.float32], *, seed: int) -> LifeState:
-    """Begins a beat when the mouth opens wider than it mostly does."""
+def _hear_beat(state: LifeState, row: NDArray[np.float32], *, seed: int) -> tuple[float, int, int]:
+    """Returns mean opening, beat and its frame: one begins when the mouth opens unusually wide."""
     opening = float(row[_JAW] - row[_CLOSE])
     if opening < 0.02:
-        return state
+        return state.opening, state.beat, state.beat_frame
     shortest, longest = _BEAT_WAIT
     draw = uniforms(seed, Purpose.BEAT, state.beat, 8)[0]
     rested = state.frame - state.beat_frame >= MOTION_FPS * (shortest + (longest - shortest) * draw)
     prominent = opening > max(_BEAT_OPENING, _BEAT_PROMINENCE * state.opening)
     mean = state.opening + _MEAN_SHARE * (opening - state.opening)
     if rested and prominent:
-        return replace(state, opening=mean, beat=state.beat + 1, beat_frame=state.frame)
-    return replace(state, opening=mean)
+        return mean, state.beat + 1, state.frame
+    return mean, state.beat, state.beat_frame
 
 
-def _add_beat(row: NDArray[np.float32], state: LifeState, *, seed: int, style: MotionStyle) -> None:
-    age = (state.frame - state.beat_frame) / MOTION_FPS / _BEAT_RISE
+def _add_beat(
+    row: NDArray[np.float32], state: LifeState, *, now: int, seed: int, style: MotionStyle
+) -> None:
+    age = (now - state.beat_frame) / MOTION_FPS / _BEAT_RISE
     if not 0 < age < 8:
         return
     # Rises and falls without a jolt: value and velocity are zero where it begins.
@@ -263,8 +272,8 @@ def _microsaccade(seed: int, glance: int) -> tuple[float, float]:
     return right, up
 
 
-def _add_blink(row: NDArray[np.float32], state: LifeState, *, seed: int) -> None:
-    age = state.frame - state.blink_frame
+def _add_blink(row: NDArray[np.float32], state: LifeState, *, now: int, seed: int) -> None:
+    age = now - state.blink_frame
     shape = _BLINKS[int(uniforms(seed, Purpose.BLINK, state.blink, 4)[3] * len(_BLINKS))]
     closed = shape[age] if 0 <= age < len(shape) else 0.0
     # Lids follow the eyes down.

@@ -22,9 +22,9 @@ SPEAKING: Final = (0.25, 0.5)  # of the envelope: where speech is likely, and wh
 TOUCHING: Final = (0.015, 0.05)  # of the lips' gap, in units of jawOpen: meant to touch, and not
 HELD: Final = np.float32(0.08)  # mouthClose that holds lips together
 
-_MOUTH: Final = [
-    index for index, name in enumerate(ARKIT_NAMES) if name.startswith(("mouth", "jaw"))
-]
+_MOUTH: Final = np.array(
+    [index for index, name in enumerate(ARKIT_NAMES) if name.startswith(("mouth", "jaw"))]
+)
 _CLOSE: Final = INDEX["mouthClose"]
 
 
@@ -51,8 +51,10 @@ def speech_share(envelope: float, motion: Floats) -> Floats:
 
 def _envelopes(envelope: float, motion: Floats) -> list[float]:
     """Returns the envelope of the mouth's activity at each frame."""
+    from streaming_model.motion.rows import activities
+
     envelopes = []
-    for activity in np.abs(motion[:, _MOUTH]).sum(axis=1).tolist():
+    for activity in activities(motion, _MOUTH).tolist():
         envelope = max(activity, DECAY * envelope)
         envelopes.append(envelope)
     return envelopes

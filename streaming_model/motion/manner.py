@@ -45,7 +45,7 @@ class MannerState:
     reached: Floats
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Manner:
     """The settings of one frame.
 
@@ -66,16 +66,7 @@ class Manner:
             names: the numbers that the network takes.
             known: [6] which emotions are among them; of the others, the scales act here.
         """
-        scales = emotion_scales(self.emotions * ~known)
-        return style_vector(
-            names,
-            articulation=self.style.articulation,
-            head_motion=self.style.head_motion * scales.head,
-            expressiveness=self.style.expressiveness * scales.brows,
-            emotions=self.emotions,
-            whisper=self.style.whisper,
-            captured=self.style.captured,
-        )
+        return _told(self, names, known.tobytes())
 
     def life_style(self) -> MotionStyle:
         """Returns the style that the life layer moves by."""
@@ -162,6 +153,24 @@ def _manner(style: MotionStyle, reached: Floats, *, frame: int, seed: int) -> Ma
     time = frame / MOTION_FPS / _LIVELY_SECONDS
     wavering = smooth_noise(seed, Purpose.EMOTION, time=time, channel=0)
     return _felt(steady.style, steady.emotions * np.float32(1.0 + _LIVELINESS * wavering))
+
+
+@lru_cache(maxsize=256)
+def _told(manner: Manner, names: tuple[str, ...], known: bytes) -> Floats:
+    """Returns `Manner.vector`, the same array for the same manner: most last for minutes."""
+    style, is_known = manner.style, np.frombuffer(known, np.bool_)
+    scales = emotion_scales(manner.emotions * ~is_known)
+    vector = style_vector(
+        names,
+        articulation=style.articulation,
+        head_motion=style.head_motion * scales.head,
+        expressiveness=style.expressiveness * scales.brows,
+        emotions=manner.emotions,
+        whisper=style.whisper,
+        captured=style.captured,
+    )
+    vector.flags.writeable = False
+    return vector
 
 
 @lru_cache(maxsize=256)

@@ -25,6 +25,9 @@ from streaming_model.motion_space import MOTION_SIZE
 Floats = NDArray[np.float32]
 
 DEFAULT_FOLDER: Final = Path(__file__).parents[1] / "weights" / "motion"
+INT8_ENCODER: Final = "encoder_int8.onnx"
+
+_BYTE_PRODUCTS: Final = "avx512_vnni"  # among the flags that Linux tells of a processor
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,8 @@ class MotionNetworks:
     """The graphs and their settings; implements `Networks`.
 
     Args:
-        folder: holds `encoder.onnx`, `denoiser.onnx`, `modulation.onnx` and `serving.json`.
+        folder: holds `encoder.onnx`, `denoiser.onnx`, `modulation.onnx` and `serving.json`, and may
+            hold `encoder_int8.onnx`, which is taken where the processor is made for it.
         guidance: scale of the guidance to imitate; the model's own default if None.
 
     Raises:
@@ -103,7 +107,9 @@ class MotionNetworks:
         self.settings = read_settings(folder / "serving.json")
         self.guidance = self.settings.guidance if guidance is None else guidance
         self.presence: Presence | None = load_presence(folder, audio_size=self.settings.audio_size)
-        self._encoder = _open_graph(folder / "encoder.onnx")
+        quick = folder / INT8_ENCODER
+        is_quick = quick.exists() and multiplies_bytes()
+        self._encoder = _open_graph(quick if is_quick else folder / "encoder.onnx")
         self._denoiser = _open_graph(folder / "denoiser.onnx")
         self._modulation = _open_graph(folder / "modulation.onnx")
         self._steps: dict[tuple[float, float], Floats] = {}
@@ -170,6 +176,18 @@ def read_settings(path: Path) -> Settings:
     if unknown := sorted(set(settings.style_names) - set(STYLE_NAMES)):
         raise ModelFileError(f"The motion model's file {path} has an unknown style {unknown[0]!r}.")
     return settings
+
+
+def multiplies_bytes(facts: Path = Path("/proc/cpuinfo")) -> bool:
+    """Returns whether this processor has the instructions for products of bytes that were tried.
+
+    Without them onnxruntime takes ten times as long as in single precision. Where the system does
+    not tell, they count as missing.
+    """
+    if not facts.is_file():
+        return False
+    lines = facts.read_text(encoding="utf-8", errors="replace").splitlines()
+    return any(line.startswith("flags") and _BYTE_PRODUCTS in line.split() for line in lines)
 
 
 def _open_graph(path: Path) -> onnxruntime.InferenceSession:

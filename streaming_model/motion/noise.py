@@ -7,6 +7,7 @@ and restarts all see the same numbers.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterable
 from enum import IntEnum
 from functools import lru_cache
@@ -16,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WORD: Final = 0xFFFF_FFFF_FFFF_FFFF
-_UNUSED: Final = np.zeros(4, np.uint64)  # a buffer of four words, all of them used up
 
 
 class Purpose(IntEnum):
@@ -31,39 +31,47 @@ class Purpose(IntEnum):
     EMOTION = 6
     GESTURE = 7
 
+    __hash__ = int.__hash__  # an enumeration's own is in Python, and every draw is looked up by it
+
 
 def normals(purpose: Purpose, places: Iterable[tuple[int, int]], size: int) -> NDArray[np.float32]:
     """Returns [places, size] standard normal numbers, a row for each (seed, index)."""
-    generator = np.random.Generator(np.random.Philox(0))
-    rows = []
-    for seed, index in places:
-        _move(generator, seed, purpose, index)
-        rows.append(generator.standard_normal(size, np.float32))
-    return np.stack(rows)
+    draws = [
+        _sequences.at(seed, purpose, index).standard_normal(size, np.float32)
+        for seed, index in places
+    ]
+    return np.array(draws)
 
 
 @lru_cache(maxsize=4096)
 def uniforms(seed: int, purpose: Purpose, index: int, size: int) -> tuple[float, ...]:
     """Returns `size` numbers in 0..1."""
-    generator = np.random.Generator(np.random.Philox(0))
-    _move(generator, seed, purpose, index)
-    return tuple(generator.random(size).tolist())
+    return tuple(_sequences.at(seed, purpose, index).random(size).tolist())
 
 
-def _move(generator: np.random.Generator, seed: int, purpose: Purpose, index: int) -> None:
-    """Takes a Philox generator to the beginning of a sequence; a new one costs seven times that."""
-    # The key is 64 bits of seed; purpose and index are the counter's upper words.
-    generator.bit_generator.state = {
-        "bit_generator": "Philox",
-        "state": {
-            "counter": np.array([0, 0, index & _WORD, purpose], np.uint64),
-            "key": np.array([seed & _WORD, 0], np.uint64),
-        },
-        "buffer": _UNUSED,
-        "buffer_pos": len(_UNUSED),
-        "has_uint32": 0,
-        "uinteger": 0,
-    }
+class _Sequences(threading.local):
+    """Each thread's Philox generator, taken to where it draws next: a new one costs ten times that.
+
+    The key is 64 bits of seed; purpose and index are the counter's upper words.
+    """
+
+    def __init__(self) -> None:
+        self._bits = np.random.Philox(0)
+        self._generator = np.random.Generator(self._bits)
+        self._beginning = self._bits.state  # a copy, in which nothing is drawn yet
+        self._counter = self._beginning["state"]["counter"]
+        self._key = self._beginning["state"]["key"]
+        self._counter[:] = self._key[:] = 0
+
+    def at(self, seed: int, purpose: Purpose, index: int) -> np.random.Generator:
+        """Returns the generator at the beginning of a sequence."""
+        self._counter[2], self._counter[3] = index & _WORD, int(purpose)
+        self._key[0] = seed & _WORD
+        self._bits.state = self._beginning
+        return self._generator
+
+
+_sequences: Final = _Sequences()
 
 
 def smooth_noise(seed: int, purpose: Purpose, *, time: float, channel: int) -> float:

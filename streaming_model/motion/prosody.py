@@ -40,6 +40,9 @@ _HAS_TYPICAL: Final = (False, True, False, True, True)
 _SPREADS: Final = (2.2, 1.3, 4.0, 1.0, 0.16)  # of a neutral speaker, over a second or two
 _AROUSAL: Final = (0.55, 0.45, 0.5, 0.25, 0.05)
 _VALENCE: Final = (0.45, 0.6, -0.75, 0.1, 0.15)
+_HAPPY, _SAD, _ANGRY, _SURPRISED = (
+    EMOTIONS.index(name) for name in ("happy", "sad", "angry", "surprised")
+)
 _DEAD_ZONE: Final = 0.75  # of arousal: what neutral speech does, too
 _LIMIT: Final = 3.0  # of a deviation, in spreads
 
@@ -76,8 +79,8 @@ def start_prosody() -> ProsodyState:
 def hear(state: ProsodyState, samples: Floats) -> ProsodyState:
     """Returns the state after some frames of 640 samples; `emotions` are what it sounds like."""
     frames = samples.reshape(-1, SAMPLES_PER_MOTION_FRAME)
-    power = np.einsum("ij,ij->i", frames, frames, dtype=np.float64) / SAMPLES_PER_MOTION_FRAME
-    levels = [10 * math.log10(value + 1e-12) for value in power.tolist()]
+    energies = [float(np.dot(frame, frame)) for frame in frames.astype(np.float64)]
+    levels = [10 * math.log10(value / SAMPLES_PER_MOTION_FRAME + 1e-12) for value in energies]
     audible = [index for index, level in enumerate(levels) if _QUIET <= level <= _LOUDEST]
     pitches = dict(zip(audible, find_pitches(frames[audible]), strict=True)) if audible else {}
     for index, level in enumerate(levels):
@@ -114,14 +117,14 @@ def emotions_of(deviations: list[float]) -> Floats:
     valence = sum(value * share for value, share in zip(bounded, _VALENCE, strict=True))
     weights = np.zeros(len(EMOTIONS), np.float32)
     if arousal < -_DEAD_ZONE:
-        weights[EMOTIONS.index("sad")] = 1 - math.exp(arousal + _DEAD_ZONE)
+        weights[_SAD] = 1 - math.exp(arousal + _DEAD_ZONE)
         return weights
     strength = 1 - math.exp(min(0.0, _DEAD_ZONE - arousal))
     gladness = 1 / (1 + math.exp(-1.5 * valence))
     surprise = 0.6 / (1 + math.exp(-2.5 * (bounded[_PITCH] - 2.0)))
-    weights[EMOTIONS.index("surprised")] = strength * surprise
-    weights[EMOTIONS.index("happy")] = strength * (1 - surprise) * gladness
-    weights[EMOTIONS.index("angry")] = strength * (1 - surprise) * (1 - gladness)
+    weights[_SURPRISED] = strength * surprise
+    weights[_HAPPY] = strength * (1 - surprise) * gladness
+    weights[_ANGRY] = strength * (1 - surprise) * (1 - gladness)
     return weights
 
 

@@ -28,15 +28,11 @@ def start_smoothing() -> Floats:
 
 def smooth(state: Floats, motion: Floats) -> tuple[Floats, Floats]:
     """Returns the next state and [frames, 58] motion with head and upper face smoothed."""
-    first, second = state
-    rows = motion[:, SMOOTHED]
-    for row in rows:
-        first = first + _SHARES * (row - first)
-        second = second + _SHARES * (first - second)
-        row[:] = second
-    smoothed = motion.copy()
-    smoothed[:, SMOOTHED] = rows
-    return np.stack([first, second]), smoothed
+    from streaming_model.motion.rows import smoothed
+
+    after = state.copy()
+    first, second = after
+    return after, smoothed(first, second, motion, SMOOTHED, _SHARES)
 
 
 def _share(seconds: float) -> float:

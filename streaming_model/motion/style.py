@@ -40,6 +40,8 @@ class Activity(IntEnum):
     LISTEN = 1
     IDLE = 2
 
+    __hash__ = int.__hash__  # an enumeration's own is in Python, and styles are looked up by it
+
 
 @dataclass(frozen=True, slots=True)
 class MotionStyle:

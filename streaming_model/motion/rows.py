@@ -1,0 +1,95 @@
+"""What is done to the few rows of a chunk, in compiled loops.
+
+At one or two rows of 58 numbers NumPy's calls take longer than their sums. Each row is done by
+itself, or after those before it, so that no cut of the stream changes its bits. Imported where
+it is first used: numba takes longer to import than what only reads motion has to wait.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from streaming_model.motion_space import INDEX
+
+Floats = NDArray[np.float32]
+
+_JAW, _CLOSE, _FUNNEL = INDEX["jawOpen"], INDEX["mouthClose"], INDEX["mouthFunnel"]
+_ROLL_LOWER, _ROLL_UPPER = INDEX["mouthRollLower"], INDEX["mouthRollUpper"]
+_LOWER: Final = (INDEX["mouthLowerDownLeft"], INDEX["mouthLowerDownRight"])
+_UPPER: Final = (INDEX["mouthUpperUpLeft"], INDEX["mouthUpperUpRight"])
+_PRESS: Final = (INDEX["mouthPressLeft"], INDEX["mouthPressRight"])
+
+
+@njit(nogil=True, cache=True)
+def _ramp(value: float, low: float, high: float) -> float:
+    """Returns 0 up to `low`, 1 from `high` on, and a cubic without a kink between them."""
+    share = min(max((value - low) / (high - low), 0.0), 1.0)
+    return share * share * (3.0 - 2.0 * share)
+
+
+@njit(nogil=True, cache=True)
+def pressed(motion: Floats, contacts: Floats, low: float, high: float) -> Floats:
+    """Returns [rows, 58] as `contacts.press_lips` does.
+
+    The `contacts` [rows, 2] are sharpened: 0 up to `low`, 1 from `high` on.
+    """
+    out = motion.copy()
+    for row in range(len(motion)):
+        met, bitten = _ramp(contacts[row, 0], low, high), _ramp(contacts[row, 1], low, high)
+        apart, free = 1 - met, 1 - bitten
+        teeth = bitten * apart
+        out[row, _CLOSE] = max(motion[row, _CLOSE], met * motion[row, _JAW])
+        for side in range(2):
+            out[row, _LOWER[side]] *= apart * free
+            out[row, _UPPER[side]] = max(motion[row, _UPPER[side]] * apart, 0.10 * teeth)
+            out[row, _PRESS[side]] = max(motion[row, _PRESS[side]], 0.22 * met)
+        out[row, _FUNNEL] *= (1 - 0.75 * met) * (1 - 0.4 * bitten)
+        rolled = max(0.16 * met, 0.36 * teeth)
+        out[row, _ROLL_LOWER] = max(motion[row, _ROLL_LOWER], rolled)
+        out[row, _ROLL_UPPER] = max(motion[row, _ROLL_UPPER], 0.14 * met)
+    return out
+
+
+@njit(nogil=True, cache=True)
+def parted(motion: Floats) -> Floats:
+    """Returns [rows] how far the lips of [rows, 58] are apart, as `emotion.lip_gaps` tells."""
+    gaps = np.empty(len(motion), np.float32)
+    for row in range(len(motion)):
+        one = motion[row]
+        lips = one[_LOWER[0]] + one[_LOWER[1]] + one[_UPPER[0]] + one[_UPPER[1]] + one[_FUNNEL]
+        rolled = one[_ROLL_LOWER] + one[_ROLL_UPPER]
+        gaps[row] = max(0.0, one[_JAW] - one[_CLOSE] + 0.2 * lips - 0.2 * rolled)
+    return gaps
+
+
+@njit(nogil=True, cache=True)
+def activities(motion: Floats, moved: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Returns [rows] the sum of what the coefficients `moved` are away from rest."""
+    sums = np.zeros(len(motion))
+    for row in range(len(motion)):
+        for index in moved:
+            sums[row] += abs(motion[row, index])
+    return sums
+
+
+@njit(nogil=True, cache=True)
+def smoothed(
+    first: Floats, second: Floats, motion: Floats, where: NDArray[np.int64], shares: Floats
+) -> Floats:
+    """Returns [rows, 58] whose coefficients `where` went through two low-passes in a row.
+
+    Writes into `first` and `second`, [where], the states of both; `shares` are those of the way
+    that a frame takes them.
+    """
+    out = motion.copy()
+    for row in range(len(motion)):
+        for channel in range(len(where)):
+            share = shares[channel]
+            first[channel] += share * (motion[row, where[channel]] - first[channel])
+            second[channel] += share * (first[channel] - second[channel])
+            out[row, where[channel]] = second[channel]
+    return out
