@@ -59,6 +59,14 @@ def test_a_short_mistake_opens_it_by_half_at_most() -> None:
     assert gated[:, JAW].max() <= 0.5 * 0.3 + 1e-6
 
 
+def test_a_voice_in_doubt_stays_heard_and_a_bark_in_doubt_never_is() -> None:
+    voice = np.concatenate([np.ones(5), np.full(15, 0.93)]).astype(np.float32)
+    _, spoken = let_through(0.0, talking(20), voice)
+    assert spoken[5:, JAW].min() > 0.95 * 0.3
+    _, barked = let_through(0.0, talking(20), np.full(20, 0.985, np.float32))
+    assert not barked[:, JAW].any()
+
+
 def test_cuts_make_no_difference() -> None:
     rng = np.random.default_rng(1)
     scores, motion = rng.random(40).astype(np.float32), talking(40)

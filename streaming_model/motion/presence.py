@@ -25,8 +25,12 @@ PAST: Final = 10  # frames that it looks back
 AHEAD: Final = 2  # frames that it looks ahead, if there are so many
 FILE: Final = "presence.safetensors"
 
-_VOICE: Final = (0.95, 0.995)  # of the score: where a voice is possible, and where certain
-_RISE, _FALL = 0.4, 0.25  # shares of the way to the score, a frame
+# Of the score: where a voice is possible, and where certain, to a shut mouth and to one that a
+# voice has opened. A first word is hardly ever in doubt, a bark is; in a hall or in noise a voice
+# is doubtful again and again, and still the same voice.
+_STRANGE: Final = (0.994, 0.999)
+_FAMILIAR: Final = (0.6, 0.9)
+_RISE, _FALL = 0.5, 0.25  # shares of the way to the score, a frame
 _OPENERS: Final = [
     INDEX[name]
     for name in (
@@ -109,9 +113,12 @@ def let_through(share: float, motion: Floats, scores: Floats) -> tuple[float, Fl
         motion: [frames, 58].
         scores: [frames] of `Presence.scores`.
     """
-    low, high = _VOICE
     shares = []
     for score in scores.tolist():
+        low, high = (
+            strange + share * (familiar - strange)
+            for strange, familiar in zip(_STRANGE, _FAMILIAR, strict=True)
+        )
         sure = min(max((score - low) / (high - low), 0.0), 1.0)
         share += (_RISE if sure > share else _FALL) * (sure - share)
         shares.append(share)
