@@ -21,6 +21,9 @@ VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK)
 _KEYFRAME_INTERVAL = 3000  # frames; a viewer that lost the picture asks for one itself
 _LEVEL_31 = 3_600 * 256  # pixels, the most that H.264's level 3.1 allows
 _SPEED = "-8"  # VP8 has faster ones, for phones; VP9 has none, and looks at no sign
+# Squared error of a block of 16x16 below which VP8 leaves it as it was: 43 dB, what it comes to
+# anyway. A sixth of its time is spent on less, most of it behind the person (docs/decisions/0025).
+_VP8_STATIC = "800"
 
 
 # (width, height, fps, bitrate) -> an encoder that is open
@@ -31,7 +34,7 @@ def open_vp8(width: int, height: int, fps: int, bitrate: int) -> av.VideoCodecCo
     """Returns libvpx for VP8 at a constant bit rate."""
     context = _context("libvpx", size=(width, height), fps=fps, bitrate=bitrate)
     context.qmin, context.qmax = 2, 56
-    context.options = _libvpx_options(bitrate)
+    context.options = {**_libvpx_options(bitrate), "static-thresh": _VP8_STATIC}
     context.open()
     return context
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -69,6 +70,25 @@ def test_a_picture_is_complete_only_when_asked(codec: VideoCodec) -> None:
         encoder.encode(picture(index), 640 * index, is_keyframe=index == 7) for index in range(12)
     ]
     assert [index for index, packet in enumerate(packets) if packet.is_keyframe] == [0, 7]
+
+
+def test_vp8_spends_little_where_a_picture_stays_and_is_good_already() -> None:
+    bitrate = 1_000_000
+    encoder = VideoEncoder(VideoCodec.VP8, size=SIZE, fps=25, bitrate=bitrate)
+    decoder = open_decoder(VideoCodec.VP8)
+    chance = np.random.default_rng(0)
+    texture = cv2.GaussianBlur(chance.normal(0, 60, (SIZE, SIZE)), (0, 0), 2)
+    sizes = []
+    for index in range(75):
+        grain = chance.normal(0, 0.7, (SIZE, SIZE))
+        gray = np.clip(128 + texture + grain, 16, 235).astype(np.uint8)
+        image = np.repeat(gray[:, :, None], 3, axis=2)
+        packet = encoder.encode(image, 640 * index, is_keyframe=False)
+        (frame,) = decoder.decode(av.Packet(bytes(packet)))
+        sizes.append(packet.size)
+    error = np.mean((frame.to_ndarray(format="rgb24").astype(float) - image) ** 2)
+    assert 10 * np.log10(255**2 / error) > 42  # dB
+    assert np.mean(sizes[50:]) < 0.25 * bitrate / 8 / 25
 
 
 @pytest.mark.parametrize("codec", list(VideoCodec))
