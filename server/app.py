@@ -268,7 +268,7 @@ class Server:
             is_ready=lambda: self._is_warm,
             clock=self.clock,
         )
-        self.app = make_app(self.house, page=_page_folder(), lifespan=self._lifespan)
+        self.app = make_app(self.house, page=page_folder(), lifespan=self._lifespan)
         self.connections: ConnectionLimits = settings.connections()
         self.served: ASGIApp = LocalHosts(self.app) if is_for_this_machine(settings) else self.app
 
@@ -580,6 +580,7 @@ def _portraits(
     )
 
 
-def _page_folder() -> Path | None:
+def page_folder() -> Path | None:
+    """Returns the folder of the page's files; None where they were not packed."""
     index = Path(str(importlib.resources.files("client_web") / "index.html"))
     return index.parent if index.is_file() else None

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from server.access.making import make_access
-from server.app import Parts
+from server.app import Parts, page_folder
 from server.clock import MonotonicClock
 from server.cluster.directory import MemoryDirectory
 from server.cluster.forward import Forwarder
@@ -138,13 +138,15 @@ async def cluster(
         quotas=access.quotas,
         queue_length=settings.queue_length,
     )
-    app = make_gateway(router, access=access, origins=origins, page=None, clock=clock)
+    app = make_gateway(router, access=access, origins=origins, page=page_folder(), clock=clock)
     async with asyncio.TaskGroup() as group:
         rig = Cluster(store, directory, Uvicorn(app), app, group)
         tasks = rig.serving
         for number in range(workers):
-            worker = Worker(  # each with a folder of its own, as Ray's have
-                replace(settings, cache_dir=settings.cache_dir / f"worker-{number}"),
+            # Each with a folder of its own, as Ray's have; the tests of one server know its.
+            own = settings.cache_dir / f"worker-{number}" if workers > 1 else settings.cache_dir
+            worker = Worker(
+                replace(settings, cache_dir=own),
                 parts or fake_parts(settings),
                 store=store,
                 directory=directory,

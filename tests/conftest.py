@@ -10,17 +10,29 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import httpx
 import pytest
 from filelock import FileLock
 
 from benchmarks.chromium import CHROMIUM_FLAGS
+from tests import layout
 from tools.node import packages
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--layout", choices=get_args(layout.Layout), default="single", help=layout.__doc__
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    layout.chosen = config.getoption("--layout")
+
 
 ROOT = Path(__file__).resolve().parent.parent
 ARTIFACTS = ROOT / "artifacts"
@@ -28,12 +40,22 @@ START_TIMEOUT = 150  # seconds for a server to become ready, models and all
 
 REAL = ("-c", "import sys; from server.cli import main; sys.exit(main())", "serve")
 FAKE = ("-m", "tests.live_fakes")
+FAKE_CLUSTER = ("-m", "tests.ray_fakes")
+RAY_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_worker_niceness": "0",
+    "PYTHONPATH": str(ROOT),
+}
 
 
 class ServerProcess:
     """A server of ours on a free port, with a cache of its own."""
 
     def __init__(self, program: tuple[str, ...], *arguments: str, folder: Path) -> None:
+        is_fake_cluster = layout.chosen == "ray" and program == FAKE
+        if is_fake_cluster:
+            program, arguments = FAKE_CLUSTER, ("--ray", *arguments)
         self._command = [sys.executable, *program, "--port", str(_free_port()), *arguments]
         self._log = folder / "server.log"
         self._environment = {
@@ -41,6 +63,8 @@ class ServerProcess:
             "VIVANT_CACHE": str(folder),
             "OMP_NUM_THREADS": "1",
         }
+        if is_fake_cluster:
+            self._environment |= RAY_ENVIRONMENT
         self.address = f"http://127.0.0.1:{self._command[self._command.index('--port') + 1]}"
         self.start()
 

@@ -40,6 +40,8 @@ from server.ice_servers import IceServer
 from server.protocol import Warned
 from server.sender_reports import NtpClock
 from server.webrtc import Peer
+from tests import layout
+from tests.cluster_rig import cluster
 from tests.live_fakes import fake_parts
 from tests.lossy_link import LossyLink, Weather
 from tests.test_vad import vowel
@@ -107,7 +109,18 @@ async def live(tmp_path: Path) -> AsyncIterator[LiveServer]:
 
 @asynccontextmanager
 async def serving(settings: Settings, parts: Parts | None = None) -> AsyncIterator[LiveServer]:
-    """Yields a server of the fake model in this process, unless it is given other parts."""
+    """Yields a server of the fake model in this process, unless it is given other parts.
+
+    With `--layout ray` it is a worker behind a gateway.
+    """
+    if layout.chosen == "ray":
+        async with cluster(settings, workers=1, parts=parts) as rig:
+            live = LiveServer(rig.workers[0].worker.server, rig.port)
+            try:
+                yield live
+            finally:
+                await live.aclose()
+        return
     server = Server(settings, parts or fake_parts(settings))
     await server.warm_up()
     config = uvicorn.Config(server.app, port=0, log_level="error", ws="websockets-sansio")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.resources
 import logging
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 import ray
@@ -22,7 +20,7 @@ from starlette.types import ASGIApp
 from server.access.certificate import Certificate, certificate_for
 from server.access.hosts import LocalHosts
 from server.access.making import is_for_this_machine, make_access, require_access
-from server.app import bind, real_parts
+from server.app import bind, page_folder, real_parts
 from server.clock import MonotonicClock
 from server.cluster.command import LOCAL, ClusterOptions
 from server.cluster.forward import Forwarder
@@ -149,7 +147,9 @@ async def _serve(
         quotas=access.quotas,
         queue_length=settings.queue_length,
     )
-    app: ASGIApp = make_gateway(router, access=access, origins=origins, page=_page(), clock=clock)
+    app: ASGIApp = make_gateway(
+        router, access=access, origins=origins, page=page_folder(), clock=clock
+    )
     if is_for_this_machine(settings):
         app = LocalHosts(app)
     http = http_server(app, settings.connections(), certificate)
@@ -173,8 +173,3 @@ async def _serve(
         for watch in watches:
             watch.cancel()
     await forwarder.aclose()
-
-
-def _page() -> Path | None:
-    index = Path(str(importlib.resources.files("client_web") / "index.html"))
-    return index.parent if index.is_file() else None
