@@ -81,3 +81,19 @@ async def test_uploads_films_the_line_and_figures_are_those_of_the_cluster(
                 assert (await http.get(f"/v1/recordings/{film}")).status_code == 404
                 assert Blobs(url).list("portraits") == Blobs(url).list("recordings") == []
                 assert of_workers(tmp_path, wanted["portrait"]) == []
+
+
+async def test_a_worker_more_is_started_for_who_waits(tmp_path: Path) -> None:
+    flags = ("--ray", "--ray-workers", "1", "--ray-most-workers", "2", "--max-sessions", "1")
+    with gateway(tmp_path, "gateway", *flags) as running:
+        async with httpx.AsyncClient(base_url=running.address, timeout=60) as http:
+            assert len(await workers(http)) == 1
+            opened = [await http.post("/v1/sessions") for _ in range(2)]
+            assert [each.status_code for each in opened] == [201, 202]
+            path = f"/v1/sessions/{opened[1].json()['session_id']}"
+            async with asyncio.timeout(120):
+                while (await http.get(path)).json().get("state") != "idle":  # noqa: ASYNC110
+                    await asyncio.sleep(0.5)
+            async with asyncio.timeout(10):
+                while sorted((await workers(http)).values()) != [1, 1]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.2)

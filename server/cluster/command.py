@@ -20,11 +20,13 @@ class ClusterOptions:
         address: of a Ray cluster; `local` starts one of this machine, which ends with us.
         workers: at least so many are to run.
         cores: that each may use.
+        most: workers that there may be when they are needed; 0 for no more.
     """
 
     address: str = LOCAL
     workers: int = 1
     cores: float = 1.0
+    most: int = 0
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Self:
@@ -38,7 +40,15 @@ class ClusterOptions:
             raise SettingsError(f"--ray-workers must be from 1 to 10000, not {workers}.")
         if not 0.1 <= cores <= 1024:
             raise SettingsError(f"--ray-cores must be from 0.1 to 1024, not {cores:g}.")
-        return cls(options.ray, workers, cores)
+        most = options.ray_most_workers
+        if most is not None and not workers <= most <= 10_000:
+            raise SettingsError(f"--ray-most-workers must be from {workers} to 10000, not {most}.")
+        return cls(options.ray, workers, cores, most or 0)
+
+    @property
+    def largest(self) -> int:
+        """How many workers there may be."""
+        return self.most or self.workers
 
 
 def require_ray() -> None:
@@ -64,6 +74,13 @@ def add_ray(serve: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--ray-workers", type=int, default=1, metavar="N", help="at least so many (default: 1)"
+    )
+    group.add_argument(
+        "--ray-most-workers",
+        type=int,
+        metavar="N",
+        help="start more when places become few, up to N, and let them go when they have nothing "
+        "to do (default: no more)",
     )
     group.add_argument(
         "--ray-cores", type=float, default=1.0, metavar="N", help="of each worker (default: 1)"

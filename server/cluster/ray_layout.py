@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import ray
@@ -26,6 +27,7 @@ from server.cluster.command import LOCAL, ClusterOptions
 from server.cluster.forward import Forwarder
 from server.cluster.gateway import Router, make_gateway
 from server.cluster.orphans import Orphans
+from server.cluster.ray_growing import Growing
 from server.cluster.ray_store import NAMESPACE, RayLine, RayStore, keeper, started
 from server.cluster.ray_worker import MakeParts, start_worker
 from server.cluster.worker import shared
@@ -64,8 +66,14 @@ def serve_ray(
     configure_logs(level=settings.log_level, format=settings.log_format, secrets=settings.secrets())
     with contextlib.closing(bind(settings)) as listener, connected(cluster):
         workers, store = start(settings, cluster, make_parts)
+        growing = Growing(
+            store,
+            RayLine(store.keeper),
+            cluster,
+            partial(_start_one, settings, cluster, make_parts, store.keeper),
+        )
         with asyncio.Runner(loop_factory=make_loop) as runner:
-            runner.run(_serve(settings, store, listener, certificate))
+            runner.run(_serve(settings, store, listener, certificate, growing))
         if cluster.address == LOCAL and settings.drain_timeout:
             _drain(workers, settings.drain_timeout)
 
@@ -92,7 +100,7 @@ def connected(cluster: ClusterOptions) -> Iterator[None]:
     options: dict[str, Any] = {"address": cluster.address}
     if cluster.address == LOCAL:
         options |= {
-            "num_cpus": cluster.workers * cluster.cores,
+            "num_cpus": cluster.largest * cluster.cores,
             "object_store_memory": _OBJECTS,
             "include_dashboard": False,
             "_system_config": {"worker_niceness": 0},  # by itself Ray makes them nicer by 15
@@ -115,16 +123,27 @@ def start(
     Raises:
         VivantError: one cannot begin.
     """
-    if settings.storage is None:
-        folder = (settings.cache_dir / _STORAGE).absolute()
-        settings = replace(settings, storage=folder.as_uri())
     handle = keeper((settings.cache_dir / _STORE).absolute())
     workers = [
-        start_worker(number, settings, make_parts, cores=cluster.cores, keeper=handle)
+        _start_one(settings, cluster, make_parts, handle, number)
         for number in range(cluster.workers)
     ]
     started([worker.pid.remote() for worker in workers])
     return workers, RayStore(handle)
+
+
+def _start_one(
+    settings: Settings,
+    cluster: ClusterOptions,
+    make_parts: MakeParts,
+    handle: ActorHandle[Any],
+    number: int,
+) -> ActorHandle[Any]:
+    """Returns the worker of a number, which is asked for if there is none."""
+    if settings.storage is None:
+        folder = (settings.cache_dir / _STORAGE).absolute()
+        settings = replace(settings, storage=folder.as_uri())
+    return start_worker(number, settings, make_parts, cores=cluster.cores, keeper=handle)
 
 
 async def _serve(
@@ -132,6 +151,7 @@ async def _serve(
     store: RayStore,
     listener: socket.socket,
     certificate: Certificate | None,
+    growing: Growing,
 ) -> None:
     clock = MonotonicClock()
     settings, secret = await shared(settings, store)
@@ -168,6 +188,7 @@ async def _serve(
         watches = [
             group.create_task(orphans.run(), name="orphans"),
             group.create_task(router.lobby.run(), name="lobby"),
+            group.create_task(growing.run(clock), name="growing"),
         ]
         await http.serve(sockets=[listener])
         for watch in watches:
