@@ -34,6 +34,12 @@ def pytest_configure(config: pytest.Config) -> None:
     layout.chosen = config.getoption("--layout")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items if layout.chosen == "ray" else ():
+        for mark in item.iter_markers("single_layout"):
+            item.add_marker(pytest.mark.skip(reason=str(mark.args[0])))
+
+
 ROOT = Path(__file__).resolve().parent.parent
 ARTIFACTS = ROOT / "artifacts"
 START_TIMEOUT = 150  # seconds for a server to become ready, models and all

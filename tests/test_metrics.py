@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from server.picture import Outcome, Reason, Source
@@ -114,6 +115,7 @@ async def test_an_impossible_timeline_is_refused_with_the_value(tmp_path: Path) 
         assert set(schemas["StageTimeline"]["required"]) == set(empty)
 
 
+@pytest.mark.single_layout("series of a cluster have their worker's label: test_cluster_layout")
 async def test_a_viewer_s_pictures_are_told_from_sound_to_last_packet(
     live: LiveServer,  # noqa: F811 - the fixture
 ) -> None:

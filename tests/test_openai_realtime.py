@@ -540,6 +540,7 @@ async def test_a_handshake_that_cannot_be_served_gets_its_status(tmp_path: Path)
             assert not client.of("error")
 
 
+@pytest.mark.single_layout("a gateway refuses Realtime where no worker has room (503)")
 async def test_who_waits_for_a_place_is_served_when_it_is_there(tmp_path: Path) -> None:
     settings = Settings(size=256, max_sessions=1, queue_length=1, cache_dir=tmp_path, port=0)
     async with serving(settings) as live:

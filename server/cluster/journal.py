@@ -164,9 +164,13 @@ class Journal:
         """Notes how much has been heard of what is being said."""
         while True:
             await self._clock.sleep_until(self._clock.now() + _PROGRESS)
-            for session_id, page in self._pages.items():
-                if page.session is not None and page.session.turns.speaking is not None:
-                    self.touch(session_id)
+            self._touch_speaking()
+
+    def _touch_speaking(self) -> None:
+        # Apart, so that the loop above does not keep the session that was looked at last.
+        for session_id, page in self._pages.items():
+            if page.session is not None and page.session.turns.speaking is not None:
+                self.touch(session_id)
 
     async def _write_news(self) -> None:
         while True:
