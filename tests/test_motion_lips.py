@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from streaming_model.motion.emotion import lip_gaps
 from streaming_model.motion.lips import hold_lips
 from streaming_model.motion_space import INDEX, MOTION_SIZE
+from streaming_model.renderer.expression import closing_share
 
 CLOSE = INDEX["mouthClose"]
 
@@ -41,12 +42,22 @@ def test_silence_stays_as_it_is() -> None:
     np.testing.assert_array_equal(held, motion)
 
 
-def test_lips_let_go_within_half_a_second_of_silence() -> None:
+def test_lips_let_go_within_a_second_of_silence() -> None:
     envelope, _ = hold_lips(0.0, frames(0.3))
-    _, held = hold_lips(envelope, frames(*[0.0] * 25))
-    assert held[2, CLOSE] > 0.05
-    assert not held[14:, CLOSE].any()
+    _, held = hold_lips(envelope, frames(*[0.0] * 50))
+    assert (held[:10, CLOSE] > 0.05).all(), "between sentences they stay"
+    assert not held[25:, CLOSE].any()
     assert (np.diff(held[:, CLOSE]) <= 0).all()
+
+
+def test_a_smiling_portrait_does_not_smile_between_sentences() -> None:
+    pause = np.linspace(0.02, 0.0, 4).tolist() + [0.0] * 6 + [0.01, 0.03, 0.05]
+    motion = frames(0.25, 0.3, 0.1, *pause, 0.2)
+    _, held = hold_lips(0.0, motion)
+    assert min(closing_share(row) for row in motion) < 0.1, "it would"
+    assert min(closing_share(row) for row in held) > 0.9
+    parted = lip_gaps(motion) > 0.05
+    np.testing.assert_allclose(lip_gaps(held)[parted], lip_gaps(motion)[parted], atol=1e-6)
 
 
 def test_cuts_make_no_difference() -> None:

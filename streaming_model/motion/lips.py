@@ -1,8 +1,9 @@
 """Lips that nearly touch while a voice speaks are meant to touch, and stay together in a breath.
 
 The sampler leaves P, B and M a hair open and lets go of the mouth in the shortest pause; on a
-portrait that smiles, the smile would flash up there. A causal envelope of the mouth's activity
-tells speech from silence.
+portrait that smiles, the smile would flash up there. Mouths that speak keep their setting between
+sentences (the inter-speech posture of Gick et al. 2004) and relax after them. A causal envelope
+of the mouth's activity tells speech from silence.
 """
 
 from __future__ import annotations
@@ -17,27 +18,33 @@ from streaming_model.motion_space import ARKIT_NAMES, INDEX
 
 Floats = NDArray[np.float32]
 
-DECAY: Final = 0.87  # of the envelope per frame: half of it is gone after 0.2 s
+DECAY: Final = 0.946  # of the envelope per frame: half of it is gone after half a second
 SPEAKING: Final = (0.25, 0.5)  # of the envelope: where speech is likely, and where certain
 TOUCHING: Final = (0.015, 0.05)  # of the lips' gap, in units of jawOpen: meant to touch, and not
 HELD: Final = np.float32(0.08)  # mouthClose that holds lips together
+# A mouth that only just moves says little of whether it speaks: its jaw hangs by so much behind
+# its lips, which are as far apart as before.
+HANGING: Final = np.float32(0.04)
+SLIGHT: Final = (0.22, 0.35)  # of the mouth's activity: where that holds, and where no more
 
 _MOUTH: Final = np.array(
     [index for index, name in enumerate(ARKIT_NAMES) if name.startswith(("mouth", "jaw"))]
 )
-_CLOSE: Final = INDEX["mouthClose"]
+_JAW, _CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
 
 
 def hold_lips(envelope: float, motion: Floats) -> tuple[float, Floats]:
     """Returns the next envelope and [frames, 58] motion whose lips touch where they nearly do."""
-    envelopes = _envelopes(envelope, motion)
-    gaps = lip_gaps(motion).tolist()
-    shares = [
-        _ramp(activity, *SPEAKING) * (1 - _ramp(gap, *TOUCHING))
-        for activity, gap in zip(envelopes, gaps, strict=True)
-    ]
+    moves = _activities(motion)
+    envelopes = _envelopes(envelope, moves)
+    touching, hanging = [], []
+    for activity, level, gap in zip(moves, envelopes, lip_gaps(motion).tolist(), strict=True):
+        speaks, parted = _ramp(level, *SPEAKING), _ramp(gap, *TOUCHING)
+        touching.append(speaks * (1 - parted))
+        hanging.append(speaks * parted * (1 - _ramp(activity, *SLIGHT)))
     held = motion.copy()
-    held[:, _CLOSE] = np.maximum(motion[:, _CLOSE], HELD * np.array(shares, np.float32))
+    held[:, _CLOSE] = np.maximum(motion[:, _CLOSE], HELD * np.array(touching, np.float32))
+    held[:, [_JAW, _CLOSE]] += HANGING * np.array(hanging, np.float32)[:, None]
     return envelopes[-1], held
 
 
@@ -46,15 +53,22 @@ def speech_share(envelope: float, motion: Floats) -> Floats:
 
     `envelope` is that of the frame before them.
     """
-    return np.array([_ramp(value, *SPEAKING) for value in _envelopes(envelope, motion)], np.float32)
+    envelopes = _envelopes(envelope, _activities(motion))
+    return np.array([_ramp(value, *SPEAKING) for value in envelopes], np.float32)
 
 
-def _envelopes(envelope: float, motion: Floats) -> list[float]:
-    """Returns the envelope of the mouth's activity at each frame."""
+def _activities(motion: Floats) -> list[float]:
+    """Returns how much of the mouth's coefficients each frame has."""
     from streaming_model.motion.rows import activities
 
+    sums: list[float] = activities(motion, _MOUTH).tolist()
+    return sums
+
+
+def _envelopes(envelope: float, moves: list[float]) -> list[float]:
+    """Returns the envelope of the mouth's activity at each frame."""
     envelopes = []
-    for activity in activities(motion, _MOUTH).tolist():
+    for activity in moves:
         envelope = max(activity, DECAY * envelope)
         envelopes.append(envelope)
     return envelopes
