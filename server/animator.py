@@ -17,7 +17,7 @@ from server.clock import Clock
 from server.direction import Direction
 from server.frame_rate import FrameRate
 from server.inference import AvatarPort, Inference, MotionState
-from server.pacing import Pace, pace, to_samples
+from server.pacing import Pace, pace, to_nanoseconds, to_samples
 from server.picture import Drawn, Reason, Span
 from server.speech import BLOCK, Block
 from server.stages import Stages
@@ -148,7 +148,9 @@ class Animator:
             directed = generator.direct(before, wanted, additions, at=block.start)
             chunk = AudioChunk(block.start, block.speech, block.utterance)
             span = self._stages.span()
-            state, motion = await self._inference.step(generator, directed, chunk, span)
+            state, motion = await self._inference.step(
+                generator, directed, chunk, span, due=self._instant_of(block.start)
+            )
             if motion:
                 self.move_cost = self._smoothed(self.move_cost, span.queued)
             if take != self._take:
@@ -178,7 +180,8 @@ class Animator:
             state = dataclasses.replace(avatar.start(seed=self._seed), motion=state.motion)
             self._has_gap = False
         span = picture.render = self._stages.span()
-        after, frames = await self._inference.draw(avatar, state, motion, span)
+        due = self._instant_of(motion.start)
+        after, frames = await self._inference.draw(avatar, state, motion, span, due=due)
         self.draw_cost = self._smoothed(self.draw_cost, span.queued)
         if avatar is not self.avatar or take != self._take:
             is_other = avatar is not self.avatar
@@ -192,6 +195,10 @@ class Animator:
             self._stages.place(drawn.picture, is_late=is_late)
             self.note(is_late=is_late)
         self._on_placed()
+
+    def _instant_of(self, start: int) -> int:
+        """Returns the instant at which what begins at media time `start` is to leave."""
+        return self._clock.now() + to_nanoseconds(start - self._timeline.position)
 
     def _smoothed(self, cost: float, began: int) -> float:
         return cost + _SMOOTHING * (to_samples(self._clock.now() - began) - cost)

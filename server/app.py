@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,8 +42,10 @@ from server.consent.warden import Warden
 from server.converse.making import close_talk, make_talk
 from server.converse.talk import Manner
 from server.cores import usable_cores
+from server.device import avatar_on, device_of, motion_on
 from server.encoder import OPENERS, VideoCodec, missing_encoder
 from server.ending import Ending
+from server.engine import DeviceInference
 from server.gauge import Gauge, MeteredThread
 from server.half_open import HalfOpen
 from server.hardware import find_openers
@@ -93,6 +95,11 @@ _REMOTE_VOICES = 16  # threads that wait for speech servers; they compute nothin
 SWITCH_INTERVAL = 0.001  # seconds a thread may keep Python; the default of 5 ms delays media
 
 
+def first_come(worker: Executor, _: Clock) -> Inference:
+    """Returns the engine for processors."""
+    return Inference(worker)
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The concrete model and voices; tests bring their own."""
@@ -104,6 +111,7 @@ class Parts:
     preview: Preview = preview_picture
     forget: Callable[[Path], None] = forget_nothing
     prune: Callable[[Collection[Path]], None] = prune_nothing
+    make_inference: Callable[[Executor, Clock], Inference] = first_come
 
 
 def real_parts(settings: Settings) -> Parts:
@@ -113,23 +121,17 @@ def real_parts(settings: Settings) -> Parts:
         VivantError: the voice does not exist, or no voice works.
     """
     from server.voice.catalog import check_voice, choose_voice, list_voices, open_voice
-    from streaming_model.motion import load_motion_generator
 
+    device = device_of(settings.device)
     # One generator for all portraits: its weights are loaded once and its sessions batched.
-    motion = load_motion_generator(
-        steps=settings.steps,
-        chunk_frames=settings.chunk_frames,
-        lookahead_frames=settings.lookahead_frames,
-    )
-
+    motion = motion_on(device, settings)
     fitted = settings.cache_dir / "portraits"
 
     def make_avatar(path: Path) -> tuple[AvatarPort, tuple[str, ...]]:
-        from streaming_model.avatar import Avatar  # on the worker, while a voice is loaded
-        from streaming_model.portrait import make_portrait
+        from streaming_model.portrait import make_portrait  # while a voice is loaded
 
         portrait = make_portrait(path, cache_dir=fitted)
-        avatar = Avatar(portrait, motion, size=settings.size, fps=settings.fps, cache_dir=fitted)
+        avatar = avatar_on(device, portrait, motion, settings, cache_dir=fitted)
         return avatar, tuple(portrait.warnings)
 
     def forget(path: Path) -> None:
@@ -144,7 +146,15 @@ def real_parts(settings: Settings) -> Parts:
 
     default = choose_voice() if settings.voice == "auto" else settings.voice
     check_voice(default)
-    return Parts(make_avatar, tuple(list_voices()), default, open_voice, forget=forget, prune=prune)
+    return Parts(
+        make_avatar,
+        tuple(list_voices()),
+        default,
+        open_voice,
+        forget=forget,
+        prune=prune,
+        make_inference=first_come if device is None else DeviceInference,
+    )
 
 
 class Server:
@@ -188,7 +198,7 @@ class Server:
         }
         self._remote_voices = RemoteThreads(_REMOTE_VOICES, "remote voice")
         self._engines = Engines(
-            inference=Inference(self._workers["inference"]),
+            inference=parts.make_inference(self._workers["inference"], self.clock),
             picture_worker=self._workers["pictures"],
             sound_worker=self._workers["sound"],
             clock=self.clock,

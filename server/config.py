@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -227,6 +228,14 @@ def _origins(value: Any) -> tuple[str, ...]:  # noqa: ANN401
     return origins
 
 
+def _device(value: Any) -> str:  # noqa: ANN401
+    """cpu, cuda (or cuda:1, and so on) or auto"""
+    name = str(value).strip().lower()
+    if not re.fullmatch(r"cpu|auto|cuda(:\d{1,3})?", name):
+        raise ValueError
+    return name
+
+
 def _steps(value: Any) -> int | None:  # noqa: ANN401
     """1, 2 or 4"""
     number = int(str(value))
@@ -277,6 +286,9 @@ class Settings:
     fps: int = _setting(25, _whole(10, 60), "pictures a second")
     seed: int = _setting(0, _whole(0, 2**31 - 1), "decides head motion, blinks and gaze")
     steps: int | None = _setting(None, _steps, "sampler steps; the model's own if not given")
+    device: str = _setting(
+        "cpu", _device, "where motion and pictures are made: cpu, cuda, or auto for a card if any"
+    )
     chunk_frames: int = _setting(2, _whole(1, 5), "motion frames made per call of the sampler")
     lookahead_frames: int = _setting(2, _whole(0, 4), "motion frames of speech heard ahead")
     max_sessions: int | None = _setting(

@@ -13,9 +13,13 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streaming_model.backdrop import Backdrop
+from streaming_model.cadence import Pose
 from streaming_model.media import AudioChunk, MotionChunk, VideoFrame
 from streaming_model.motion.additive import Additions
 from streaming_model.motion.style import MotionStyle
@@ -83,6 +87,36 @@ class AvatarPort(Protocol):
         ...
 
 
+class Canvas(Protocol):
+    """Draws many sessions' pictures at once, as `streaming_model.device.DevicePictures`."""
+
+    def draw(self, motions: NDArray[np.float32], /) -> NDArray[np.uint8]:
+        """Maps [n, 58] motions to n pictures."""
+        ...
+
+
+@runtime_checkable
+class TogetherPort(Protocol):
+    """An avatar whose pictures can be drawn in one batch with those of the same canvas."""
+
+    @property
+    def canvas(self) -> Canvas | None:
+        """Where they are drawn; None if they are drawn one by one all the same."""
+        ...
+
+    def poses(
+        self, state: AvatarState, chunks: Iterable[MotionChunk], /
+    ) -> tuple[AvatarState, list[Pose]]:
+        """Returns the next state, and the motion of the pictures that became known."""
+        ...
+
+    def finished(
+        self, poses: Sequence[Pose], images: Sequence[NDArray[np.uint8]], /
+    ) -> list[VideoFrame]:
+        """Returns the pictures of poses that the canvas drew."""
+        ...
+
+
 @dataclass(slots=True, eq=False)
 class _MotionJob:
     generator: MotionPort
@@ -106,12 +140,18 @@ class Inference:
         state: MotionState,
         chunk: AudioChunk,
         span: WorkSpan | None = None,
+        *,
+        due: int = 0,
     ) -> tuple[MotionState, list[MotionChunk]]:
         """Feeds audio to the motion generator, in one batch with whoever else waits.
+
+        `due` is the instant at which it is wanted, for engines that choose; here it is first come,
+        first served.
 
         The batch runs within `span`, on the worker's thread; what is only remembered is so at once,
         for handing it over and back would take several times as long.
         """
+        del due
         if not generator.is_due(state, chunk):
             with span or nullcontext():
                 (after,), (motion,) = generator.step([state], [chunk])
@@ -134,8 +174,14 @@ class Inference:
         state: AvatarState,
         chunk: MotionChunk,
         span: WorkSpan | None = None,
+        *,
+        due: int = 0,
     ) -> tuple[AvatarState, list[VideoFrame]]:
-        """Draws motion, within `span`; returns the next state and the pictures."""
+        """Draws motion, within `span`; returns the next state and the pictures.
+
+        `due` is as of `step`.
+        """
+        del due
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._worker, _draw_within, span, avatar, state, chunk)
 

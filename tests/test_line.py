@@ -41,9 +41,11 @@ class SlowInference(Inference):
         state: AvatarState,
         chunk: MotionChunk,
         span: WorkSpan | None = None,
+        *,
+        due: int = 0,
     ) -> tuple[AvatarState, list[VideoFrame]]:
         await self._clock.sleep_until(self._clock.now() + self.cost)
-        return await super().draw(avatar, state, chunk, span)
+        return await super().draw(avatar, state, chunk, span, due=due)
 
 
 class RecordingAudience(Audience):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Self
@@ -10,12 +10,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from server.inference import AvatarPort, AvatarState, MotionPort
+from server.inference import AvatarPort, AvatarState, Canvas, MotionPort, TogetherPort
 from server.marks.badge import Badge
 from server.marks.options import MarkOptions
 from server.marks.payload import FIRST_DAY, Payload
 from server.marks.watermark import Watermark
 from streaming_model.backdrop import Backdrop
+from streaming_model.cadence import Pose
 from streaming_model.media import MotionChunk, VideoFrame
 
 
@@ -47,7 +48,7 @@ class Marker:
 
 
 class MarkedAvatar:
-    """An avatar whose pictures are marked for one session; an `AvatarPort`."""
+    """An avatar whose pictures are marked for one session; an `AvatarPort`, a `TogetherPort`."""
 
     def __init__(self, avatar: AvatarPort, marker: Marker) -> None:
         self._avatar = avatar
@@ -87,6 +88,26 @@ class MarkedAvatar:
         """Draws motion; returns the next state and the pictures, marked."""
         after, frames = self._avatar.render(state, chunks)
         return after, [self._marker.mark_frame(frame) for frame in frames]
+
+    @property
+    def canvas(self) -> Canvas | None:
+        """Where the avatar is drawn together with others, if it is."""
+        return self._avatar.canvas if isinstance(self._avatar, TogetherPort) else None
+
+    def poses(
+        self, state: AvatarState, chunks: Iterable[MotionChunk], /
+    ) -> tuple[AvatarState, list[Pose]]:
+        """Returns the next state, and the motion of the pictures that became known."""
+        assert isinstance(self._avatar, TogetherPort)
+        return self._avatar.poses(state, chunks)
+
+    def finished(
+        self, poses: Sequence[Pose], images: Sequence[NDArray[np.uint8]], /
+    ) -> list[VideoFrame]:
+        """Returns the pictures of poses that the canvas drew, marked."""
+        assert isinstance(self._avatar, TogetherPort)
+        frames = self._avatar.finished(poses, images)
+        return [self._marker.mark_frame(frame) for frame in frames]
 
 
 def payload_of(session_id: str) -> Payload:

@@ -18,6 +18,7 @@ from streaming_model.errors import VivantError
 
 Array = NDArray[Any]
 Work = Callable[[Mapping[str, Tensor]], Sequence[Tensor]]
+Pool = Any  # a pair of numbers, in a type that torch keeps to itself
 
 _WARM_UP: Final = 3  # calls before a graph is captured, as PyTorch's manual asks for
 
@@ -50,6 +51,11 @@ def find_device(name: str) -> torch.device:
     return device
 
 
+def memory_pool(device: torch.device) -> Pool | None:
+    """Returns a pool of memory for graphs on `device`, None on a processor."""
+    return torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+
+
 def bucket(count: int) -> int:
     """Returns the least power of two that is not below `count`: batches come in few sizes."""
     return 1 << max(count - 1, 0).bit_length()
@@ -63,10 +69,19 @@ class Fixed:
             on the host, nor make shapes that depend on them.
         inputs: by name, an array of the shape and kind of each input; its values are the first.
         device: where to work.
+        pool: of the memory between inputs and outputs, of `memory_pool`. Work that is never done
+            at the same time may share one.
     """
 
-    def __init__(self, work: Work, inputs: Mapping[str, Array], device: torch.device) -> None:
-        self._work, self._device = work, device
+    def __init__(
+        self,
+        work: Work,
+        inputs: Mapping[str, Array],
+        device: torch.device,
+        *,
+        pool: Pool | None = None,
+    ) -> None:
+        self._work, self._device, self._pool = work, device, pool
         self._is_cuda = device.type == "cuda"
         self._host = {name: self._held(torch.from_numpy(array)) for name, array in inputs.items()}
         self._views = {name: held.numpy() for name, held in self._host.items()}
@@ -110,7 +125,10 @@ class Fixed:
             self._graph = torch.cuda.CUDAGraph()
             # Other threads may use the card meanwhile.
             with torch.cuda.graph(
-                self._graph, stream=self._stream, capture_error_mode="thread_local"
+                self._graph,
+                pool=self._pool,
+                stream=self._stream,
+                capture_error_mode="thread_local",
             ):
                 self._outputs = list(self._work(self._inputs))
             self._back = [
@@ -128,7 +146,7 @@ class Buckets:
     """
 
     def __init__(self, work: Work, device: torch.device) -> None:
-        self._work, self._device = work, device
+        self._work, self._device, self._pool = work, device, memory_pool(device)
         self._made: dict[tuple[object, ...], Fixed] = {}
 
     def __call__(self, inputs: Mapping[str, Array]) -> list[Array]:
@@ -140,7 +158,7 @@ class Buckets:
             empty = {
                 name: np.zeros((size, *rows.shape[1:]), rows.dtype) for name, rows in inputs.items()
             }
-            self._made[key] = Fixed(self._work, empty, self._device)
+            self._made[key] = Fixed(self._work, empty, self._device, pool=self._pool)
         fixed = self._made[key]
         for name, rows in inputs.items():
             fixed.put(name, rows)

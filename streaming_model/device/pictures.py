@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streaming_model.device.graphs import Array, Fixed, bucket
+from streaming_model.device.graphs import Array, Fixed, bucket, memory_pool
 from streaming_model.device.planes import to_i420
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.renderer import Renderer
@@ -53,7 +53,7 @@ class DevicePictures:
         if is_i420 and self._batched.is_transparent:
             raise ValueError("I420 has no matte: transparent pictures are RGBA")
         self.device, self._is_i420 = device, is_i420
-        self._count = len(renderers)
+        self._count, self._pool = len(renderers), memory_pool(device)
         self._shapes: list[Shape] = []  # from the least
         self._rooms: dict[str, int] = {}  # of one frame
         self._made: dict[tuple[int, Shape], Fixed] = {}
@@ -133,7 +133,7 @@ class DevicePictures:
             frames = self._finished(told, shape, rooms)
             return [frames, rooms.shortage(self.device)]
 
-        self._made[count, shape] = Fixed(work, inputs, self.device)
+        self._made[count, shape] = Fixed(work, inputs, self.device, pool=self._pool)
 
     def _finished(self, told: Mapping[str, Tensor], shape: Shape, rooms: Rooms) -> Tensor:
         frames = self._batched.draw(told, shape, rooms)
