@@ -111,8 +111,21 @@ class Bench:
         self.results.figures += figures
         self.results.tables.append(table)
 
+    def gpu(self, report: Report) -> None:
+        """How many sessions a card holds, where there is one."""
+        from benchmarks.overall import gpu  # imports torch
 
-PARTS: Final = (*_QUICK, "memory", "scaling", "sessions", "latency")
+        device = gpu.device_here()
+        if device is None:
+            self.results.machine["gpu"] = gpu.NOT_MEASURED
+            self.results.tables.append(gpu.nothing_measured())
+            return
+        figures, table = gpu.measure(device, report)
+        self.results.figures += figures
+        self.results.tables.append(table)
+
+
+PARTS: Final = (*_QUICK, "memory", "scaling", "sessions", "latency", "gpu")
 
 
 def main() -> int:

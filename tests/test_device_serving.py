@@ -62,7 +62,11 @@ async def session(
 
 
 @pytest.mark.model
-async def test_sessions_in_batches_show_what_processors_would(tmp_path: Path) -> None:
+async def test_sessions_in_batches_show_what_processors_would(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The encoder in bytes, where processors have it, moves by a thousandth otherwise.
+    monkeypatch.setattr("streaming_model.motion.networks.multiplies_bytes", lambda: False)
     shown, wanted = avatar("torch", tmp_path), avatar("processor", tmp_path)
     sounds = [
         voice(10, seed)[2 * seed :] for seed in range(3)

@@ -119,7 +119,9 @@ class DeviceNetworks:
 
 def _load(kind: type[ModelT], folder: Path, device: torch.device) -> ModelT:
     try:
-        model = kind.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+        model = kind.from_pretrained(
+            folder, dtype=torch.float32, local_files_only=True, low_cpu_mem_usage=False
+        )
     except (OSError, ValueError) as error:
         raise ModelFileError(f"The motion model's folder {folder} is damaged: {error}") from error
     placed: ModelT = model.eval().requires_grad_(requires_grad=False).to(device)  # type: ignore[arg-type]
