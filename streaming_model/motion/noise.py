@@ -49,6 +49,12 @@ def uniforms(seed: int, purpose: Purpose, index: int, size: int) -> tuple[float,
     return tuple(_sequences.at(seed, purpose, index).random(size).tolist())
 
 
+@lru_cache(maxsize=1024)
+def _around(seed: int, purpose: Purpose, index: int) -> tuple[tuple[float, ...], ...]:
+    """Returns the sixteen numbers before an index, at it, and at the two after it."""
+    return tuple(uniforms(seed, purpose, index + offset, 16) for offset in (-1, 0, 1, 2))
+
+
 class _Sequences(threading.local):
     """Each thread's Philox generator, taken to where it draws next: a new one costs ten times that.
 
@@ -90,9 +96,7 @@ def smooth_noises(
     whole = math.floor(time)
     part = time - whole
     square, cube = part * part, part * part * part
-    before, left, right, after = (
-        uniforms(seed, purpose, whole + offset, 16) for offset in (-1, 0, 1, 2)
-    )
+    before, left, right, after = _around(seed, purpose, whole)
     shares = (  # twice the spline's weights: they take 0..1 to -1..1
         2 * square - part - cube,
         2 - 5 * square + 3 * cube,
