@@ -232,13 +232,13 @@ def test_every_stage_of_the_line_is_measured() -> None:
     names = {figure.name for figure in measured}
     assert {
         "ingest", "motion", "motion: audio encoder", "motion: sampler's network", "rig", "raster",
-        "composite", "eyes", "mouth", "drawing", "watermark", "badge", "marks", "Opus", "sending",
-        "colour conversion", stages.PICTURE, REMAP, COPY, VP8, H264,
+        "look-up and composite", "eyes", "mouth", "drawing", "watermark", "badge", "marks", "Opus",
+        "sending", "colour conversion", stages.PICTURE, REMAP, COPY, VP8, H264,
     } <= names  # fmt: skip
     assert all(figure.median > 0 for figure in measured)
     costs = {figure.name: figure.median for figure in measured}
     assert costs["motion: audio encoder"] < costs["motion"] < costs[stages.PICTURE]
-    assert costs["raster"] + costs["composite"] < costs["drawing"]
+    assert costs["raster"] + costs["look-up and composite"] < costs["drawing"]
 
 
 @pytest.mark.model

@@ -53,10 +53,10 @@ _MODEL: Final[dict[tuple[Any, str], str]] = {
     (FaceGeometry, "light"): "rig",
     (HeadMotion, "apply"): "rig",
     (HeadLayer, "sources"): "rig",
-    (drawing, "map_grid"): "raster",
+    (drawing, "map_cells"): "raster",
     (drawing, "map_opening"): "raster",
     (drawing, "map_triangles"): "raster",
-    (drawing, "compose"): "composite",
+    (drawing, "draw_cells"): "look-up and composite",
     (EyeLayer, "draw"): "eyes",
     (MouthLayer, "draw"): "mouth",
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from streaming_model.motion_space import POSE
@@ -37,11 +38,7 @@ class HeadMotion:
 
     def apply(self, points: Floats) -> Floats:
         """Moves points [n, 3]."""
-        moved = np.asarray((points - self.pivot) @ self.rotation.T, np.float32)
-        nearer = moved[:, 2] + (self.pivot[2] + self.shift[2]) - points[:, 2]
-        moved *= (self.distance / np.maximum(self.distance - nearer, NEAREST_CM))[:, None]
-        moved += self.pivot + self.shift
-        return moved
+        return _turned(points, self.rotation, self.pivot, self.shift, self.distance)
 
     def zoom_at(self, point: Floats) -> float:
         """Returns how much larger what is at `point` [3] is seen than in the picture."""
@@ -79,3 +76,28 @@ class FaceGeometry(Expression):
             pivot=self.pivot,
             distance=VIEWING_DISTANCE_CM,
         )
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def _turned(
+    points: NDArray[np.float32],
+    rotation: NDArray[np.float32],
+    pivot: NDArray[np.float32],
+    shift: NDArray[np.float32],
+    distance: float,
+) -> NDArray[np.float32]:
+    """Returns what `HeadMotion.apply` does."""
+    moved = np.empty_like(points)
+    far = np.float32(distance)
+    for index in range(len(points)):
+        x, y, z = points[index, 0] - pivot[0], points[index, 1] - pivot[1], points[index, 2]
+        depth = z - pivot[2]
+        right = rotation[0, 0] * x + rotation[0, 1] * y + rotation[0, 2] * depth
+        up = rotation[1, 0] * x + rotation[1, 1] * y + rotation[1, 2] * depth
+        front = rotation[2, 0] * x + rotation[2, 1] * y + rotation[2, 2] * depth
+        nearer = front + pivot[2] + shift[2] - z
+        grown = far / max(far - nearer, np.float32(NEAREST_CM))
+        moved[index, 0] = right * grown + pivot[0] + shift[0]
+        moved[index, 1] = up * grown + pivot[1] + shift[1]
+        moved[index, 2] = front * grown + pivot[2] + shift[2]
+    return moved

@@ -132,7 +132,7 @@ def _inverse(
     moved = np.empty((NODES, NODES, 2), np.float32)
     for node in range(len(points)):
         row, column = node // NODES, node % NODES
-        x, y, z = points[node] - pivot
+        x, y, z = points[node, 0] - pivot[0], points[node, 1] - pivot[1], points[node, 2] - pivot[2]
         share, lift = weight[node, 0], carried[node, 0]
         nearer = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2] * z - z + shift[2]
         grown = np.float32(distance / max(distance - nearer, NEAREST_CM))
@@ -146,31 +146,33 @@ def _inverse(
     found = np.empty((count, count, 2), np.float32)
     most = np.float32(NODES - 1.001)
     one, origin, inverse = np.float32(1), np.float32(first), np.float32(1 / step)
+    # Round by round along a row: nodes do not wait for each other, rounds of one node would.
     for row in range(count):
         for column in range(count):
-            x, y = np.float32(column * cell), np.float32(row * cell)
-            qx, qy = x, y
-            for _ in range(ROUNDS):
+            found[row, column, 0], found[row, column, 1] = column * cell, row * cell
+        for _ in range(ROUNDS):
+            for column in range(count):
+                x, y = np.float32(column * cell), np.float32(row * cell)
+                qx, qy = found[row, column, 0], found[row, column, 1]
                 u = min(max((qx - origin) * inverse, np.float32(0)), most)
                 v = min(max((qy - origin) * inverse, np.float32(0)), most)
-                i, j = int(u), int(v)
-                fu, fv = u - np.float32(i), v - np.float32(j)
+                i, j = np.uint64(u), np.uint64(v)
+                fu, fv = u - np.float32(np.int32(i)), v - np.float32(np.int32(j))
                 gu, gv = one - fu, one - fv
-                ax, bx = moved[j, i, 0], moved[j, i + 1, 0]
-                cx, dx = moved[j + 1, i, 0], moved[j + 1, i + 1, 0]
-                ay, by = moved[j, i, 1], moved[j, i + 1, 1]
-                cy, dy = moved[j + 1, i, 1], moved[j + 1, i + 1, 1]
+                right, below = i + np.uint64(1), j + np.uint64(1)
+                ax, bx = moved[j, i, 0], moved[j, right, 0]
+                cx, dx = moved[below, i, 0], moved[below, right, 0]
+                ay, by = moved[j, i, 1], moved[j, right, 1]
+                cy, dy = moved[below, i, 1], moved[below, right, 1]
                 off_x = x - qx - gv * (gu * ax + fu * bx) - fv * (gu * cx + fu * dx)
                 off_y = y - qy - gv * (gu * ay + fu * by) - fv * (gu * cy + fu * dy)
                 xx = one + (gv * (bx - ax) + fv * (dx - cx)) * inverse
                 xy = (gu * (cx - ax) + fu * (dx - bx)) * inverse
                 yx = (gv * (by - ay) + fv * (dy - cy)) * inverse
                 yy = one + (gu * (cy - ay) + fu * (dy - by)) * inverse
-                area = max(xx * yy - xy * yx, LEAST_AREA)
-                qx += (yy * off_x - xy * off_y) / area
-                qy += (xx * off_y - yx * off_x) / area
-            found[row, column, 0] = qx
-            found[row, column, 1] = qy
+                share = one / max(xx * yy - xy * yx, LEAST_AREA)
+                found[row, column, 0] = qx + (yy * off_x - xy * off_y) * share
+                found[row, column, 1] = qy + (xx * off_y - yx * off_x) * share
     return found
 
 

@@ -23,23 +23,14 @@ from streaming_model.portrait.matte import FACE_OVAL
 from streaming_model.renderer.eyes import EyeLayer
 from streaming_model.renderer.geometry import FaceGeometry, HeadMotion
 from streaming_model.renderer.head import CELLS, HeadLayer
+from streaming_model.renderer.lanes import COUNT as LANES
 from streaming_model.renderer.measured import Measured
 from streaming_model.renderer.mouth import MouthLayer
 from streaming_model.renderer.openings import with_hems
 from streaming_model.renderer.palette import read_palette
-from streaming_model.renderer.raster import (
-    LIT,
-    blocks_of,
-    bounds,
-    cell_kinds,
-    compose,
-    held_columns,
-    map_grid,
-    map_opening,
-    map_triangles,
-    packed,
-    unpacked,
-)
+from streaming_model.renderer.raster import bounds, packed, unpacked
+from streaming_model.renderer.raster_cells import INSIDE, LIT, blocks_of, cell_kinds, draw_cells
+from streaming_model.renderer.raster_maps import map_cells, map_opening, map_triangles
 from streaming_model.renderer.response import HeadResponse, measure_response
 from streaming_model.renderer.stage import Stage, set_stage
 from streaming_model.renderer.surface import least_around, least_facing, mean_around
@@ -53,12 +44,14 @@ MAX_SIZE: Final = 1024
 FEATHER_CM: Final = (0.1, 1.2)  # inwards from the face's outline: where the surface fades in
 FEATHER_FACING: Final = (0.05, 0.25)  # the same by how much the surface faces the viewer
 SKIRT_PIXELS: Final = 1.5  # lips and lids go on inwards, so that the opening's edge is covered
+SOLID: Final = 0.999  # opacity from which nothing shows through
 USABLE_FACING: Final = 0.3  # the head layer continues what the face does inside this
 USABLE_WITHIN_CM: Final = 0.3
 MOST: Final = 100.0  # of a motion's numbers; what is more is cut, before positions overflow
 # The frame is drawn in bands of as many rows of cells, so that what one step writes is still near
 # when the next one reads it, by how large a frame the band is for.
 BANDS: Final = ((512, 8), (MAX_SIZE, 4))
+BESIDE: Final = 3  # pixels around the face that may show some of it
 SEAM_ROWS: Final = 4  # of the texture, in one colour for each opening
 
 _threads = threading.local()
@@ -175,7 +168,7 @@ class Renderer:
         self.backdrop = backdrop
         self._stage = stage
         self._blocks = blocks_of(stage.foreground[..., 3])
-        self._texture = self._with_seams(stage.foreground)
+        self._texture = packed(self._with_seams(stage.foreground))
         self._is_cut_out = stage.background.shape[2] == 4
         plate = stage.background
         if not self._is_cut_out:
@@ -223,79 +216,56 @@ class Renderer:
         """
         placed = self.place(motion, head, face)
         scratch = _scratch(self.size, CELLS * self._head.cell)
+        self._map_face(placed, scratch.maps)
         colours = np.empty((self.size, self.size, 3), np.uint8)
-        held = held_columns(placed.kinds, self._band).tolist()
-        for start, columns in zip(range(0, CELLS, self._band), held, strict=True):
+        canvas, out = scratch.canvas, unpacked(scratch.canvas)
+        for start in range(0, CELLS, self._band):
+            stop = start + self._band
+            rows = slice(start * self._head.cell, stop * self._head.cell)
+            self._draw_band(placed, scratch, (start, stop))
             if start * self._head.cell < self.size:
-                self._map(placed, scratch.maps, start)
-                self._look_up(placed.kinds, scratch, colours, start, columns)
+                cv2.cvtColor(out[rows], cv2.COLOR_RGBA2RGB, dst=colours[rows])
         for eye in self._eyes:
             eye.draw(colours, motion, scratch.maps, placed.pixels)
-        return colours, scratch.canvas
+        return colours, canvas
 
-    def _map(self, placed: Placement, maps: Floats, start: int) -> None:
-        """Writes into the maps what the band of cells from row `start` on shows."""
-        cell, (left, top, right, bottom) = self._head.cell, placed.lit
-        first, last = start * cell, (start + self._band) * cell
-        map_x, map_y, gain = maps
-        map_grid(
-            map_x[first:last], map_y[first:last], placed.grid[start : start + self._band + 1], cell
-        )
-        if bottom <= start or top >= start + self._band:
-            return
-        pixels = placed.pixels
-        gain[max(top * cell, first) : min(bottom * cell, last), left * cell : right * cell] = 1
-        row = len(self._stage.foreground) + SEAM_ROWS / 2
+    def _map_face(self, placed: Placement, maps: Floats) -> None:
+        """Writes into the maps what the cells around the face show."""
+        map_cells(maps, placed.grid, placed.lit, self._head.cell)
+        end = len(self._stage.foreground)
+        row = end + SEAM_ROWS / 2
         for pair in self._pairs:  # what the mouth leaves free shows the dark of its edge
-            sides = pair.upper, pair.lower
-            map_opening(map_x, map_y, pixels, *sides, SEAM_ROWS / 2, row, first, last)
+            map_opening(maps, placed.pixels, pair.upper, pair.lower, (SEAM_ROWS / 2, row))
             row += SEAM_ROWS
         map_triangles(
-            map_x,
-            map_y,
-            gain,
-            pixels,
+            maps,
+            placed.pixels,
             placed.sources,
             self._opacity,
             placed.light,
             self._face_triangles,
-            float(len(self._stage.foreground)),
-            first,
-            last,
+            float(end),
         )
 
-    def _look_up(
-        self,
-        kinds: NDArray[np.uint8],
-        scratch: _Scratch,
-        colours: NDArray[np.uint8],
-        start: int,
-        columns: tuple[int, int],
-    ) -> None:
-        """Fetches what the maps show in a band, lights it and lays it over the plate."""
-        size, cell, (first, last) = self.size, self._head.cell, columns
-        map_x, map_y, gain = scratch.maps
-        canvas, out = scratch.canvas, unpacked(scratch.canvas)
-        rows = slice(start * cell, min((start + self._band) * cell, size))
-        if last > first:
-            part = rows, slice(first * cell, min(last * cell, size))
-            cv2.remap(self._texture, map_x[part], map_y[part], cv2.INTER_LINEAR, dst=out[part])
-        compose(
-            canvas[rows],
-            self._plate[rows],
-            gain[rows],
-            kinds[start : start + self._band],
-            cell,
+    def _draw_band(self, placed: Placement, scratch: _Scratch, rows: tuple[int, int]) -> None:
+        draw_cells(
+            scratch.canvas,
+            self._texture,
+            self._plate,
+            scratch.maps,
+            placed.grid,
+            placed.kinds,
+            self._head.cell,
+            rows,
             self._is_cut_out,
         )
-        cv2.cvtColor(out[rows], cv2.COLOR_RGBA2RGB, dst=colours[rows])
 
     def place(self, motion: Floats, head: HeadMotion, face: Floats) -> Placement:
         """Returns where head and `face` [V, 3] (head turned) are drawn, and what they show."""
         inset = np.float32(self._stage.border)
         grid = self._head.sources(self._geometry.effective(motion), head) + inset
         # Beyond the texture there is nothing: its border goes on.
-        np.clip(grid, 0, len(self._stage.foreground) - 1, out=grid)
+        np.clip(grid, 0, len(self._stage.foreground) - 1 - INSIDE, out=grid)
         pixels = self._with_skirts(self._stage.project(face))
         left, top, right, bottom = lit = _cells_around(pixels, self._head.cell)
         kinds = cell_kinds(grid, self._blocks)
@@ -349,6 +319,7 @@ class Renderer:
                 )
                 pieces += [strip, strip[:, ::-1]]  # either side: the hem may turn over
         full = np.concatenate([opacity, np.ones(start - len(rest), np.float32)])
+        full[full > SOLID] = 1  # nothing is looked up between the face and itself
         return np.concatenate(pieces).astype(np.int32), full.astype(np.float32)
 
 
@@ -358,15 +329,20 @@ def openings(rig: Rig) -> tuple[Opening, Opening, Opening]:
 
 
 def _cells_around(pixels: Floats, cell: int) -> Box:
-    """Returns the first column and row of the cells around `pixels`, and those after the last."""
-    left, top, right, bottom = (math.floor(each / cell) for each in bounds(pixels))
+    """Returns the first column and row of the cells around `pixels`, and those after the last.
+
+    They reach `BESIDE` pixels farther, as what the eyes draw does.
+    """
+    left, top, right, bottom = bounds(pixels)
+    left, top = math.floor((left - BESIDE) / cell), math.floor((top - BESIDE) / cell)
+    right, bottom = math.floor((right + BESIDE) / cell), math.floor((bottom + BESIDE) / cell)
     left, top = min(max(left, 0), CELLS - 1), min(max(top, 0), CELLS - 1)
     right, bottom = min(max(right, left) + 1, CELLS), min(max(bottom, top) + 1, CELLS)
     return left, top, right, bottom
 
 
 class _Scratch(NamedTuple):
-    """One thread's canvas [s, s], and two maps and the light [3, n, n], with whatever they hold.
+    """One thread's canvas [s, s] and the face's maps [3, n, n + LANES], with whatever they hold.
 
     Fresh memory for each frame would cost as much as drawing does.
     """
@@ -380,7 +356,7 @@ def _scratch(size: int, side: int) -> _Scratch:
     kept: dict[int, _Scratch] = _threads.__dict__.setdefault("scratch", {})
     if size not in kept:
         kept[size] = _Scratch(
-            np.zeros((size, size), np.uint32), np.zeros((3, side, side), np.float32)
+            np.zeros((size, size), np.uint32), np.zeros((3, side, side + LANES), np.float32)
         )
     return kept[size]
 

@@ -22,7 +22,8 @@ from streaming_model.renderer.batched.mouth import BatchedMouths, MouthShape
 from streaming_model.renderer.batched.tensors import Rooms, sent, stacked
 from streaming_model.renderer.eyes import EyePlace
 from streaming_model.renderer.mouth import MouthPlace
-from streaming_model.renderer.raster import EMPTY
+from streaming_model.renderer.raster import unpacked
+from streaming_model.renderer.raster_cells import EMPTY
 from streaming_model.renderer.renderer import (
     MOST,
     SEAM_ROWS,
@@ -109,7 +110,9 @@ class BatchedRenderer:
         self._cell = renderers[0]._head.cell
         self._rest = stacked([stage.rest for stage in stages], self.device)
         self._plates = self._planes([stage.background for stage in stages]).to(torch.int32)
-        self._textures = self._planes([renderer._texture for renderer in renderers]).double()
+        self._textures = self._planes(
+            [unpacked(renderer._texture) for renderer in renderers]
+        ).double()
         self._end = float(len(stages[0].foreground))
         self._openings = [
             (sent(pair.upper, self.device), sent(pair.lower, self.device))
