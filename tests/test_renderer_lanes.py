@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from streaming_model.renderer.lanes import (
     COUNT,
-    between_pixels,
+    PARTS,
+    PIXELS,
     load,
     ramp,
+    show_along,
+    show_at,
     spread,
     store,
     where_less,
@@ -19,6 +22,8 @@ from streaming_model.renderer.lanes import (
 from streaming_model.renderer.raster import packed, unpacked
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Packed = NDArray[np.uint32]
 
 
 @njit()
@@ -34,24 +39,16 @@ def _cut(values: Floats, most: np.float32) -> None:
 
 
 @njit()
-def _look_up(
-    seen: NDArray[np.uint32],
-    texture: NDArray[np.uint32],
-    x: NDArray[np.int64],
-    y: NDArray[np.int64],
+def _show_at(line: Packed, texture: Packed, x: Floats, y: Floats) -> None:
+    for index in range(0, len(x), PIXELS):
+        show_at(line, index, texture, x, y, index, (np.float32(0), np.float32(0)))
+
+
+@njit()
+def _show_along(
+    line: Packed, texture: Packed, start: tuple[int, int], step: tuple[int, int]
 ) -> None:
-    for index in range(len(x)):
-        at = (y[index] >> 16) * texture.shape[1] + (x[index] >> 16)
-        seen[index] = between_pixels(texture, at, np.uint16(x[index]), np.uint16(y[index]))
-
-
-def _looked_up(
-    texture: NDArray[np.uint8], x: NDArray[np.int64], y: NDArray[np.int64]
-) -> NDArray[np.uint8]:
-    """Returns what `texture` [h, w, 4] holds at places in 65536ths of a pixel, [n, 4]."""
-    seen = np.empty(len(x), np.uint32)
-    _look_up(seen, packed(texture), x, y)
-    return unpacked(seen)
+    show_along(line, 0, texture, start, step)
 
 
 def test_arithmetic_reaches_eight_numbers_and_no_other() -> None:
@@ -67,22 +64,40 @@ def test_a_choice_is_made_lane_by_lane() -> None:
     np.testing.assert_array_equal(values, [0, 1, 2, *[2.5] * (COUNT - 3)])
 
 
+def _exact(texture: NDArray[np.uint8], x: Doubles, y: Doubles) -> Doubles:
+    """Returns what is between the pixels of `texture` [h, w, 4], [n, 4]."""
+    left, top = x.astype(int), y.astype(int)
+    right, low = (x - left)[:, None], (y - top)[:, None]
+    above = texture[top, left] * (1 - right) + texture[top, left + 1] * right
+    below = texture[top + 1, left] * (1 - right) + texture[top + 1, left + 1] * right
+    return np.asarray(above * (1 - low) + below * low)
+
+
 @pytest.mark.parametrize("most", [1, 255])
 def test_looking_up_is_bilinear_to_half_a_level(most: int) -> None:
     rng = np.random.default_rng(most)
     texture = rng.integers(0, most + 1, (40, 60, 4), dtype=np.uint8)
-    x, y = (rng.integers(0, (side - 1) << 16, 5000) for side in (60, 40))
-    seen = _looked_up(texture, x, y)
-    right, low = (np.array(axis % 65536 / 65536)[:, None] for axis in (x, y))
-    left, top = x >> 16, y >> 16
-    above = texture[top, left] * (1 - right) + texture[top, left + 1] * right
-    below = texture[top + 1, left] * (1 - right) + texture[top + 1, left + 1] * right
-    exact = above * (1 - low) + below * low
-    assert np.abs(seen - exact).max() < 0.5 + 5 / 256  # five products are cut to 256ths
+    x, y = (rng.integers(0, (side - 1) * PARTS, 4000) / PARTS for side in (60, 40))
+    line = np.empty(len(x), np.uint32)
+    _show_at(line, packed(texture), x.astype(np.float32), y.astype(np.float32))
+    # Five products are cut to 256ths.
+    assert np.abs(unpacked(line) - _exact(texture, x, y)).max() < 0.5 + 5 / 256
 
 
-def test_the_pixels_themselves_come_back_unchanged() -> None:
+def test_places_on_a_line_are_looked_up_like_any_others() -> None:
+    texture = np.random.default_rng(1).integers(0, 256, (40, 60, 4), dtype=np.uint8)
+    line = np.empty(PIXELS, np.uint32)
+    _show_along(line, packed(texture), (7 * PARTS + 123, 9 * PARTS), (PARTS // 3, PARTS // 7))
+    numbers = np.arange(PIXELS)
+    x = (7 * PARTS + 123 + numbers * (PARTS // 3)) / PARTS
+    y = (9 * PARTS + numbers * (PARTS // 7)) / PARTS
+    assert np.abs(unpacked(line) - _exact(texture, x, y)).max() < 0.5 + 5 / 256
+
+
+def test_the_pixels_themselves_come_back_and_go_on_beyond_the_border() -> None:
     texture = np.random.default_rng(3).integers(0, 256, (9, 9, 4), dtype=np.uint8)
-    rows, columns = np.indices((8, 8)).reshape(2, -1) << 16
-    seen = _looked_up(texture, columns, rows)
-    np.testing.assert_array_equal(seen.reshape(8, 8, 4), texture[:8, :8])
+    x = np.array([-1000, -0.1, 0, 3, 7, 8, 8.9, 1000], np.float32)
+    line = np.empty(len(x), np.uint32)
+    for y, row in ((-5, 0), (4, 4), (8, 8), (1e4, 8)):
+        _show_at(line, packed(texture), x, np.full_like(x, y))
+        np.testing.assert_array_equal(unpacked(line), texture[row, [0, 0, 0, 3, 7, 8, 8, 8]])

@@ -19,7 +19,7 @@ from streaming_model.renderer.eye_parts import MARGIN, EyeFrame, read_lids
 from streaming_model.renderer.eyeball import SHADOW_REACH, EyeView, read_eyeball
 from streaming_model.renderer.geometry import FaceGeometry
 from streaming_model.renderer.palette import LUMA
-from streaming_model.renderer.raster import bounds_of
+from streaming_model.renderer.raster import bounds_of, packed
 from streaming_model.renderer.raster_eyes import compose_eye, lay_eye, lids_travel, place_lids
 from streaming_model.renderer.stage import Stage
 from streaming_model.rig import Rig
@@ -102,7 +102,7 @@ class EyeLayer:
     def draw(self, out: NDArray[np.uint8], motion: Floats, maps: Floats, pixels: Floats) -> None:
         """Lays the eye over `out` [s, s, 3] under `motion` [58].
 
-        `maps` [3, n, n] are the place of the stage's foreground that each pixel shows, x and y,
+        `maps` [3, >= s, >= s] are the place of the foreground that each pixel shows, x and y,
         and its light; `pixels` [V, 2] is where the face's vertices are drawn.
         """
         placed = self.place(motion, pixels)
@@ -110,11 +110,7 @@ class EyeLayer:
             return
         patch = self._base.copy()
         self._paint(patch, placed.edges, placed.numbers, placed.gaze)
-        left, top, right, bottom = placed.box
-        box = slice(top, bottom), slice(left, right)
-        x, y = (maps[axis][box] - np.float32(self.corner[axis]) for axis in (0, 1))
-        eye = cv2.remap(patch, x, y, cv2.INTER_LINEAR)
-        lay_eye(out[box], np.asarray(eye, np.uint8), maps[2][box])
+        lay_eye(out, packed(patch), maps, placed.box, self.corner)
 
     def place(self, motion: Floats, pixels: Floats) -> EyePlace | None:
         """Returns all of the eye but its pixels, None if nothing of it has moved or is seen.

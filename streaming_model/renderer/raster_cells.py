@@ -15,12 +15,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from streaming_model.renderer.lanes import between_pixels
+from streaming_model.renderer.lanes import PARTS, PIXELS, show_along, show_at
 
 BLOCK: Final = 8  # pixels a side of the blocks by which cells are told apart
 EMPTY, MIXED, SOLID, LIT = range(4)  # what is in a cell
-PARTS: Final = np.float32(1 << 16)  # of a pixel, in which places are told
-INSIDE: Final = np.float32(1 / 256)  # pixels; a place nearer to the last pixel is not between two
 
 Floats = NDArray[np.float32]
 Packed = NDArray[np.uint32]
@@ -88,7 +86,8 @@ def draw_cells(
     Empty ones take the plate [s, s]; the others show the straight RGBA texture [h, w] over it, lit
     ones where and how bright `maps` [3, >= s, >= s] say, the rest where `grid` [n + 1, n + 1, 2]
     says, bilinear between its nodes. A cut-out is not laid over the plate where there is anything
-    of it. The grid's places must be `INSIDE` the texture.
+    of it. Beyond its border the texture goes on. Up to `PIXELS` - 1 pixels behind a row are written
+    before their turn comes: behind the canvas there must be as many.
     """
     size, cells = canvas.shape[0], kinds.shape[1]
     for r in range(rows[0], rows[1]):
@@ -122,13 +121,10 @@ def _show_nothing(line: Packed, left: Index, right: Index) -> None:
 def _show_by_maps(
     line: Packed, texture: Packed, map_x: Floats, map_y: Floats, left: Index, right: Index
 ) -> None:
-    """Looks up a row of pixels where the maps say, or as near to it as the texture goes."""
-    last_x = np.float32(texture.shape[1] - 1) - INSIDE
-    last_y = np.float32(texture.shape[0] - 1) - INSIDE
-    for x in range(left, right):
-        across = int(min(max(map_x[x], np.float32(0)), last_x) * PARTS)
-        down = int(min(max(map_y[x], np.float32(0)), last_y) * PARTS)
-        line[x] = _between(texture, across, down)
+    """Looks up a row of pixels where the maps say."""
+    corner = np.float32(0), np.float32(0)
+    for x in range(left, right, np.uint64(PIXELS)):
+        show_at(line, x, texture, map_x, map_y, x, corner)
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy", inline="always")
@@ -136,27 +132,21 @@ def _show_by_grid(
     line: Packed, texture: Packed, grid: Floats, r: int, c: int, cell: int, share: np.float32
 ) -> None:
     """Looks up the row of one cell's pixels that is `share` of the cell below its upper nodes."""
-    across, down = _between_nodes(grid, r, c, 0, share), _between_nodes(grid, r, c, 1, share)
-    right = (_between_nodes(grid, r, c + 1, 0, share) - across) // cell
-    below = (_between_nodes(grid, r, c + 1, 1, share) - down) // cell
-    for x in range(np.uint64(c * cell), np.uint64(min((c + 1) * cell, len(line)))):
-        line[x] = _between(texture, across, down)
-        across += right
-        down += below
+    parts, along = np.float32(PARTS), np.float32(PARTS) / np.float32(cell)
+    x, y = _between_nodes(grid, r, c, 0, share), _between_nodes(grid, r, c, 1, share)
+    step_x = int((_between_nodes(grid, r, c + 1, 0, share) - x) * along)
+    step_y = int((_between_nodes(grid, r, c + 1, 1, share) - y) * along)
+    first_x, first_y = int(x * parts), int(y * parts)
+    for at in range(0, min(cell, len(line) - c * cell), PIXELS):
+        start = first_x + at * step_x, first_y + at * step_y
+        show_along(line, np.uint64(c * cell + at), texture, start, (step_x, step_y))
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy", inline="always")
-def _between_nodes(grid: Floats, r: int, c: int, axis: int, share: np.float32) -> int:
-    """Returns the place in `PARTS` that the grid says between a node and the one below it."""
+def _between_nodes(grid: Floats, r: int, c: int, axis: int, share: np.float32) -> np.float32:
+    """Returns the place that the grid says between a node and the one below it."""
     upper = grid[r, c, axis]
-    return int((upper + share * (grid[r + 1, c, axis] - upper)) * PARTS)
-
-
-@njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _between(texture: Packed, across: int, down: int) -> np.uint32:
-    """Returns what the texture holds at a place in `PARTS`."""
-    at = (down >> 16) * texture.shape[1] + (across >> 16)
-    return between_pixels(texture, at, np.uint16(across), np.uint16(down))
+    return np.float32(upper + share * (grid[r + 1, c, axis] - upper))
 
 
 @njit(nogil=True, cache=True, error_model="numpy", inline="always")

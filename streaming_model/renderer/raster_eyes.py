@@ -13,6 +13,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from streaming_model.renderer.lanes import PIXELS, show_at
+
 REST_UPPER, REST_LOWER, UPPER, LOWER, LASH = range(5)  # rows of `edges`
 
 Floats = NDArray[np.float32]
@@ -244,16 +246,34 @@ def compose_eye(
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def lay_eye(out: NDArray[np.uint8], eye: NDArray[np.uint8], gain: Floats) -> None:
-    """Lays `eye` [n, m, 4], lit by `gain` [n, m], over a part of the frame [n, m, 3]."""
+def lay_eye(
+    out: NDArray[np.uint8],
+    eye: NDArray[np.uint32],
+    maps: Floats,
+    box: tuple[int, int, int, int],
+    corner: tuple[int, int],
+) -> None:
+    """Lays a packed `eye` [h, w] over the frame [s, s, 3] in `box`: left, top, right, bottom.
+
+    `maps` [3, >= s, >= s] tell which place of the texture each pixel shows, and how bright;
+    `corner` is where the eye begins in the texture, x and y. The eye's border must be empty.
+    """
+    left, top, right, bottom = box
     half, byte = np.float32(0.5), np.float32(255)
-    for row in range(np.uint64(out.shape[0])):
-        for column in range(np.uint64(out.shape[1])):
-            cover = np.float32(eye[row, column, 3]) / byte
+    shift = np.float32(corner[0]), np.float32(corner[1])
+    line = np.empty(right - left + PIXELS, np.uint32)
+    for row in range(np.uint64(top), np.uint64(bottom)):
+        for at in range(0, right - left, PIXELS):
+            first = np.uint64(left + at)
+            show_at(line, np.uint64(at), eye, maps[0, row], maps[1, row], first, shift)
+        for column in range(np.uint64(left), np.uint64(right)):
+            seen = line[column - np.uint64(left)]
+            cover = np.float32(np.int32(seen >> np.uint32(24))) / byte
             if cover <= 0:
                 continue
-            light = gain[row, column]
+            light = maps[2, row, column]
             for channel in range(np.uint64(3)):
-                value = min(np.float32(eye[row, column, channel]) * light, byte)
+                level = np.float32(np.int32((seen >> np.uint32(8 * channel)) & np.uint32(255)))
                 before = np.float32(out[row, column, channel])
+                value = min(level * light, byte)
                 out[row, column, channel] = np.uint8(before + cover * (value - before) + half)

@@ -29,7 +29,7 @@ from streaming_model.renderer.mouth import MouthLayer
 from streaming_model.renderer.openings import with_hems
 from streaming_model.renderer.palette import read_palette
 from streaming_model.renderer.raster import bounds, packed, unpacked
-from streaming_model.renderer.raster_cells import INSIDE, LIT, blocks_of, cell_kinds, draw_cells
+from streaming_model.renderer.raster_cells import LIT, blocks_of, cell_kinds, draw_cells
 from streaming_model.renderer.raster_maps import map_cells, map_opening, map_triangles
 from streaming_model.renderer.response import HeadResponse, measure_response
 from streaming_model.renderer.stage import Stage, set_stage
@@ -265,7 +265,7 @@ class Renderer:
         inset = np.float32(self._stage.border)
         grid = self._head.sources(self._geometry.effective(motion), head) + inset
         # Beyond the texture there is nothing: its border goes on.
-        np.clip(grid, 0, len(self._stage.foreground) - 1 - INSIDE, out=grid)
+        np.clip(grid, 0, len(self._stage.foreground) - 1, out=grid)
         pixels = self._with_skirts(self._stage.project(face))
         left, top, right, bottom = lit = _cells_around(pixels, self._head.cell)
         kinds = cell_kinds(grid, self._blocks)
@@ -355,9 +355,8 @@ def _scratch(size: int, side: int) -> _Scratch:
     """Returns this thread's scratch memory for a canvas of `size` and maps of `side`."""
     kept: dict[int, _Scratch] = _threads.__dict__.setdefault("scratch", {})
     if size not in kept:
-        kept[size] = _Scratch(
-            np.zeros((size, size), np.uint32), np.zeros((3, side, side + LANES), np.float32)
-        )
+        canvas = np.zeros((size + 1, size), np.uint32)[:size]  # may be written to behind its end
+        kept[size] = _Scratch(canvas, np.zeros((3, side, side + LANES), np.float32))
     return kept[size]
 
 
