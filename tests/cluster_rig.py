@@ -125,7 +125,7 @@ async def cluster(
     clock = MonotonicClock()
     store, directory = MemoryStore(), MemoryDirectory(clock)
     settings, secret = await shared(settings, store)
-    forwarder = Forwarder(secret)
+    forwarder = Forwarder(secret, beat=1.0)  # all are in one loop, which may be late
     line = MemoryLine(clock)
     origins = Origins(settings.allow_origin)
     access = make_access(settings, origins, clock)

@@ -23,12 +23,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_arguments(parser)
     add_ray(parser)
+    parser.add_argument("--anywhere", action="store_true", help="not on loopback alone")
     options = parser.parse_args()
-    from tests import ray_fakes  # this module by its name, which workers import
+    from tests import live_fakes, ray_fakes  # this module by its name, which workers import
 
-    serve_ray(
-        Settings.load(options), ClusterOptions.of(options), make_parts=ray_fakes.loopback_parts
-    )
+    make_parts = live_fakes.fake_parts if options.anywhere else ray_fakes.loopback_parts
+    serve_ray(Settings.load(options), ClusterOptions.of(options), make_parts=make_parts)
 
 
 if __name__ == "__main__":

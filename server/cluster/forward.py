@@ -17,10 +17,11 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.typing import Subprotocol
 
 from server.cluster.port import (
+    ALIVE,
     ASK,
     CLIENT_HEADER,
     FIGURES,
@@ -42,8 +43,10 @@ _HOP: Final = {  # of one connection, RFC 9110, section 7.6.1
     b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding",
     b"upgrade",
 }  # fmt: skip
+BEAT: Final = 0.2  # seconds between signs of life of a worker that has a session's WebSocket
 _ABNORMAL: Final = 1006  # no close frame came, RFC 6455, section 7.1.5
 _GOING_AWAY: Final = 1012  # "service restart", IANA's registry of close codes
+_COME_AGAIN: Final = "come again"
 _PREFIX: Final = b"sec-websocket-"
 _ANSWERED: Final = (b"host", b"origin")  # whether the page may do this, the gateway has judged
 
@@ -51,8 +54,9 @@ _ANSWERED: Final = (b"host", b"origin")  # whether the page may do this, the gat
 class Forwarder:
     """Calls workers; one client for all, so that connections are used again."""
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, *, beat: float = BEAT) -> None:
         self._secret = secret.encode()
+        self._beat = beat
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(None, connect=_CONNECT),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
@@ -65,7 +69,7 @@ class Forwarder:
 
     def __call__(self, report: Report) -> _Remote:
         """Returns a worker as an application."""
-        return _Remote(report.address, self._client, self._secret)
+        return _Remote(report.address, self._client, self._secret, self._beat)
 
     async def post(self, report: Report, path: str, body: dict[str, Any]) -> httpx.Response:
         """Asks a worker something of our own.
@@ -111,6 +115,16 @@ class Forwarder:
         except httpx.TransportError as error:
             raise Unreachable(str(error)) from None
 
+    async def is_alive(self, report: Report) -> bool:
+        """Returns whether a worker answers within two beats."""
+        headers = {SECRET_HEADER.decode(): self._secret.decode()}
+        try:
+            async with asyncio.timeout(2 * self._beat):
+                await self._client.get(report.address + ALIVE, headers=headers)
+        except (httpx.TransportError, TimeoutError):
+            return False
+        return True
+
     async def figures(self, report: Report) -> str | None:
         """Returns a worker's page for Prometheus; None where it does not answer in time."""
         try:
@@ -127,7 +141,8 @@ class Forwarder:
 
 
 class _Remote:
-    def __init__(self, address: str, client: httpx.AsyncClient, secret: bytes) -> None:
+    def __init__(self, address: str, client: httpx.AsyncClient, secret: bytes, beat: float) -> None:
+        self._beat = beat
         self._address = address
         self._client = client
         self._secret = secret
@@ -137,7 +152,7 @@ class _Remote:
 
         Raises:
             Unreachable: nothing of it has been done.
-            Broken: a WebSocket broke off; the client is told already.
+            Broken: a WebSocket broke off; the client is not told yet.
         """
         if scope["type"] == "websocket":
             await self._converse(scope, receive, send)
@@ -179,7 +194,7 @@ class _Remote:
         await client.accept(subprotocol=worker.subprotocol)
         await _join(worker, client)
         if worker.close_code == _ABNORMAL:
-            raise Broken
+            raise Broken(client)
 
     async def attend(self, client: WebSocket, scope: Scope) -> None:
         """Joins a client whose WebSocket was accepted before.
@@ -192,6 +207,8 @@ class _Remote:
         except InvalidStatus as refusal:
             raise Unreachable(str(refusal)) from None
         await _join(worker, client)
+        if worker.close_code == _ABNORMAL:
+            await send_away(client)
 
     async def _connect(self, scope: Scope) -> ClientConnection:
         try:
@@ -206,10 +223,15 @@ class _Remote:
                 compression=None,
                 max_size=None,
                 open_timeout=_CONNECT * 5,
+                # A process that is killed keeps its sockets until the last of its threads has run
+                # once more, and given its memory back: of low priority, that takes seconds.
+                ping_interval=self._beat,
+                ping_timeout=2 * self._beat,
+                close_timeout=self._beat,
                 proxy=None,
                 user_agent_header=None,
             )
-        except OSError as error:
+        except (OSError, InvalidMessage) as error:  # the latter of one that dies just then
             raise Unreachable(str(error)) from None
 
     def _headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
@@ -250,8 +272,8 @@ async def _pass_on(answer: httpx.Response, send: Send) -> None:
 
 
 async def _from_worker(worker: ClientConnection, client: WebSocket) -> None:
-    """Passes messages to the client; one whose worker has died is told to come again."""
-    code, reason = _GOING_AWAY, "come again"
+    """Passes messages to the client, and why the worker ends it; not that it broke off."""
+    code, reason = _GOING_AWAY, _COME_AGAIN
     with contextlib.suppress(WebSocketDisconnect):
         try:
             async for message in worker:
@@ -261,9 +283,16 @@ async def _from_worker(worker: ClientConnection, client: WebSocket) -> None:
                     await client.send_bytes(message)
             code, reason = worker.close_code or code, worker.close_reason or reason
         except ConnectionClosed as end:
-            if end.rcvd is not None:
-                code, reason = end.rcvd.code, end.rcvd.reason
+            if end.rcvd is None:
+                return
+            code, reason = end.rcvd.code, end.rcvd.reason
         await client.close(code=code, reason=reason)
+
+
+async def send_away(client: WebSocket) -> None:
+    """Tells a client whose worker has gone to come again."""
+    with contextlib.suppress(WebSocketDisconnect):
+        await client.close(code=_GOING_AWAY, reason=_COME_AGAIN)
 
 
 async def _from_client(client: WebSocket, worker: ClientConnection) -> None:

@@ -28,11 +28,11 @@ from server.access.quotas import Quotas
 from server.access.rules import OPENING, find_rule
 from server.clock import Clock
 from server.cluster.exposition import merge
-from server.cluster.forward import Forwarder
+from server.cluster.forward import Forwarder, send_away
 from server.cluster.line import Line
 from server.cluster.lobby import Lobby, read_body, refuse_if_full
 from server.cluster.placement import Placement
-from server.cluster.port import ALIVE, DRAIN, LOOK, TAKE_UP, Broken, Directory, Report, Unreachable
+from server.cluster.port import DRAIN, LOOK, TAKE_UP, Broken, Directory, Report, Unreachable
 from server.cluster.store import Record, Store
 from server.cluster.wish import Wish, has_wish, read_wish
 from server.metrics import CONTENT_TYPE
@@ -45,6 +45,7 @@ from streaming_model.errors import VivantError
 
 _LOG = logging.getLogger(__name__)
 _PORTRAIT: Final = re.compile(r"/v1/portraits/([^/]+)")
+_RESCUE: Final = 2.0  # seconds that a client is not told that its worker has gone
 _MOST_TRIES: Final = 5  # workers that one request is offered to
 
 
@@ -78,6 +79,7 @@ class Router:
         self._store = store
         self._directory = directory
         self._forwarder = forwarder
+        self._proofs: dict[str, asyncio.Event] = {}  # of workers that may be dead
         self._placement = Placement()
         self._quotas = quotas
         self.lobby = Lobby(
@@ -186,8 +188,8 @@ class Router:
                     await self._forwarder(holder)(scope, receive, send)
                 except Unreachable:
                     await self._directory.leave(holder.worker)
-                except Broken:
-                    await self.rescue(record.session)
+                except Broken as broken:
+                    await self._rescue_for(broken.client, record.session)
                     return
                 else:
                     return
@@ -197,6 +199,16 @@ class Router:
                 raise ProtocolError("session_gone", "The session has ended with its server.")
             record = found
         raise ProtocolError("worker_lost", "No worker could take the session up; try again soon.")
+
+    async def _rescue_for(self, client: WebSocket, session: str) -> None:
+        """Has a session taken up whose worker broke off, and tells its client to come again."""
+        try:
+            async with asyncio.timeout(_RESCUE):
+                await self.rescue(session)
+        except (VivantError, TimeoutError) as error:
+            _LOG.warning("session %s is not taken up yet: %s", session, error)
+        finally:
+            await send_away(client)
 
     async def rescue(self, session: str) -> None:
         """Has a session taken up before anybody asks for it, if its worker is dead.
@@ -208,13 +220,8 @@ class Router:
         if record is None:
             return
         holder = await self._holder(record)
-        if holder is not None:
-            try:
-                await self._forwarder.post(holder, ALIVE, {})
-            except Unreachable:
-                await self._directory.leave(holder.worker)
-            else:
-                return
+        if holder is not None and await self._prove(holder):
+            return
         try:
             await self._take_up(record)
         except ProtocolError as error:
@@ -237,7 +244,28 @@ class Router:
             raise ProtocolError("not_found", f"The worker {worker!r} has gone.") from None
         return report
 
+    async def _prove(self, report: Report) -> bool:
+        """Returns whether a worker lives; one that does not is listed no more."""
+        proof = self._proofs.get(report.worker)
+        if proof is not None:
+            await proof.wait()
+            return await self._is_listed(report.worker)
+        proof = self._proofs[report.worker] = asyncio.Event()
+        try:
+            is_alive = await self._forwarder.is_alive(report)
+            if not is_alive:
+                await self._directory.leave(report.worker)
+        finally:
+            del self._proofs[report.worker]
+            proof.set()
+        return is_alive
+
+    async def _is_listed(self, worker: str) -> bool:
+        return any(each.worker == worker for each in await self.reports())
+
     async def _holder(self, record: Record) -> Report | None:
+        if (proof := self._proofs.get(record.worker)) is not None:
+            await proof.wait()
         reports = await self.reports()
         return next((each for each in reports if each.worker == record.worker), None)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -37,7 +38,7 @@ class _Page:
     session: Session | None = None
     is_new: bool = False  # whether the session may have changed since it was written
     written: str = ""
-    is_let_go: bool = False  # whether another worker is to take it up as it was written
+    parting: str | None = None  # the last that is written, for another worker to take up
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -97,7 +98,7 @@ class Journal:
         page = self._pages.pop(session_id, None)
         if page is None:
             return
-        if page.is_let_go:
+        if page.parting is not None:
             return
         async with page.writing:
             try:
@@ -125,18 +126,21 @@ class Journal:
         async with page.writing:
             await self._write(page)
 
-    async def let_go(self, session_id: str) -> int:
+    async def let_go(self, session_id: str, hush: Callable[[], None]) -> int:
         """Writes a session a last time; returns the epoch after which another may take it up.
+
+        `hush` is called as soon as it is known what is written; nothing is, after that.
 
         Raises:
             Superseded: another has it already.
-            StoreError: the store cannot be reached; then all is as before.
+            StoreError: the store cannot be reached; a second call writes what this one would have.
         """
         page = self._pages[session_id]
         async with page.writing:
-            page.is_new = True
-            await self._write(page)
-            page.is_let_go = True
+            if page.parting is None and page.session is not None:
+                page.parting = SessionFacts.of(page.session).model_dump_json()
+                hush()
+            await self._store.write(session_id, page.record.epoch, page.parting or page.written)
         return page.record.epoch
 
     async def abandon(self, session_id: str) -> None:
@@ -183,7 +187,7 @@ class Journal:
         if page.session is None or not page.is_new:
             return
         page.is_new = False
-        if page.is_let_go:
+        if page.parting is not None:
             raise Superseded(f"Session {page.record.session!r} moves to another worker.")
         facts = SessionFacts.of(page.session).model_dump_json()
         if facts == page.written:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
 
 SECRET_HEADER: Final = b"x-vivant-cluster"  # proves that a gateway asks, and no stranger
 CLIENT_HEADER: Final = b"x-vivant-client"  # the address that the gateway was asked from
@@ -79,7 +80,15 @@ class Reach(Protocol):
 
 
 class Broken(Exception):
-    """A WebSocket broke off without a word of the worker, which may be dead."""
+    """A WebSocket broke off without a word of the worker, which may be dead.
+
+    Attributes:
+        client: whose it is, still open.
+    """
+
+    def __init__(self, client: WebSocket) -> None:
+        super().__init__("a worker broke off")
+        self.client = client
 
 
 class Unreachable(Exception):

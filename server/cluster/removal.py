@@ -145,11 +145,13 @@ class Removal:
         From the note on nothing of it is said here and nobody can change it.
         """
         try:
-            epoch = await self._journal.let_go(session.id)
-        except (StoreError, Superseded) as error:
-            _LOG.warning("session %s is not moved: %s", session.id, error)
-            return session.is_closing
-        session.hush()
+            epoch = await self._journal.let_go(session.id, session.hush)
+        except Superseded:
+            session.close("moved")
+            return True
+        except StoreError as error:  # and once more, for nothing can be said here any more
+            _LOG.warning("session %s is not moved yet: %s", session.id, error)
+            return False
         wanted = {"session": session.id, "epoch": epoch, "is_pressed": True}
         for report in order:
             try:

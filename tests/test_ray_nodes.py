@@ -1,0 +1,170 @@
+"""Three Ray nodes in network namespaces of their own, with real WebRTC between: a node dies whole.
+
+Needs root and Debian's iproute2. `python -m pytest -m ray tests/test_ray_nodes.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests import test_ray
+from tests.test_ray import TEXT, Client, Gateway, client, moved, running, subtitles
+
+pytestmark = [pytest.mark.ray, pytest.mark.alone, pytest.mark.timeout(290)]
+BRIDGE = "vivant-ray"
+HEAD = "10.79.0.1"
+NODES = ("10.79.0.11", "10.79.0.12", "10.79.0.13")
+_OBJECTS = "--object-store-memory=104857600"
+
+
+def run(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def name_of(address: str) -> str:
+    return f"vivant-{address.rsplit('.', 1)[1]}"
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[None]:
+    """A bridge on this machine, and a namespace on it for each node."""
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    if shutil.which("ip") is None:
+        pytest.skip("iproute2 is not installed (apt-get install iproute2)")
+    try:
+        run("ip", "link", "add", BRIDGE, "type", "bridge")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no bridges here: {error.stderr.strip()}")
+    try:
+        run("ip", "address", "add", f"{HEAD}/24", "dev", BRIDGE)
+        run("ip", "link", "set", BRIDGE, "up")
+        for address in NODES:
+            name, link = name_of(address), f"v{address.rsplit('.', 1)[1]}"
+            run("ip", "netns", "add", name)
+            run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
+            run("ip", "link", "set", link, "master", BRIDGE, "up")
+            run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "eth0")
+            for device in ("eth0", "lo"):
+                run("ip", "-n", name, "link", "set", device, "up")
+        yield
+    finally:
+        for address in NODES:
+            subprocess.run(["ip", "netns", "delete", name_of(address)], check=False)
+        run("ip", "link", "delete", BRIDGE)
+
+
+@pytest.fixture
+def nodes(network: None, tmp_path: Path, unused_tcp_port: int) -> Iterator[str]:
+    """A head without processors here, and a node with a worker's in each namespace."""
+    del network
+    ray = str(Path(sys.executable).parent / "ray")
+    at = f"{HEAD}:{unused_tcp_port}"
+    start = [ray, "start", "--block", _OBJECTS]
+    with ExitStack() as stack:
+        log = tmp_path / "head.log"
+        head = stack.enter_context(
+            running(
+                log,
+                *start,
+                "--head",
+                f"--node-ip-address={HEAD}",
+                f"--port={unused_tcp_port}",
+                "--num-cpus=0",
+                "--include-dashboard=false",
+            )
+        )
+        test_ray._until(lambda: b"Ray runtime started" in log.read_bytes(), head, log)
+        for address in NODES:
+            inside = ["ip", "netns", "exec", name_of(address), *start]
+            inside += [f"--address={at}", f"--node-ip-address={address}", "--num-cpus=1"]
+            log = tmp_path / f"{name_of(address)}.log"
+            node = stack.enter_context(running(log, *inside))
+            test_ray._until(lambda log=log: b"Ray runtime started" in log.read_bytes(), node, log)
+        yield at
+        for address in NODES:
+            kill_all(address)
+
+
+def kill_all(address: str) -> None:
+    """Kills every process of a node at once."""
+    for pid in run("ip", "netns", "pids", name_of(address)).split():
+        try:
+            os.kill(int(pid), signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+async def test_a_whole_node_dies_in_mid_sentence_and_then_the_head(
+    nodes: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "gateway.log"
+    command = [sys.executable, "-m", "tests.ray_fakes", "--host", HEAD, "--insecure"]
+    command += ["--port", "0", "--size", "256", "--cache-dir", str(tmp_path), "--anywhere"]
+    command += ["--ray", nodes, "--ray-workers", "3", "--ray-cores", "1", "--max-sessions", "4"]
+    with running(log, *command) as process:
+        test_ray._until(lambda: b"is ready" in log.read_bytes(), process, log)
+        address = Gateway(process, log).address
+        async with client(address) as one:
+            viewer = await one.watch()
+            await viewer.until(lambda got: got.pictures and got.events, seconds=60)
+            holder = await node_of(one)
+            await one.http.post(f"{one.path}/speak", json={"text": TEXT})
+            async with asyncio.TaskGroup() as group:
+                following = group.create_task(one.follow())
+                await viewer.until(lambda _: "goes on" in subtitles(viewer), seconds=60)
+                kill_all(holder)
+                died = time.monotonic()
+                await following
+            assert (await one.attached())["lost"] is None
+            back = await moved(one)
+            await one.now.until(lambda got: got.of_type("agent.speak_ended"), seconds=60)
+            assert "The third one ends it" in subtitles(one.now)
+            assert await node_of(one) != holder
+            # The head: its server of state is killed, and the session does not notice.
+            kill_gcs()
+            pictures = len(one.now.received.pictures)
+            said = await one.http.post(f"{one.path}/speak", json={"text": TEXT})
+            assert said.status_code == 202, said.text
+            await one.now.until(lambda got: len(got.of_type("agent.speak_ended")) == 2, seconds=60)
+            assert len(one.now.received.pictures) > pictures + 50
+            # `ray start --block` ends the head with it, the store's actor, too: that is said.
+            again = await one.http.post(f"{one.path}/speak", json={"text": "And again."})
+            if again.status_code != 202:
+                assert (again.status_code, again.json()["error"]["code"]) == (503, "store_failed")
+        with capsys.disabled():
+            print(f"\nsound was back {back - died:.2f} s after the death of a node")  # noqa: T201
+        assert back - died < 30
+
+
+async def node_of(one: Client) -> str:
+    """Returns the address of the node whose worker has the session."""
+    pid = await test_ray.worker_of(one)
+    for address in NODES:
+        if str(pid) in run("ip", "netns", "pids", name_of(address)).split():
+            return address
+    raise AssertionError(f"process {pid} is on no node")
+
+
+def kill_gcs() -> None:
+    """Kills what keeps the cluster's own state: the head's gcs_server."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"gcs_server" in line.split(b"\0")[0] and HEAD.encode() in line:
+            os.kill(int(process.name), signal.SIGKILL)
+            return
+    raise AssertionError("the head is not there")
