@@ -383,6 +383,7 @@ def command(address: str, session_id: str, out: Path, *more: str) -> int:
     return main(["record", "--url", address, f"--session={session_id}", "-o", str(out), *more])
 
 
+@pytest.mark.single_layout("its folder is a worker's there: test_ray_storage")
 def test_what_a_killed_server_leaves_is_a_film(tmp_path: Path) -> None:
     server = ServerProcess(FAKE, "--size", str(SIZE), folder=tmp_path)
     try:
