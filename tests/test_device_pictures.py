@@ -25,6 +25,7 @@ from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.portrait import make_portrait
 from streaming_model.renderer import Renderer, RendererError
 from streaming_model.renderer.batched import BatchedRenderer
+from streaming_model.renderer.batched.renderer import Placed
 from streaming_model.renderer.batched.tensors import Rooms
 
 MONA_LISA = Path(streaming_model.__file__).parent / "assets" / "mona_lisa.jpg"
@@ -150,6 +151,79 @@ def test_the_host_looks_at_nothing_and_sends_nothing_meanwhile() -> None:
         is_short = rooms.shortage(device)
     assert frames.shape == (4, 3 * SIZE // 2, SIZE)
     assert is_short.shape == (1,)
+
+
+class Recorded(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Does the same operations again on the same memory, as a CUDA graph does."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._done: list[tuple[Any, Any, Any, Any]] = []
+
+    def __torch_dispatch__(
+        self,
+        func: Any,  # noqa: ANN401 - torch's
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        result = func(*args, **(kwargs or {}))
+        self._done.append((func, args, kwargs or {}, result))
+        return result
+
+    def replay(self) -> None:
+        for func, args, kwargs, result in self._done:
+            again = func(*args, **kwargs)
+            for old, new in zip(tree_leaves(result), tree_leaves(again), strict=True):
+                if isinstance(old, torch.Tensor) and old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+
+def rooms_for(batched: BatchedRenderer, placed: Placed) -> dict[str, int]:
+    measured = Rooms()
+    batched.draw(on_cpu(placed), placed.shape, measured)
+    return {name: 2 * needed + 2 for name, needed in measured.needed.items()}
+
+
+def on_cpu(placed: Placed) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(rows) for name, rows in placed.told.items()}
+
+
+def test_the_same_operations_on_other_values_draw_other_frames() -> None:
+    batched = BatchedRenderer([renderer(), renderer("cartoon")], device="cpu")
+    rows = likely_motions(8)
+    batches = [(rows[[3, 7]], [0, 1]), (rows[[7, 2]], [1, 0])]
+    least = [batched.place(*batch).shape for batch in batches]
+    shape = least[0].joined(least[1])
+    assert shape.mouth.has_tongues
+    first, other = (batched.place(*batch, fit=lambda _: shape) for batch in batches)
+    rooms = Rooms(rooms_for(batched, first))
+    with torch.inference_mode():
+        wanted = [batched.draw(on_cpu(each), each.shape, Rooms()) for each in (first, other)]
+        told = {name: held.clone() for name, held in on_cpu(first).items()}
+        recorded = Recorded()
+        with recorded:
+            frames = batched.draw(told, first.shape, rooms)
+            is_short = rooms.shortage(torch.device("cpu"))
+        for frame_wanted, placed in ((wanted[0], first), (wanted[1], other), (wanted[0], first)):
+            for name, held in told.items():
+                held.copy_(torch.from_numpy(placed.told[name]))
+            recorded.replay()
+            assert not is_short.any()
+            assert torch.equal(frames, frame_wanted)
+    assert not torch.equal(*wanted)
+
+
+@pytest.mark.parametrize("name", ["rows", "pixels", "layers", "columns", "hits"])
+def test_too_little_room_is_told_and_breaks_nothing(name: str) -> None:
+    batched = BatchedRenderer([renderer()], device="cpu")
+    placed = batched.place(likely_motions(8)[[3, 7]])
+    with torch.inference_mode():
+        sizes = rooms_for(batched, placed)
+        rooms = Rooms({**sizes, name: 0 if name == "layers" else 5})
+        frames = batched.draw(on_cpu(placed), placed.shape, rooms)
+        assert frames.shape == (2, SIZE, SIZE, 3)
+        assert rooms.shortage(torch.device("cpu")).tolist() == [1]
 
 
 def test_wrong_motions_are_refused() -> None:

@@ -102,7 +102,7 @@ class Fixed:
         if self._graph is None:
             with torch.inference_mode():
                 return [output.numpy() for output in self._work(self._inputs)]
-        with torch.cuda.stream(self._stream):
+        with torch.inference_mode(), torch.cuda.stream(self._stream):
             for name, held in self._host.items():
                 self._inputs[name].copy_(held, non_blocking=True)
             self._graph.replay()
