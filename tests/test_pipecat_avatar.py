@@ -197,6 +197,7 @@ async def test_a_voice_may_use_a_context_again_after_an_interruption(talking: Bo
     assert len(talking.sound()) / 48_000 == pytest.approx(0.3, abs=0.02)
 
 
+@pytest.mark.single_layout("series of a cluster have their worker's label: test_cluster_layout")
 async def test_an_interruption_of_nothing_costs_nothing(talking: Bot, live: LiveServer) -> None:
     for _ in range(5):
         await talking.push(InterruptionFrame())
