@@ -18,7 +18,8 @@ from torch import Tensor
 from streaming_model.motion_space import MOTION_SIZE
 from streaming_model.renderer.batched import raster
 from streaming_model.renderer.batched.eyes import BatchedEyes
-from streaming_model.renderer.batched.mouth import BatchedMouths, MouthShape
+from streaming_model.renderer.batched.mouth import BatchedMouths
+from streaming_model.renderer.batched.mouth_places import MouthShape
 from streaming_model.renderer.batched.tensors import Rooms, sent, stacked
 from streaming_model.renderer.eyes import EyePlace
 from streaming_model.renderer.mouth import MouthPlace
