@@ -231,7 +231,8 @@ def test_every_stage_of_the_line_is_measured() -> None:
     measured = stages.measure(256, runs=1, chunks=2)
     names = {figure.name for figure in measured}
     assert {
-        "ingest", "motion", "motion: audio encoder", "motion: sampler's network", "rig", "raster",
+        "ingest", "motion", "motion: audio encoder", "motion: sampler's network",
+        "motion: listener for contacts", "rig", "raster",
         "look-up and composite", "eyes", "mouth", "drawing", "watermark", "badge", "marks", "Opus",
         "sending", "colour conversion", stages.PICTURE, REMAP, COPY, VP8, H264,
     } <= names  # fmt: skip

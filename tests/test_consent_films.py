@@ -88,8 +88,9 @@ def test_of_a_real_picture_nothing_is_left(tmp_path: Path) -> None:
             path = f"/v1/portraits/{portrait}"
             drawn = await call(server.app, "GET", f"{path}/image")
             marks = (picture, drawn.body, hashlib.sha256(picture).hexdigest()[:16].encode())
-            assert len(await asyncio.to_thread(traces, tmp_path, *marks)) == 4
-            assert len(list((tmp_path / "portraits").iterdir())) == 1, "the fitted rig"
+            assert len(await asyncio.to_thread(traces, tmp_path, *marks)) == 5
+            kept = sorted(path.suffix for path in (tmp_path / "portraits").iterdir())
+            assert kept == [".json", ".safetensors"], "what was measured, and the fitted rig"
             assert (await call(server.app, "DELETE", path)).status == 204
             assert await asyncio.to_thread(traces, tmp_path, *marks) == ["rights/former.jsonl"]
             assert not list((tmp_path / "portraits").iterdir())

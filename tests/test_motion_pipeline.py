@@ -112,7 +112,7 @@ def test_the_weights_are_small_enough_to_ship() -> None:
 
 
 def test_the_graphs_read_the_pipelines_weights() -> None:
-    for name in ("encoder", "denoiser", "modulation"):
+    for name in ("encoder", "denoiser", "modulation", "listener"):
         graph = DEFAULT_FOLDER / f"{name}.onnx"
         assert graph.stat().st_size < 300_000
         onnxruntime.InferenceSession(str(graph))
@@ -143,7 +143,7 @@ def test_the_encoder_in_bytes_is_served_where_the_processor_is_made_for_it(
         opened.append(path.name)
         return onnxruntime.InferenceSession(str(path))
 
-    monkeypatch.setattr(networks, "_open_graph", noting)
+    monkeypatch.setattr(networks, "open_graph", noting)
     monkeypatch.setattr(networks, "multiplies_bytes", lambda: is_made_for_it)
     MotionNetworks()
     assert ("encoder_int8.onnx" in opened) is is_made_for_it

@@ -34,10 +34,6 @@ _WARM: Final = 25  # frames at the window's start that are not scored
 _BATCH: Final = 16
 _PEAK_RATE: Final = 2e-3
 _NOISY_SHARE: Final = 0.35  # of the windows, beside the noise that streams have already
-_MOUTH_WEIGHT: Final = 0.5
-_CONTACT_WEIGHT: Final = 3.0
-# Of each delay: two frames later is how sound is heard by default.
-_DELAY_WEIGHTS: Final = (0.7, 0.9, 1.5, 0.9)
 # What the eye sees a mouth do wrong costs more than what only the ear would notice.
 _SEEN: Final = ("P", "B", "M", "F", "V")
 _SEEN_WEIGHT: Final = 1.7
@@ -53,20 +49,39 @@ _HEARD: Final = (
 )
 
 
+@dataclass(frozen=True)
+class Emphasis:
+    """What counts how much beside the phones.
+
+    Attributes:
+        mouth: the mouth's coefficients.
+        contacts: the contacts of the lips.
+        delays: of each delay: two frames later is how sound is heard by default.
+    """
+
+    mouth: float = 0.5
+    contacts: float = 3.0
+    delays: tuple[float, ...] = (0.7, 0.9, 1.5, 0.9)
+
+
 class EncoderTask(nn.Module):
     """The encoder with its heads.
 
     Args:
         encoder: maps log-mel to features.
         scale: [60] spread of each number of the motion.
+        emphasis: what it is to learn.
     """
 
     heard: Tensor
     weights: Tensor
     scale: Tensor
 
-    def __init__(self, encoder: AudioEncoder, *, scale: Tensor) -> None:
+    def __init__(
+        self, encoder: AudioEncoder, *, scale: Tensor, emphasis: Emphasis | None = None
+    ) -> None:
         super().__init__()
+        self.emphasis = emphasis or Emphasis()
         self.encoder = encoder
         size = encoder.config["feature_size"]
         heard = torch.tensor([INDEX[name] for name in _HEARD])
@@ -106,7 +121,7 @@ class EncoderTask(nn.Module):
         frames = window.phones.shape[1]
         target = window.motion[:, :, self.heard] / self.scale
         met = window.motion[:, :, MOTION_SIZE:].clamp(0, 1)
-        total = window.mel.new_zeros(())
+        total, emphasis = window.mel.new_zeros(()), self.emphasis
         for delay in range(DELAYS):
             then = slice(_WARM - delay, frames - delay)
             heard = scores[:, _WARM:, delay].flatten(0, 2)
@@ -119,8 +134,8 @@ class EncoderTask(nn.Module):
                 contacts[:, _WARM:, delay], met[:, then], reduction="none"
             )
             met_well = (touch.mean(dim=(1, 2)) * window.known).mean()
-            total = total + _DELAY_WEIGHTS[delay] * (
-                told + _MOUTH_WEIGHT * shown.mean() + _CONTACT_WEIGHT * met_well
+            total = total + emphasis.delays[delay] * (
+                told + emphasis.mouth * shown.mean() + emphasis.contacts * met_well
             )
         return total / DELAYS
 
@@ -155,11 +170,16 @@ def train_encoder(
     seed: int,
     log: TrainingLog,
     device: torch.device = CPU,
+    emphasis: Emphasis | None = None,
+    name: str = "encoder",
 ) -> EncoderTask:
-    """Returns the task trained on `device` until the box is used up, with averaged weights."""
+    """Returns the task trained on `device` until the box is used up, with averaged weights.
+
+    `name` is what logs and progress call it.
+    """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    task = EncoderTask(encoder, scale=scale).to(device)
+    task = EncoderTask(encoder, scale=scale, emphasis=emphasis).to(device)
     average = copy.deepcopy(task)
     optimiser = torch.optim.AdamW(task.parameters(), betas=(0.9, 0.98), weight_decay=0.02)
     if (saved := box.restore()) is not None:
@@ -183,8 +203,8 @@ def train_encoder(
         average_into(average, task, decay=min(0.998, box.step / (box.step + 20)))
         box.step += 1
         if box.step % 100 == 0:
-            log.scalar("encoder/loss", loss.item(), box.step)
-            print(f"encoder step {box.step}: loss {loss.item():.3f} ({box.fraction:.0%})")
+            log.scalar(f"{name}/loss", loss.item(), box.step)
+            print(f"{name} step {box.step}: loss {loss.item():.3f} ({box.fraction:.0%})")
         box.checkpoint(lambda: _states(task, average, optimiser))
     box.checkpoint(lambda: _states(task, average, optimiser), force=True)
     return average.eval()

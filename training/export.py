@@ -7,6 +7,7 @@ encoder, which weighs more and has fewer rows, there is a second graph with prod
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from torch import Tensor, nn
 from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.audio.features import MEL_BINS, MELS_PER_FRAME
 from streaming_model.motion.denoiser import MotionDenoiser
+from streaming_model.motion.listener import FOLDER as LISTENER_FOLDER
+from streaming_model.motion.listener import GRAPH
 from streaming_model.motion.networks import INT8_ENCODER
 from training.quantised import quantise_products
 from training.served import ServedDenoiser, ServedEncoder, StepModulation
@@ -46,6 +49,18 @@ def export_folder(folder: Path) -> None:
     )
     export_encoder(encoder, folder / "encoder.onnx", weights=_weights(folder, "encoder"))
     export_denoiser(denoiser, folder / "denoiser.onnx", weights=_weights(folder, "denoiser"))
+    if (folder / LISTENER_FOLDER).exists():
+        listener = AudioEncoder.from_pretrained(folder / LISTENER_FOLDER, dtype=torch.float32)
+        export_listener(listener, folder / GRAPH, weights=_weights(folder, LISTENER_FOLDER))
+
+
+def write_listener(listener: AudioEncoder, folder: Path) -> None:
+    """Writes a listener into a folder of weights, rounded to half precision, and its graph."""
+    round_to_half(listener)
+    halved = copy.deepcopy(listener)  # halving would round the constants too, which no file holds
+    halved.half()  # type: ignore[no-untyped-call]
+    halved.save_pretrained(folder / LISTENER_FOLDER)
+    export_listener(listener, folder / GRAPH, weights=_weights(folder, LISTENER_FOLDER))
 
 
 def _weights(folder: Path, name: str) -> Path:
@@ -63,17 +78,30 @@ def export_encoder(encoder: AudioEncoder, path: Path, *, weights: Path) -> None:
         path: of the graph.
         weights: the encoder's safetensors file, in the graph's folder or below.
     """
+    _export_encoder(encoder, path, weights=weights, outputs=["features", "next_state"])
+    # What leads to the blocks and out of them weighs little, and half of the error comes of it.
+    quantise_products(path, path.with_name(INT8_ENCODER), of="encoder.blocks.")
+
+
+def export_listener(listener: AudioEncoder, path: Path, *, weights: Path) -> None:
+    """Writes the graph (mel [batch, 4 * frames, 80], state) -> (scores, next_state).
+
+    The arguments are those of `export_encoder`.
+    """
+    _export_encoder(listener, path, weights=weights, outputs=["scores", "next_state"])
+
+
+def _export_encoder(
+    encoder: AudioEncoder, path: Path, *, weights: Path, outputs: list[str]
+) -> None:
     example = {
         "mel": torch.zeros(2, 2 * MELS_PER_FRAME, MEL_BINS),
         "state": torch.zeros(2, encoder.state_size),
     }
-    dynamic = {name: {0: "batch"} for name in (*example, "features", "next_state")}
-    dynamic["mel"][1], dynamic["features"][1] = "time", "frames"
-    outputs = ["features", "next_state"]
+    dynamic = {name: {0: "batch"} for name in (*example, *outputs)}
+    dynamic["mel"][1], dynamic[outputs[0]][1] = "time", "frames"
     _export(ServedEncoder(encoder), example, path, outputs=outputs, dynamic=dynamic)
     _refer_to(weights, path, prefix="encoder.")
-    # What leads to the blocks and out of them weighs little, and half of the error comes of it.
-    quantise_products(path, path.with_name(INT8_ENCODER), of="encoder.blocks.")
 
 
 def export_denoiser(denoiser: MotionDenoiser, path: Path, *, weights: Path) -> None:

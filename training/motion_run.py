@@ -38,8 +38,10 @@ from training.export import (
     export_encoder,
     round_to_half,
     write_gains,
+    write_listener,
     write_serving_file,
 )
+from training.listener_stage import train_listener
 from training.logs import TrainingLog
 from training.motion_loss import MotionLoss
 from training.motion_stage import train_endpoints, train_flow, train_together
@@ -51,7 +53,9 @@ from training.timebox import TimeBox
 from training.windows import encode_streams
 
 # Shares of the training time.
-_SHARES: Final = {"encoder": 0.47, "flow": 0.08, "together": 0.27, "endpoints": 0.18}
+_SHARES: Final = {
+    "encoder": 0.40, "flow": 0.07, "together": 0.23, "endpoints": 0.15, "listener": 0.15,
+}  # fmt: skip
 _STEPS_SERVED: Final = 1
 _TEACHER_STEPS: Final = 8
 _SMALLEST_SPREAD: Final = 1e-4  # a coefficient that moves less is left alone
@@ -129,7 +133,7 @@ def motion_scale(streams: Sequence[Stream]) -> Tensor:
 def train_and_export(
     settings: RunSettings, streams: Sequence[Stream], *, scale: Tensor, log: TrainingLog
 ) -> None:
-    """Trains the four stages within the time; writes the teacher and the student."""
+    """Trains the stages within the time; writes the teacher and the student."""
     seed, loss = settings.seed, MotionLoss(scale).to(settings.device)
     student_loss = MotionLoss(scale, life=_STUDENT_LIFE).to(settings.device)
     task = train_encoder(
@@ -177,8 +181,13 @@ def train_and_export(
         steps=_PRESENCE_STEPS,
         seed=seed + 4,
     )
+    box = _box(settings, "listener")
+    listener = train_listener(
+        streams, scale=scale, box=box, seed=seed + 6, log=log, device=settings.device
+    )
     for folder in (settings.output, settings.work / "teacher"):
         save_presence(presence, folder / PRESENCE_FILE)
+        write_listener(listener, folder)
 
 
 def _voices(corpus: CorpusSettings) -> list[NDArray[np.float32]]:

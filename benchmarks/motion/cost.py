@@ -13,6 +13,7 @@ import numpy as np
 
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk
 from streaming_model.motion import MotionGenerator, MotionStyle
+from streaming_model.motion.listener import GRAPH, Listener
 from streaming_model.motion.networks import Condition, Floats, MotionNetworks
 
 _ROUNDS = 150  # calls of the sampler
@@ -29,16 +30,18 @@ class Cost:
         total: all of it.
         encoder: of that, the audio encoder's graph.
         denoiser: of that, the denoiser's graph.
+        listener: of that, the graph that hears contacts.
     """
 
     total: float
     encoder: float
     denoiser: float
+    listener: float
 
     @property
     def python(self) -> float:
-        """What is neither graph."""
-        return self.total - self.encoder - self.denoiser
+        """What is no graph."""
+        return self.total - self.encoder - self.denoiser - self.listener
 
 
 class TimedNetworks(MotionNetworks):
@@ -48,6 +51,14 @@ class TimedNetworks(MotionNetworks):
         super().__init__(folder)
         self.encoder_seconds = 0.0
         self.denoiser_seconds = 0.0
+        if self.listener is not None:
+            self.listener = self.timed_listener = TimedListener(folder / GRAPH)
+
+    @property
+    def seconds(self) -> tuple[float, float, float]:
+        """What encoder, denoiser and listener have taken so far."""
+        heard = 0.0 if self.listener is None else self.timed_listener.seconds
+        return self.encoder_seconds, self.denoiser_seconds, heard
 
     def encode(self, mel: Floats, state: Floats) -> tuple[Floats, Floats]:
         """Maps as the networks do."""
@@ -61,6 +72,18 @@ class TimedNetworks(MotionNetworks):
             lambda: super(TimedNetworks, self).denoise(x_t, t, step_size, condition)
         )
         self.denoiser_seconds += spent
+        return result
+
+
+class TimedListener(Listener):
+    """The listener, with the seconds of this thread that it has taken so far."""
+
+    seconds = 0.0
+
+    def hear(self, mel: Floats, state: Floats) -> tuple[Floats, Floats]:
+        """Maps as the listener does."""
+        result, spent = _timed(lambda: super(TimedListener, self).hear(mel, state))
+        self.seconds += spent
         return result
 
 
@@ -80,9 +103,9 @@ def split_cost(
     generator = MotionGenerator(
         networks, steps=steps, chunk_frames=chunk, lookahead_frames=lookahead
     )
-    before, rows = (0.0, 0.0), []
+    before, rows = (0.0, 0.0, 0.0), []
     for total in _rounds(generator, sessions=sessions):
-        taken = networks.encoder_seconds, networks.denoiser_seconds
+        taken = networks.seconds
         parts = [(now - then) / (chunk * sessions) for now, then in zip(taken, before, strict=True)]
         rows.append((total, *parts))
         before = taken

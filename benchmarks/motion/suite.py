@@ -172,7 +172,12 @@ def cost_table(results: Results, setting: Setting) -> Table:
             lookahead=setting.lookahead,
             sessions=sessions,
         )
-        parts = {"encoder": cost.encoder, "denoiser": cost.denoiser, "Python": cost.python}
+        parts = {
+            "encoder": cost.encoder,
+            "denoiser": cost.denoiser,
+            "listener": cost.listener,
+            "Python": cost.python,
+        }
         rows[f"{sessions} at once"] = {"cost per frame, ms of a core": cost.total, **parts}
         results.figures.setdefault("cost", cost.total)
     angry = motion_cost(setting.generator(), style=MotionStyle(emotion="angry"))

@@ -33,6 +33,7 @@ from server.marks.watermark import Watermark
 from server.timeline import PACKET
 from streaming_model.avatar import BUILTIN_PORTRAIT, Avatar, AvatarState
 from streaming_model.media import SAMPLE_RATE, AudioChunk
+from streaming_model.motion.listener import Listener
 from streaming_model.motion.networks import MotionNetworks
 from streaming_model.renderer.eyes import EyeLayer
 from streaming_model.renderer.geometry import FaceGeometry, HeadMotion
@@ -48,6 +49,7 @@ _SECONDS: Final = 6  # of sound, again and again
 _MODEL: Final[dict[tuple[Any, str], str]] = {
     (MotionNetworks, "encode"): "motion: audio encoder",
     (MotionNetworks, "denoise"): "motion: sampler's network",
+    (Listener, "hear"): "motion: listener for contacts",
     (FaceGeometry, "head"): "rig",
     (FaceGeometry, "shape"): "rig",
     (FaceGeometry, "light"): "rig",

@@ -20,6 +20,7 @@ from streaming_model.motion.additive import Additions, Gesture
 from streaming_model.motion.contacts import press_lips
 from streaming_model.motion.face import finish_face, start_face
 from streaming_model.motion.homing import drawn_home
+from streaming_model.motion.listener import SCORES, heard_contacts
 from streaming_model.motion.manner import (
     Manner,
     MannerState,
@@ -96,7 +97,7 @@ class MotionGenerator:
     def start(self, *, seed: int = 0, style: MotionStyle | None = None) -> MotionState:
         """Returns the state of a stream that has heard nothing."""
         chosen = style or MotionStyle()
-        settings = self._settings
+        settings, listener = self._settings, self._networks.listener
         return MotionState(
             seed=seed,
             manner=start_manner(chosen),
@@ -109,6 +110,8 @@ class MotionGenerator:
             features=start_features(),
             encoder=np.zeros(settings.encoder_state_size, np.float32),
             audio=np.zeros((settings.history_frames, settings.audio_size), np.float32),
+            listener=np.zeros(0 if listener is None else listener.state_size, np.float32),
+            contacts=np.zeros((0, 0 if listener is None else SCORES), np.float32),
             given=0,
             history=np.zeros((settings.history_frames, len(settings.scale)), np.float32),
             voice=0.0,
@@ -220,9 +223,11 @@ class MotionGenerator:
             frame_features(state.features, sound)
             for state, sound in zip(states, samples, strict=True)
         ]
+        mel = _stacked([mel for _, mel in heard])
         features, memories = self._networks.encode(
-            _stacked([mel for _, mel in heard]), _stacked([state.encoder for state in states])
+            mel, _stacked([state.encoder for state in states])
         )
+        scores, listeners = self._overhear(states, mel)
         return [
             replace(
                 state,
@@ -231,11 +236,22 @@ class MotionGenerator:
                 features=feature_state,
                 encoder=memory,
                 audio=np.concatenate([state.audio, feature]),
+                listener=listener,
+                contacts=np.concatenate([state.contacts, score]),
             )
-            for state, sound, (feature_state, _), memory, feature in zip(
-                states, samples, heard, memories, features, strict=True
+            for state, sound, (feature_state, _), memory, feature, listener, score in zip(
+                states, samples, heard, memories, features, listeners, scores, strict=True
             )
         ]
+
+    def _overhear(
+        self, states: Sequence[MotionState], mel: Floats
+    ) -> tuple[Sequence[Floats], Sequence[Floats]]:
+        """Returns each session's scores of contacts in the same sound, and its listener's state."""
+        if (listener := self._networks.listener) is None:
+            return [state.contacts for state in states], [state.listener for state in states]
+        scores, memories = listener.hear(mel, _stacked([state.listener for state in states]))
+        return list(scores), list(memories)
 
     def _generate(self, states: list[MotionState]) -> list[tuple[MotionState, MotionChunk]]:
         frames, most = self.chunk_frames, self._settings.history_frames
@@ -266,16 +282,23 @@ class MotionGenerator:
             steps=self.steps,
         )
         x = drawn_home(np.minimum(np.maximum(x, -_HISTORY_LIMIT), _HISTORY_LIMIT))
-        mouths = self._let_through(states, self._to_motion(x), audio=condition.audio)
+        motion = self._to_motion(x, _stacked([state.contacts for state in states]))
+        mouths = self._let_through(states, motion, audio=condition.audio)
         return [
             self._give(state, x=rows, mouth=mouth, manner=manner)
             for state, rows, mouth, manner in zip(states, x, mouths, manners, strict=True)
         ]
 
-    def _to_motion(self, x: Floats) -> Floats:
-        """Returns [batch, frames, 58] the motion of network frames, lips pressed by contacts."""
+    def _to_motion(self, x: Floats, scores: Floats) -> Floats:
+        """Returns [batch, frames, 58] the motion of network frames, lips pressed by contacts.
+
+        Those that the listener heard count, where there is one.
+        """
         given = self._settings.mean + self._gains * x
         motion, contacts = given[..., :MOTION_SIZE], given[..., MOTION_SIZE:]
+        if scores.size:
+            frames, lookahead = self.chunk_frames, self.lookahead_frames
+            contacts = heard_contacts(scores, frames=frames, lookahead=lookahead)
         return press_lips(motion, contacts) if contacts.shape[-1] else motion
 
     def _let_through(
@@ -323,6 +346,7 @@ class MotionGenerator:
             state,
             manner=after,
             audio=state.audio[len(x) :],
+            contacts=state.contacts[len(x) :],
             given=count,
             history=np.concatenate([state.history, x])[len(x) :],
             voice=voice,

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from streaming_model.errors import ModelFileError
 from streaming_model.motion.contacts import NETWORK_SIZE
+from streaming_model.motion.graphs import open_graph
+from streaming_model.motion.listener import Listener, load_listener
 from streaming_model.motion.presence import Presence, load_presence
 from streaming_model.motion.style import FIRST_STYLE_NAMES, STYLE_NAMES
 from streaming_model.motion_space import MOTION_SIZE
@@ -77,10 +78,12 @@ class Networks(Protocol):
     Attributes:
         settings: what the weights were trained for.
         presence: the second look for voices, None where the weights have none.
+        listener: hears contacts of the lips, None where the weights have none.
     """
 
     settings: Settings
     presence: Presence | None
+    listener: Listener | None
 
     def encode(self, mel: Floats, state: Floats) -> tuple[Floats, Floats]:
         """Maps [batch, 4 * frames, 80] and [batch, state] to features and the next state."""
@@ -107,11 +110,12 @@ class MotionNetworks:
         self.settings = read_settings(folder / "serving.json")
         self.guidance = self.settings.guidance if guidance is None else guidance
         self.presence: Presence | None = load_presence(folder, audio_size=self.settings.audio_size)
+        self.listener: Listener | None = load_listener(folder)
         quick = folder / INT8_ENCODER
         is_quick = quick.exists() and multiplies_bytes()
-        self._encoder = _open_graph(quick if is_quick else folder / "encoder.onnx")
-        self._denoiser = _open_graph(folder / "denoiser.onnx")
-        self._modulation = _open_graph(folder / "modulation.onnx")
+        self._encoder = open_graph(quick if is_quick else folder / "encoder.onnx")
+        self._denoiser = open_graph(folder / "denoiser.onnx")
+        self._modulation = open_graph(folder / "modulation.onnx")
         self._steps: dict[tuple[float, float], Floats] = {}
 
     def encode(self, mel: Floats, state: Floats) -> tuple[Floats, Floats]:
@@ -188,17 +192,3 @@ def multiplies_bytes(facts: Path = Path("/proc/cpuinfo")) -> bool:
         return False
     lines = facts.read_text(encoding="utf-8", errors="replace").splitlines()
     return any(line.startswith("flags") and _BYTE_PRODUCTS in line.split() for line in lines)
-
-
-def _open_graph(path: Path) -> onnxruntime.InferenceSession:
-    if not path.exists():
-        raise ModelFileError(f"The motion model's file {path} is missing.")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ModelFileError(f"The motion model's file {path} is damaged: {error}") from error

@@ -40,6 +40,8 @@ class MotionState:
         features: state of the log-mel features.
         encoder: [state] float32, state of the audio encoder.
         audio: [K + heard, audio_size] features of the history and of what was heard after it.
+        listener: [state] float32, state of the listener for contacts, empty where there is none.
+        contacts: [heard, scores] what it heard of the frames that were not given yet.
         given: frames of motion given.
         history: [K, size] the last frames given, in network units.
         voice: 0..1, how far a voice has let the mouth open.
@@ -57,6 +59,8 @@ class MotionState:
     features: FeatureState
     encoder: NDArray[np.float32]
     audio: NDArray[np.float32]
+    listener: NDArray[np.float32]
+    contacts: NDArray[np.float32]
     given: int
     history: NDArray[np.float32]
     voice: float

@@ -1,0 +1,125 @@
+"""The listener for contacts of the lips: its graph, its delays, and what the lips make of it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from streaming_model.audio.encoder import AudioEncoder
+from streaming_model.errors import ModelFileError
+from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk
+from streaming_model.motion import MotionGenerator, load_motion_generator
+from streaming_model.motion.emotion import lip_gaps
+from streaming_model.motion.listener import (
+    DELAYS,
+    FOLDER,
+    GRAPH,
+    SCORES,
+    heard_contacts,
+    load_listener,
+)
+from streaming_model.motion.networks import DEFAULT_FOLDER, MotionNetworks
+from streaming_model.motion_space import INDEX
+from training.encoder_stage import EncoderTask
+from training.listener_stage import EMPHASIS, listener_of
+
+Floats = NDArray[np.float32]
+
+
+def test_the_graph_is_the_network_however_the_sound_is_cut() -> None:
+    listener = load_listener(DEFAULT_FOLDER)
+    assert listener is not None
+    network = AudioEncoder.from_pretrained(DEFAULT_FOLDER / FOLDER, dtype=torch.float32)
+    mel = np.random.default_rng(0).normal(-0.5, 0.7, (2, 4 * 24, 80)).astype(np.float32)
+    with torch.no_grad():
+        wanted = network.encode(torch.from_numpy(mel)).numpy()
+    state, given = np.zeros((2, listener.state_size), np.float32), []
+    for start, end in ((0, 4), (4, 5), (5, 15), (15, 24)):
+        scores, state = listener.hear(mel[:, 4 * start : 4 * end], state)
+        given.append(scores)
+    np.testing.assert_allclose(np.concatenate(given, axis=1), wanted, atol=2e-4)
+
+
+@pytest.mark.parametrize("lookahead", [0, 1, 2, 3, 5])
+def test_a_frame_is_told_by_what_is_heard_after_it(lookahead: int) -> None:
+    frames, kinds = 3, SCORES // DELAYS
+    scores = np.full((1, frames + lookahead, DELAYS, kinds), -9, np.float32)
+    for delay in range(DELAYS):
+        if 1 + delay < frames + lookahead:
+            scores[0, 1 + delay, delay, 0] = 9.0  # each says: it was frame 1
+    told = heard_contacts(
+        scores.reshape(1, frames + lookahead, SCORES), frames=frames, lookahead=lookahead
+    )
+    assert told.shape == (1, frames, kinds)
+    assert (told[0, :, 0] > 0.6).tolist() == [False, True, False]
+    assert told[0, :, 1].max() < 0.1
+
+
+class Prompter:
+    """Hears a contact at one frame of the stream, whatever sounds."""
+
+    state_size = 1
+
+    def __init__(self, frame: int) -> None:
+        self._frame = frame
+
+    def hear(self, mel: Floats, state: Floats) -> tuple[Floats, Floats]:
+        frames = mel.shape[1] // 4
+        scores = np.full((len(mel), frames, DELAYS, 2), -9.0, np.float32)
+        for row, first in enumerate(state[:, 0].astype(int)):
+            for delay in range(DELAYS):
+                at = self._frame + delay - first
+                if 0 <= at < frames:
+                    scores[row, at, delay, 0] = 9.0
+        return scores.reshape(len(mel), frames, SCORES), state + frames
+
+
+@pytest.mark.parametrize(("chunk", "lookahead"), [(2, 2), (1, 0), (5, 3)])
+def test_lips_meet_where_it_hears_a_contact(chunk: int, lookahead: int) -> None:
+    networks = MotionNetworks()
+    networks.presence = None
+    networks.listener = Prompter(31)  # type: ignore[assignment]
+    generator = MotionGenerator(networks, chunk_frames=chunk, lookahead_frames=lookahead)
+    sound = np.random.default_rng(3).normal(0, 0.1, 50 * SAMPLES_PER_MOTION_FRAME)
+    heard = AudioChunk(0, sound.astype(np.float32))
+    _, (chunks,) = generator.step([generator.start(seed=1)], [heard])
+    motion = np.concatenate([each.motion for each in chunks])
+    pressed = motion[:, [INDEX["mouthPressLeft"], INDEX["mouthPressRight"]]].min(axis=1)
+    assert np.flatnonzero(pressed > 0.15).tolist() == [31]
+    assert lip_gaps(motion)[31] < 0.01
+
+
+def test_weights_without_one_speak_as_before(tmp_path: Path) -> None:
+    folder = tmp_path / "motion"
+    shutil.copytree(DEFAULT_FOLDER, folder)
+    (folder / GRAPH).write_bytes(b"no graph")
+    with pytest.raises(ModelFileError, match=GRAPH):
+        load_motion_generator(folder)
+    (folder / GRAPH).unlink()
+    generator = load_motion_generator(folder)
+    sound = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)
+    state, cut = generator.start(seed=1), []
+    for part in (sound[:5_000], sound[5_000:]):
+        (state,), (chunks,) = generator.step([state], [AudioChunk(state.received, part)])
+        cut += chunks
+    _, (whole,) = generator.step([generator.start(seed=1)], [AudioChunk(0, sound)])
+    np.testing.assert_array_equal(
+        np.concatenate([each.motion for each in cut]),
+        np.concatenate([each.motion for each in whole]),
+    )
+
+
+def test_two_layers_become_one() -> None:
+    torch.manual_seed(0)
+    encoder = AudioEncoder(channels=8, feature_size=6, dilations=(1,))
+    task = EncoderTask(encoder, scale=torch.ones(60), emphasis=EMPHASIS).eval()
+    mel = torch.randn(1, 4 * 9, 80)
+    with torch.no_grad():
+        _, contacts, _ = task(mel)
+        scores = listener_of(task).encode(mel)
+    torch.testing.assert_close(scores, contacts.flatten(2), atol=1e-5, rtol=1e-4)

@@ -1,0 +1,65 @@
+"""A small encoder learns the contacts of the lips alone, to be asked beside the large one.
+
+It is trained as the large one is, phones included, for what tells P from T tells them, too; but
+contacts weigh most, and of what it learnt only their scores are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from streaming_model.audio.encoder import AudioEncoder
+from streaming_model.motion.listener import DELAYS, SCORES
+from training.dataset import Stream
+from training.encoder_stage import CPU, Emphasis, EncoderTask, train_encoder
+from training.logs import TrainingLog
+from training.timebox import TimeBox
+
+LISTENER: Final = {"channels": 160, "feature_size": 96, "dilations": (1, 2, 1)}
+EMPHASIS: Final = Emphasis(mouth=0.2, contacts=12.0, delays=(0.5, 0.8, 1.5, 0.7))
+
+
+def train_listener(
+    streams: Sequence[Stream],
+    *,
+    scale: Tensor,
+    box: TimeBox,
+    seed: int,
+    log: TrainingLog,
+    device: torch.device = CPU,
+) -> AudioEncoder:
+    """Returns the network trained until the box is used up; its features are scores.
+
+    The arguments are those of `train_encoder`.
+    """
+    encoder = AudioEncoder(**LISTENER)
+    task = train_encoder(
+        streams,
+        encoder,
+        scale=scale,
+        box=box,
+        seed=seed,
+        log=log,
+        device=device,
+        emphasis=EMPHASIS,
+        name="listener",
+    )
+    return listener_of(task.cpu())
+
+
+@torch.no_grad()
+def listener_of(task: EncoderTask) -> AudioEncoder:
+    """Returns a task's encoder whose features are its scores of contacts: two layers made one."""
+    encoder, head = task.encoder, task.contacts
+    assert head.out_features == SCORES == DELAYS * 2
+    listener = AudioEncoder(**{**encoder.config, "feature_size": SCORES})
+    weights = encoder.state_dict()
+    weights["out.weight"] = head.weight @ encoder.out.weight
+    weights["out.bias"] = head.weight @ encoder.out.bias + head.bias
+    listener.load_state_dict(weights)
+    listener.eval()
+    return listener
