@@ -56,7 +56,7 @@ def listener_of(task: EncoderTask) -> AudioEncoder:
     """Returns a task's encoder whose features are its scores of contacts: two layers made one."""
     encoder, head = task.encoder, task.contacts
     assert head.out_features == SCORES == DELAYS * 2
-    listener = AudioEncoder(**{**encoder.config, "feature_size": SCORES})
+    listener: AudioEncoder = AudioEncoder(**{**encoder.config, "feature_size": SCORES})
     weights = encoder.state_dict()
     weights["out.weight"] = head.weight @ encoder.out.weight
     weights["out.bias"] = head.weight @ encoder.out.bias + head.bias
