@@ -5,7 +5,8 @@ It knows nothing of WebRTC, tracks or the event loop.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from enum import Enum
 from fractions import Fraction
 from functools import partial
@@ -28,6 +29,7 @@ from server.codec_contexts import (
 )
 from server.ingest import SOUND_RATE
 from server.packing import pack
+from server.patience import Patient, StuckError
 from server.timeline import PACKET
 
 MEDIA_TIME_BASE = Fraction(1, 16_000)
@@ -35,6 +37,8 @@ SOUND_TIME_BASE = Fraction(1, SOUND_RATE)
 _OPUS_BITRATE = 64_000
 _AAC_BITRATE = 128_000
 AAC_FRAME = 1024  # samples of a packet, and by which the coder's first packet is early
+_LOG = logging.getLogger(__name__)
+_AV1_PATIENCE: Final = 3.0  # seconds for a picture; more than the first takes on a busy machine
 _AV1_LEAST, _AV1_MOST = 0.85, 1.5  # of the rate it was opened with, before it is opened anew
 
 VideoPacket: TypeAlias = "av.Packet[av.VideoStream]"
@@ -102,15 +106,16 @@ class VideoEncoder:
         bitrate: int,
         is_packed: bool = False,
         openers: Mapping[VideoCodec, Opener] = OPENERS,
+        patience: float = _AV1_PATIENCE,
     ) -> None:
         self.codec = codec
         self.is_packed = is_packed
         self.bitrate = self._most = bitrate
         height = 2 * size if is_packed else size
         self._open = partial(openers[codec], size, height, fps)
+        self._patience = patience
         # At its full rate: x264 keeps to a changed one only if it began as CBR.
-        self._context = self._open(bitrate)
-        self._opened_at = bitrate
+        self._begin(bitrate)
         self._last_pts: int | None = None
         self._budget_time = 0  # 90 kHz, as the encoder is told
 
@@ -129,13 +134,30 @@ class VideoEncoder:
         frame.pts = self._paced(video_pts(media_time))
         frame.time_base = VIDEO_TIME_BASE
         frame.pict_type = PictureType.I if is_keyframe else PictureType.NONE
-        packets = self._context.encode(frame)
+        packets = self._packets(frame)
         if len(packets) != 1:
             raise RuntimeError(f"{self.codec.value} gave {len(packets)} packets for a picture")
         packet = packets[0]
         packet.pts = packet.dts = video_pts(media_time)
         packet.time_base = VIDEO_TIME_BASE
         return packet
+
+    def _begin(self, bitrate: int) -> None:
+        """Opens an encoder; one that may never answer is given up if it does not."""
+        self._context, self._opened_at = self._open(bitrate), bitrate
+        self._encode: Callable[[av.VideoFrame], list[VideoPacket]] = self._context.encode
+        if self.codec is VideoCodec.AV1:
+            self._encode = Patient(self._context, self._patience).encode
+
+    def _packets(self, frame: av.VideoFrame) -> list[VideoPacket]:
+        """Returns what the encoder gives, or another in its place, which begins anew."""
+        try:
+            return self._encode(frame)
+        except StuckError as error:
+            _LOG.warning("%s's encoder gave %s; another takes its place.", self.codec.value, error)
+        self._begin(self._opened_at)
+        frame.pict_type = PictureType.I
+        return self._encode(frame)
 
     def _paced(self, pts: int) -> int:
         """Sets the encoder to `bitrate`; returns the time stamp it is to be told.
@@ -147,7 +169,7 @@ class VideoEncoder:
         bitrate = min(self.bitrate, self._most)
         if self.codec is VideoCodec.AV1:
             if not _AV1_LEAST <= bitrate / self._opened_at <= _AV1_MOST:
-                self._context, self._opened_at = self._open(bitrate), bitrate
+                self._begin(bitrate)
             return pts
         if self.codec is VideoCodec.H264:
             self._context.bit_rate = bitrate

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import threading
 from pathlib import Path
 
 import av
@@ -11,7 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from server.codec_contexts import open_av1
 from server.encoder import SoundEncoder, VideoCodec, VideoEncoder, video_pts
+from server.patience import Packets, Patient
 
 DECODERS = {
     VideoCodec.VP8: "vp8",
@@ -214,3 +218,47 @@ def test_a_packet_of_another_length_is_refused() -> None:
 
 def test_time_stamps_are_exact_at_twenty_five_pictures_a_second() -> None:
     assert [video_pts(640 * index) for index in (0, 1, 10**6)] == [0, 3600, 3600 * 10**6]
+
+
+class Stubborn:
+    """An encoder that answers so many times, and then never again."""
+
+    def __init__(
+        self, context: av.VideoCodecContext, answers: float, over: threading.Event
+    ) -> None:
+        self._context, self._answers, self._over = context, answers, over
+
+    def encode(self, frame: av.VideoFrame | None = None) -> Packets:
+        self._answers -= 1
+        if self._answers < 0:
+            self._over.wait()
+            raise RuntimeError
+        return self._context.encode(frame)
+
+
+def test_an_av1_encoder_that_never_answers_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    over, answers = threading.Event(), iter([2, math.inf])
+
+    def open_stubborn(*settings: int) -> Stubborn:
+        return Stubborn(open_av1(*settings), next(answers), over)
+
+    encoder = VideoEncoder(
+        VideoCodec.AV1,
+        size=SIZE,
+        fps=25,
+        bitrate=800_000,
+        openers={VideoCodec.AV1: open_stubborn},  # type: ignore[dict-item]
+        patience=1.0,
+    )
+    packets = [encoder.encode(picture(i), 640 * i, is_keyframe=False) for i in range(5)]
+    over.set()
+    assert [packet.is_keyframe for packet in packets] == [True, False, True, False, False]
+    assert [packet.pts for packet in packets] == [3600 * index for index in range(5)]
+    assert "no packet within 1 s" in caplog.text
+    with pytest.raises(RuntimeError, match="broken"):
+        Patient(Broken(), 1.0).encode(av.VideoFrame(16, 16, "yuv420p"))
+
+
+class Broken:
+    def encode(self, frame: av.VideoFrame | None = None) -> Packets:
+        raise RuntimeError("broken")
