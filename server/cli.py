@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.access.command import add_keys
-from server.cluster.drain_command import add_drain
 from server.consent.command import add_deny, add_uploads
+from server.drain_command import add_drain
 from server.marks.command import add_marks, add_verify, marks_for
 from server.outputs.command import add_record
 from server.presenter.command import add_present
