@@ -130,7 +130,9 @@ def test_the_bit_rate_follows_down_and_up_without_a_complete_picture(codec: Vide
         assert 0.6 * wanted < got < 1.3 * wanted, spent
 
 
-def test_av1_follows_the_bit_rate_in_steps_each_with_a_complete_picture() -> None:
+def test_av1_follows_the_bit_rate_in_steps_each_with_a_complete_picture(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     encoder = VideoEncoder(VideoCodec.AV1, size=SIZE, fps=25, bitrate=800_000)
     noise = np.random.default_rng(0)
     complete = []
@@ -144,7 +146,9 @@ def test_av1_follows_the_bit_rate_in_steps_each_with_a_complete_picture() -> Non
             complete += [index] if packet.is_keyframe else []
             size += packet.size if index % 100 >= 50 else 0
         assert 0.6 * wanted < size * 8 / 2 < 1.3 * wanted
-    assert complete == [0, 200, 500]
+    replaced = caplog.text.count("another takes its place")  # SVT-AV1 does get stuck
+    assert {0, 200, 500} <= set(complete)
+    assert len(complete) == 3 + replaced
 
 
 @pytest.mark.parametrize("codec", list(VideoCodec))
