@@ -1,7 +1,7 @@
 """An encoder of somebody else's that may never answer, and an end to the wait for it.
 
-SVT-AV1 4.1 now and then (twice in some twenty runs of all tests) waits for a packet that none of its
-threads makes, and the call cannot be broken off. It is left to itself then, with its memory.
+SVT-AV1 4.1 now and then (twice in some twenty runs of all tests) waits for a packet that none of
+its threads makes, and the call cannot be broken off. It is left to itself then, with its memory.
 """
 
 from __future__ import annotations
