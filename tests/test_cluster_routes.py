@@ -32,6 +32,7 @@ _ANYBODYS = {
     "/v1/portraits", "/v1/portraits/preview", "/v1/portraits/{portrait_id}",
     "/v1/portraits/{portrait_id}/image", "/v1/portraits/{portrait_id}/rights", "/v1/backgrounds",
     "/v1/sessions", "/v1/livekit/sessions", "/view/{session_id}", "/face_worker.js",
+    "/v1/workers/{worker}/drain",
 }  # fmt: skip
 # Routes that read in their body which session they are about: one body each that names it.
 _INNER: dict[tuple[str, str], list[dict[str, Any]]] = {

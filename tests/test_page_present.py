@@ -174,6 +174,7 @@ def test_marks_are_explained_and_put_where_one_writes(page: Page, photograph: Ph
     page.evaluate("document.getElementById('script').setSelectionRange(5, 5)")
     page.click("#script-help summary")
     marks = page.locator("#script-mark-list button")
+    marks.first.wait_for()  # the server is asked which there are
     for mark in ("[happy]", "[nod]", "[pause 600ms]", "**very**", "[gaze away]", "[voice default]"):
         assert mark in marks.all_inner_texts()
     photograph(page, "script-marks")
