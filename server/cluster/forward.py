@@ -7,7 +7,6 @@ and `Unreachable` lets the caller ask another.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
@@ -15,9 +14,9 @@ from typing import Any, Final
 import httpx
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
+from websockets.exceptions import InvalidMessage, InvalidStatus
 from websockets.typing import Subprotocol
 
 from server.cluster.port import (
@@ -32,6 +31,7 @@ from server.cluster.port import (
     Report,
     Unreachable,
 )
+from server.cluster.relay import Relay, send_away
 from server.protocol import error_body
 from server.refusals import status_of
 
@@ -44,9 +44,6 @@ _HOP: Final = {  # of one connection, RFC 9110, section 7.6.1
     b"upgrade",
 }  # fmt: skip
 BEAT: Final = 0.2  # seconds between signs of life of a worker that has a session's WebSocket
-_ABNORMAL: Final = 1006  # no close frame came, RFC 6455, section 7.1.5
-_GOING_AWAY: Final = 1012  # "service restart", IANA's registry of close codes
-_COME_AGAIN: Final = "come again"
 _PREFIX: Final = b"sec-websocket-"
 _ANSWERED: Final = (b"host", b"origin")  # whether the page may do this, the gateway has judged
 
@@ -117,13 +114,7 @@ class Forwarder:
 
     async def is_alive(self, report: Report) -> bool:
         """Returns whether a worker answers within two beats."""
-        headers = {SECRET_HEADER.decode(): self._secret.decode()}
-        try:
-            async with asyncio.timeout(2 * self._beat):
-                await self._client.get(report.address + ALIVE, headers=headers)
-        except (httpx.TransportError, TimeoutError):
-            return False
-        return True
+        return await self(report).is_alive()
 
     async def figures(self, report: Report) -> str | None:
         """Returns a worker's page for Prometheus; None where it does not answer in time."""
@@ -192,8 +183,7 @@ class _Remote:
             await client.send_denial_response(refused)
             return
         await client.accept(subprotocol=worker.subprotocol)
-        await _join(worker, client)
-        if worker.close_code == _ABNORMAL:
+        if not await self._relay(worker, client).run():
             raise Broken(client)
 
     async def attend(self, client: WebSocket, scope: Scope) -> None:
@@ -206,9 +196,21 @@ class _Remote:
             worker = await self._connect(scope)
         except InvalidStatus as refusal:
             raise Unreachable(str(refusal)) from None
-        await _join(worker, client)
-        if worker.close_code == _ABNORMAL:
+        if not await self._relay(worker, client).run():
             await send_away(client)
+
+    async def is_alive(self) -> bool:
+        """Returns whether the worker answers within two beats."""
+        headers = {SECRET_HEADER.decode(): self._secret.decode()}
+        try:
+            async with asyncio.timeout(2 * self._beat):
+                await self._client.get(self._address + ALIVE, headers=headers)
+        except (httpx.TransportError, TimeoutError):
+            return False
+        return True
+
+    def _relay(self, worker: ClientConnection, client: WebSocket) -> Relay:
+        return Relay(worker, client, beat=self._beat, is_alive=self.is_alive)
 
     async def _connect(self, scope: Scope) -> ClientConnection:
         try:
@@ -223,10 +225,7 @@ class _Remote:
                 compression=None,
                 max_size=None,
                 open_timeout=_CONNECT * 5,
-                # A process that is killed keeps its sockets until the last of its threads has run
-                # once more, and given its memory back: of low priority, that takes seconds.
-                ping_interval=self._beat,
-                ping_timeout=2 * self._beat,
+                ping_interval=None,  # the relay asks, which knows what is in an answer's way
                 close_timeout=self._beat,
                 proxy=None,
                 user_agent_header=None,
@@ -236,18 +235,6 @@ class _Remote:
 
     def _headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         return [*_headers(scope), (SECRET_HEADER, self._secret)]
-
-
-async def _join(worker: ClientConnection, client: WebSocket) -> None:
-    """Passes messages both ways, until one of the two ends."""
-    async with asyncio.TaskGroup() as group:
-        ends = [
-            group.create_task(_from_worker(worker, client)),
-            group.create_task(_from_client(client, worker)),
-        ]
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        for end in ends:
-            end.cancel()
 
 
 def _headers(scope: Scope) -> list[tuple[bytes, bytes]]:
@@ -269,42 +256,6 @@ async def _pass_on(answer: httpx.Response, send: Send) -> None:
     async for piece in answer.aiter_raw():
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _from_worker(worker: ClientConnection, client: WebSocket) -> None:
-    """Passes messages to the client, and why the worker ends it; not that it broke off."""
-    code, reason = _GOING_AWAY, _COME_AGAIN
-    with contextlib.suppress(WebSocketDisconnect):
-        try:
-            async for message in worker:
-                if isinstance(message, str):
-                    await client.send_text(message)
-                else:
-                    await client.send_bytes(message)
-            code, reason = worker.close_code or code, worker.close_reason or reason
-        except ConnectionClosed as end:
-            if end.rcvd is None:
-                return
-            code, reason = end.rcvd.code, end.rcvd.reason
-        await client.close(code=code, reason=reason)
-
-
-async def send_away(client: WebSocket) -> None:
-    """Tells a client whose worker has gone to come again."""
-    with contextlib.suppress(WebSocketDisconnect):
-        await client.close(code=_GOING_AWAY, reason=_COME_AGAIN)
-
-
-async def _from_client(client: WebSocket, worker: ClientConnection) -> None:
-    with contextlib.suppress(ConnectionClosed):
-        while True:
-            message = await client.receive()
-            if message["type"] == "websocket.disconnect":
-                await worker.close(code=1001)
-                return
-            text = message.get("text")
-            await worker.send(message["bytes"] if text is None else text)
-    await asyncio.Event().wait()  # what the worker has sent before its end is passed on still
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:

@@ -28,11 +28,12 @@ from server.access.quotas import Quotas
 from server.access.rules import OPENING, find_rule
 from server.clock import Clock
 from server.cluster.exposition import merge
-from server.cluster.forward import Forwarder, send_away
+from server.cluster.forward import Forwarder
 from server.cluster.line import Line
 from server.cluster.lobby import Lobby, read_body, refuse_if_full
 from server.cluster.placement import Placement
 from server.cluster.port import DRAIN, LOOK, TAKE_UP, Broken, Directory, Report, Unreachable
+from server.cluster.relay import send_away
 from server.cluster.store import Record, Store
 from server.cluster.wish import Wish, has_wish, read_wish
 from server.metrics import CONTENT_TYPE
