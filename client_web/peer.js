@@ -3,6 +3,7 @@
  * and no element.
  */
 
+import { Alignment } from "./alignment.js";
 import { Hush } from "./hush.js";
 import { wait } from "./retry.js";
 
@@ -16,10 +17,11 @@ const HEALING = 5_000;
 const LARGEST_BACKLOG = 16_384;
 
 export class Peer {
-  /** The portrait: one stream with both tracks, which is what makes a browser keep them in step. */
+  /** The portrait: one stream with both tracks. */
   stream = new MediaStream();
 
   #connection;
+  #alignment;
   #hush;
   #microphone;
 
@@ -40,13 +42,14 @@ export class Peer {
     this.#connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
     // sendrecv from the start: the microphone can join later without a second offer
     const audio = this.#connection.addTransceiver("audio", { direction: "sendrecv" });
-    this.#connection.addTransceiver("video", { direction: "recvonly" });
+    const video = this.#connection.addTransceiver("video", { direction: "recvonly" });
     this.#microphone = audio.sender;
     if (channel) {
       // what is late is of no use: the next one is on its way
       const manner = { ordered: false, maxRetransmits: 0 };
       this.#channel = this.#connection.createDataChannel("events", manner);
     }
+    this.#alignment = new Alignment(audio.receiver, video.receiver);
     this.#hush = new Hush(audio.receiver);
     this.#connection.addEventListener("track", ({ track }) => this.stream.addTrack(track));
     this.ended = new Promise((resolve) => this.#watch(resolve));
@@ -63,6 +66,7 @@ export class Peer {
     const answer = await exchange(openEnded(connection.localDescription?.sdp ?? ""));
     await connection.setRemoteDescription(answer);
     await this.#connected();
+    this.#alignment.begin();
   }
 
   /**
@@ -107,6 +111,7 @@ export class Peer {
   }
 
   close() {
+    this.#alignment.end();
     this.#connection.close();
   }
 

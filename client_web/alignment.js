@@ -1,0 +1,137 @@
+/**
+ * Keeps sound and picture in step where the browser tells when it plays what (Chromium). Its own way
+ * moves neither track while it believes them less than 30 ms apart, and it reckons with delays that
+ * it does not measure: flashes and clicks may be 70 ms apart for a minute. This looks at what is
+ * played, and has the track that is ahead wait (`jitterBufferTarget`). Elsewhere it does nothing.
+ */
+
+/** Between two looks at what is being played, in milliseconds. */
+const STEP = 500;
+
+/** Looks of which the middle one counts: one alone may fall beside a picture that was late. */
+const LOOKS = 3;
+
+/** What is let be, in milliseconds. */
+const CLOSE = 3;
+
+/** The share of what is measured that one move takes: sound is stretched slowly. */
+const SHARE = 0.5;
+
+/**
+ * How much later than the picture the browser may think the sound, in milliseconds. It knows nothing
+ * of the screen, on which a picture appears some time after it was handed over.
+ */
+const UNSEEN = 8;
+
+/** How fast the browser lets a picture wait longer, in milliseconds per look. */
+const PACE = 50;
+
+/** The most that a track is made to wait, in milliseconds. */
+const LONGEST_WAIT = 300;
+
+/** Whether the browser tells when it plays what, and lets a track wait; the hint is Chromium's. */
+const isPossible =
+  "RTCRtpReceiver" in globalThis &&
+  ["jitterBufferTarget", "playoutDelayHint"].every((name) => name in RTCRtpReceiver.prototype);
+
+export class Alignment {
+  #sound;
+  #picture;
+
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #timer;
+
+  /** @type {number[]} */
+  #looks = [];
+
+  /** Looks until the latest move has had its effect. */
+  #rest = 0;
+
+  /**
+   * @param {RTCRtpReceiver} sound
+   * @param {RTCRtpReceiver} picture
+   */
+  constructor(sound, picture) {
+    this.#sound = new Waiting(sound);
+    this.#picture = new Waiting(picture);
+  }
+
+  begin() {
+    if (isPossible) this.#timer ??= setInterval(() => void this.#look(), STEP);
+  }
+
+  end() {
+    clearInterval(this.#timer);
+  }
+
+  async #look() {
+    const [sound, picture] = await Promise.all([this.#sound.look(), this.#picture.look()]);
+    if (sound === null || picture === null || this.#rest > 0) {
+      this.#looks = [];
+      this.#rest = Math.max(this.#rest - 1, 0);
+      return;
+    }
+    this.#looks.push(picture - sound - UNSEEN);
+    if (this.#looks.length < LOOKS) return;
+    const late = [...this.#looks].sort((a, b) => a - b)[LOOKS >> 1];
+    this.#looks.shift();
+    if (late === undefined || Math.abs(late) < CLOSE) return;
+    const [ahead, behind] = late > 0 ? [this.#picture, this.#sound] : [this.#sound, this.#picture];
+    const move = SHARE * Math.abs(late);
+    // Who was made to wait and is behind now is let go first, so that both never wait for nothing.
+    if (!behind.shorten(move)) ahead.lengthen(move);
+    this.#looks = []; // what was seen before the move says nothing of what comes after it
+    this.#rest = Math.ceil(move / PACE);
+  }
+}
+
+/** How long one receiver keeps what it has before it is played. */
+class Waiting {
+  #receiver;
+
+  /** What it takes to be right, of late, with what it was made to wait: in milliseconds. */
+  #taken = 0;
+  #count = 0;
+  #sum = 0;
+
+  /** @param {RTCRtpReceiver} receiver */
+  constructor(receiver) {
+    this.#receiver = receiver;
+  }
+
+  /**
+   * Which instant of the sender's time is being played, in milliseconds.
+   * @returns {Promise<number | null>} null while nobody knows, or nothing comes
+   */
+  async look() {
+    for (const entry of (await this.#receiver.getStats()).values()) {
+      if (entry.type !== "inbound-rtp") continue;
+      const count = (entry.jitterBufferEmittedCount ?? 0) - this.#count;
+      const sum = (entry.jitterBufferTargetDelay ?? 0) - this.#sum;
+      this.#count += count;
+      this.#sum += sum;
+      if (count <= 0) return null;
+      this.#taken = (1000 * sum) / count;
+      return entry.estimatedPlayoutTimestamp ?? null;
+    }
+    return null;
+  }
+
+  /** @param {number} milliseconds */
+  lengthen(milliseconds) {
+    const now = Math.max(this.#receiver.jitterBufferTarget ?? 0, this.#taken);
+    this.#receiver.jitterBufferTarget = Math.min(now + milliseconds, LONGEST_WAIT);
+  }
+
+  /**
+   * @param {number} milliseconds
+   * @returns {boolean} whether it had been made to wait at all
+   */
+  shorten(milliseconds) {
+    const target = this.#receiver.jitterBufferTarget ?? null;
+    if (target === null) return false;
+    const now = Math.min(target, this.#taken) - milliseconds;
+    this.#receiver.jitterBufferTarget = now > 0 ? now : null;
+    return true;
+  }
+}

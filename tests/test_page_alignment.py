@@ -1,0 +1,118 @@
+"""How the page keeps sound and picture in step, with receivers that play as they are told.
+
+The receivers are a model: what comes is played after what it takes to be right, or after what it is
+made to wait if that is longer; a picture gets there by 100 ms a second, sound by 50. Real ones are
+in `test_page_sync` and measured by `benchmarks.realtime`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conftest import ServerProcess
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+Played = Callable[..., list[dict[str, Any]]]
+
+UNSEEN = 8  # ms that the sound is to seem late
+CLOSE = 4  # ms
+_PLAY = """async ({ takes, tells, rounds }) => {
+  const { Alignment } = await import("/alignment.js");
+  class Receiver {
+    jitterBufferTarget = null;
+    count = 0;
+    sum = 0;
+    constructor(takes, pace) {
+      this.takes = this.now = takes;
+      this.pace = pace;
+    }
+    step() {
+      const wanted = Math.max(this.takes, this.jitterBufferTarget ?? 0);
+      this.now += Math.min(Math.max(wanted - this.now, -this.pace), this.pace);
+      this.count += 10;
+      this.sum += 10 * wanted / 1000;
+    }
+    async getStats() {
+      return new Map([["x", {
+        type: "inbound-rtp",
+        jitterBufferEmittedCount: this.count,
+        jitterBufferTargetDelay: this.sum,
+        estimatedPlayoutTimestamp: tells ? 1e6 - this.now : undefined,
+      }]]);
+    }
+  }
+  const sound = new Receiver(takes[0][0], 25), picture = new Receiver(takes[0][1], 50);
+  const looks = [];
+  const set = globalThis.setInterval;
+  globalThis.setInterval = (look) => (looks.push(look), 1);
+  const alignment = new Alignment(sound, picture);
+  alignment.begin();
+  globalThis.setInterval = set;
+  const found = [];
+  for (const [soundTakes, pictureTakes] of takes) {
+    [sound.takes, picture.takes] = [soundTakes, pictureTakes];
+    for (let round = 0; round < rounds; round++) {
+      sound.step();
+      picture.step();
+      for (const look of looks) look();
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    found.push({
+      late: sound.now - picture.now,
+      sound: sound.now,
+      targets: [sound.jitterBufferTarget, picture.jitterBufferTarget],
+    });
+  }
+  return found;
+}"""
+
+
+@pytest.fixture
+def played(
+    launch: Callable[..., Browser], visit: Callable[..., Page], fake_server: ServerProcess
+) -> Played:
+    """Returns a function that plays with what sound and picture take, one after the other."""
+    page = visit(launch(), fake_server.address)
+
+    def play(*takes: tuple[float, float], tells: bool = True, rounds: int = 60) -> Any:  # noqa: ANN401
+        return page.evaluate(_PLAY, {"takes": takes, "tells": tells, "rounds": rounds})
+
+    return play
+
+
+def test_the_track_that_is_ahead_waits(played: Played) -> None:
+    late_sound, late_picture = played((90, 20))[0], played((20, 150))[0]
+    for found in (late_sound, late_picture):
+        assert abs(found["late"] - UNSEEN) <= CLOSE
+    assert late_sound["targets"][0] is None, "the sound is behind: it must not wait"
+    assert late_picture["targets"][1] is None
+
+
+def test_what_waits_without_need_is_let_go(played: Played) -> None:
+    before, after, turned = played((90, 20), (40, 20), (40, 130))
+    assert before["targets"][1] > 60
+    assert after["targets"][1] < 45
+    assert after["sound"] == 40, "the sound waits for the waiting picture"
+    assert turned["targets"][1] is None
+    for found in (before, after, turned):
+        assert abs(found["late"] - UNSEEN) <= CLOSE
+
+
+def test_two_hundred_milliseconds_are_made_up_for_in_fifteen_seconds(played: Played) -> None:
+    assert abs(played((220, 20), rounds=30)[0]["late"] - UNSEEN) <= CLOSE
+
+
+def test_nothing_waits_longer_than_it_may(played: Played) -> None:
+    found = played((2000, 20))[0]
+    assert found["targets"] == [None, 300]
+
+
+def test_a_browser_that_does_not_tell_is_left_alone(played: Played) -> None:
+    assert played((90, 20), tells=False)[0]["targets"] == [None, None]
