@@ -15,13 +15,9 @@ from streaming_model.motion_space import INDEX, MOTION_SIZE
 from streaming_model.portrait import make_portrait
 from streaming_model.renderer import Renderer
 from streaming_model.renderer.medium import filter_taps, sharpness
+from streaming_model.renderer.mouth_places import part_lips
 from streaming_model.renderer.palette import LUMA, read_palette
-from streaming_model.renderer.raster_mouth import (
-    cover_between,
-    draw_solid,
-    part_lips,
-    reduce_and_blur,
-)
+from streaming_model.renderer.raster_mouth import cover_between, draw_solid, reduce_and_blur
 from streaming_model.renderer.stage import set_stage
 
 MONA_LISA = Path(streaming_model.__file__).parent / "assets" / "mona_lisa.jpg"
@@ -73,9 +69,9 @@ def over_magenta(renderer: Renderer, moved: Floats) -> NDArray[np.uint8]:
     """Draws the mouth alone over a magenta frame."""
     frame = np.empty((renderer.size, renderer.size, 3), np.uint8)
     frame[:] = MAGENTA
-    head = renderer._geometry.head(moved)
-    face = head.apply(renderer._geometry.shape(moved))
-    renderer._mouth.draw(frame, face, moved, head)
+    head, acting = renderer._geometry.head(moved), renderer._geometry.effective(moved)
+    face = head.apply(renderer._geometry.shape(moved, acting))
+    renderer._mouth.draw(frame, face, moved, acting, head)
     return frame
 
 

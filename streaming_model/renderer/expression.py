@@ -168,17 +168,24 @@ class Expression:
             closing_share(motion),
         )
 
-    def shape(self, motion: Floats) -> Floats:
-        """Returns the face [V, 3] under the expression of `motion` [58], head unturned."""
-        points = displaced(self.rest, self.deltas, self.effective(motion))
+    def shape(self, motion: Floats, acting: Floats | None = None) -> Floats:
+        """Returns the face [V, 3] under the expression of `motion` [58], head unturned.
+
+        `acting` is what is `effective` of it, if that is known.
+        """
+        acting = self.effective(motion) if acting is None else acting
+        points = displaced(self.rest, self.deltas, acting)
         if self._closing is not None:
             points += closing_share(motion) * self._closing
         self.mouth.keep_apart(points, seal_of(motion))
         return points
 
-    def light(self, motion: Floats) -> Floats:
-        """Returns how much brighter each vertex [V] becomes by the skin's new slopes, 1 at rest."""
-        light = displaced(self._daylight, self._relief, self.effective(motion))
+    def light(self, acting: Floats) -> Floats:
+        """Returns how much brighter each vertex [V] becomes by the skin's new slopes, 1 at rest.
+
+        `acting` [52] is what is `effective` of a motion.
+        """
+        light = displaced(self._daylight, self._relief, acting)
         return np.clip(light, self._least_light, self._most_light, out=light)
 
     def _unfold_each(self) -> None:

@@ -7,7 +7,6 @@ carries it as its texture. So the head turns a blink as it turns the picture.
 
 from __future__ import annotations
 
-import math
 from typing import Final, NamedTuple
 
 import cv2
@@ -19,8 +18,8 @@ from streaming_model.renderer.eye_parts import MARGIN, EyeFrame, read_lids
 from streaming_model.renderer.eyeball import SHADOW_REACH, EyeView, read_eyeball
 from streaming_model.renderer.geometry import FaceGeometry
 from streaming_model.renderer.palette import LUMA
-from streaming_model.renderer.raster import bounds_of, packed
-from streaming_model.renderer.raster_eyes import compose_eye, lay_eye, lids_travel, place_lids
+from streaming_model.renderer.raster import packed
+from streaming_model.renderer.raster_eyes import compose_eye, lay_eye, place_eye, place_lids
 from streaming_model.renderer.stage import Stage
 from streaming_model.rig import Rig
 
@@ -39,7 +38,8 @@ BOX_BESIDE: Final = 0.2
 SETTLE: Final = 1.5  # pixels of travel over which the picture hands over to what is composed
 IRIS: Final = {"Left": slice(473, 478), "Right": slice(468, 473)}
 BROW: Final = {"Left": (276, 283, 282, 295, 285), "Right": (46, 53, 52, 65, 55)}
-OUTWARD: Final = {"Left": 1.0, "Right": -1.0}  # towards the picture's right for the left eye
+# What looks towards the picture's right, and what to its left.
+RIGHTWARD: Final = {"Left": ("Out", "In"), "Right": ("In", "Out")}
 
 
 class EyePlace(NamedTuple):
@@ -94,47 +94,58 @@ class EyeLayer:
         self._box = self._bounds(upper, lower)
         self._read(columns, brow)
         self._numbers = self._fixed_numbers()
+        looks = ("Blink", *(f"Look{way}" for way in (*RIGHTWARD[side], "Up", "Down")))
+        self._looks = np.array([INDEX[f"eye{name}{side}"] for name in looks])
+        self._ways = np.stack([frame.along, frame.up]).astype(np.float32)
+        up, squeeze = GAZE_TRAVEL_CM[1] * stage.scale, 1.0 - (1.0 - SQUEEZE) * self._lids.shading
+        self._limits = np.array(
+            [*self._room, up, self._tall, stage.size, squeeze, SETTLE, GLINT_SHARE], np.float32
+        )
         left, top, right, bottom = self._box
         x, y = pixels.T
         inside = (x >= left - 1) & (x <= right) & (y >= top - 1) & (y <= bottom)
         self._vertices = np.union1d(np.flatnonzero(inside), pair.ring).astype(np.int64)
 
-    def draw(self, out: NDArray[np.uint8], motion: Floats, maps: Floats, pixels: Floats) -> None:
-        """Lays the eye over `out` [s, s, 3] under `motion` [58].
+    def draw(
+        self,
+        out: NDArray[np.uint8],
+        motion: Floats,
+        acting: Floats,
+        maps: Floats,
+        pixels: Floats,
+    ) -> None:
+        """Lays the eye over `out` [s, s, 3] under `motion` [58], of which `acting` is effective.
 
         `maps` [3, >= s, >= s] are the place of the foreground that each pixel shows, x and y,
         and its light; `pixels` [V, 2] is where the face's vertices are drawn.
         """
-        placed = self.place(motion, pixels)
+        placed = self.place(motion, acting, pixels)
         if placed is None:
             return
         patch = self._base.copy()
         self._paint(patch, placed.edges, placed.numbers, placed.gaze)
         lay_eye(out, packed(patch), maps, placed.box, self.corner)
 
-    def place(self, motion: Floats, pixels: Floats) -> EyePlace | None:
+    def place(self, motion: Floats, acting: Floats, pixels: Floats) -> EyePlace | None:
         """Returns all of the eye but its pixels, None if nothing of it has moved or is seen.
 
-        `pixels` [V, 2] is where the face's vertices are drawn.
+        `acting` [52] is what is effective of `motion` [58]; `pixels` [V, 2] is where the face's
+        vertices are drawn.
         """
-        edges, shift = self.edges(motion), self._gaze(motion)
-        turned = math.sqrt(float(shift.dot(shift)))
-        travel, open_ = lids_travel(edges, self._rest)
-        if max(travel, turned) < 1e-3:
-            return None
-        west, north, east, south = bounds_of(pixels, self._vertices)
-        left, top = max(math.floor(west) - 2, 0), max(math.floor(north) - 2, 0)
-        right = min(math.ceil(east) + 3, self._stage.size)
-        bottom = min(math.ceil(south) + 3, self._stage.size)
-        if right <= left or bottom <= top:
-            return None
-        closing = min(max(1.0 - open_ / self._tall, 0.0), 1.0)
-        numbers = self._numbers.copy()
-        numbers[1] = 1.0 - (1.0 - SQUEEZE) * self._lids.shading * closing
-        numbers[8] = max(1.0 - travel / SETTLE, 0.0)
-        numbers[9] = closing
-        gaze = np.array([*shift, min(turned / SETTLE, 1.0), GLINT_SHARE], np.float32)
-        return EyePlace((left, top, right, bottom), edges, numbers, gaze)
+        is_seen, box, edges, numbers, gaze = place_eye(
+            motion,
+            acting,
+            pixels,
+            self._vertices,
+            self._lines,
+            self._rises,
+            self._used,
+            self._numbers,
+            self._looks,
+            self._ways,
+            self._limits,
+        )
+        return EyePlace(box, edges, numbers, gaze) if is_seen else None
 
     def _fixed_numbers(self) -> Floats:
         """Returns `place` of `compose_eye` with what is the same in every frame."""
@@ -214,19 +225,6 @@ class EyeLayer:
         return place_lids(
             self._lines, self._rises, self._effective(motion)[self._used], blink, self._tall
         )
-
-    def _gaze(self, motion: Floats) -> Floats:
-        """Returns the travel of the iris in pixels [2]."""
-
-        def value(name: str) -> float:
-            return float(motion[INDEX[f"eyeLook{name}{self.side}"]])
-
-        across = (value("Out") - value("In")) * OUTWARD[self.side]
-        up = value("Up") - value("Down")
-        room = self._room[1] if across > 0 else self._room[0]
-        shift = across * room * self.frame.along
-        shift = shift + up * GAZE_TRAVEL_CM[1] * self._stage.scale * self.frame.up
-        return np.asarray(shift, np.float32)
 
     def _heights(self, upper: Floats, lower: Floats, columns: NDArray[np.int64]) -> Floats:
         sides = [

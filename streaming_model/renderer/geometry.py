@@ -40,12 +40,6 @@ class HeadMotion:
         """Moves points [n, 3]."""
         return _turned(points, self.rotation, self.pivot, self.shift, self.distance)
 
-    def zoom_at(self, point: Floats) -> float:
-        """Returns how much larger what is at `point` [3] is seen than in the picture."""
-        away = float(self.rotation[2] @ (point - self.pivot))
-        nearer = away + float(self.pivot[2] + self.shift[2] - point[2])
-        return self.distance / max(self.distance - nearer, NEAREST_CM)
-
 
 class FaceGeometry(Expression):
     """The fitted face, its response to the coefficients and the head it sits on.

@@ -22,22 +22,24 @@ from streaming_model.renderer.geometry import FaceGeometry, HeadMotion
 from streaming_model.renderer.interior import fit_interior
 from streaming_model.renderer.medium import filter_taps, skin_grain, softness
 from streaming_model.renderer.mouth_light import darkness, light_let_in, meeting_line, shaded
+from streaming_model.renderer.mouth_places import (
+    cross_columns,
+    cross_lips,
+    fine_limits,
+    place_inside,
+    place_lips,
+)
 from streaming_model.renderer.own_teeth import OwnMouth, read_own_mouth
 from streaming_model.renderer.palette import Palette
 from streaming_model.renderer.raster import bounds
 from streaming_model.renderer.raster_mouth import (
-    SUBCOLUMNS,
     add_grain,
     blur_cover,
     cover_crossed,
     cover_triangles,
-    cross_columns,
     draw_solid,
-    fine_limits,
     lay_over,
     lay_picture,
-    part_lips,
-    place,
     reduce_and_blur,
     roll_lips,
     shade,
@@ -175,15 +177,28 @@ class MouthLayer:
         self.seam_reach = max(SEAM_CM * stage.scale, 1.2 * blur)
         self.roll_reach = ROLL_CM * stage.scale
         self.tongue_soft = max(3, int(TONGUE_SHADOW[0] * stage.scale) | 1)
+        fine = (*self._fine, 1.0)
+        to_pixels = [fine[0] * stage.scale, -fine[1] * stage.scale, fine[2]]
+        self._fine_pixels = np.array([to_pixels, [0.0, 0.0, 0.0]], np.float32)
         self._behind = 0.5 * palette.cavity
         self._tongue_behind = 0.8 * palette.tongue
         self._own_pictures = _own_pictures(self._own)
         self._grain = skin_grain(stage)
         self._grain_at = stage.project(self._interior.rest[:1])[0]
 
-    def draw(self, out: NDArray[np.uint8], face: Floats, motion: Floats, head: HeadMotion) -> None:
-        """Lays the interior over `out` where `face` [V, 3] (head turned) opens its lips."""
-        placed = self.place(face, motion, head)
+    def draw(
+        self,
+        out: NDArray[np.uint8],
+        face: Floats,
+        motion: Floats,
+        acting: Floats,
+        head: HeadMotion,
+    ) -> None:
+        """Lays the interior over `out` where `face` [V, 3] (head turned) opens its lips.
+
+        `acting` [52] is what is effective of `motion` [58].
+        """
+        placed = self.place(face, motion, acting, head)
         if placed is None:
             return
         left, top, _, _ = placed.box
@@ -194,38 +209,38 @@ class MouthLayer:
             if placed.inside.tongue is not None:
                 self._lay_on_lip(out, placed, placed.inside, placed.inside.tongue)
 
-    def place(self, face: Floats, motion: Floats, head: HeadMotion) -> MouthPlace | None:
+    def place(
+        self, face: Floats, motion: Floats, acting: Floats, head: HeadMotion
+    ) -> MouthPlace | None:
         """Returns all of the mouth but its pixels, None if it is off the stage."""
-        jaw = (self.geometry.effective(motion) @ self._interior.jaw).reshape(4, 3)
         out_share = float(motion[INDEX["tongueOut"]])
-        tongue = self._put_out(face, jaw, head, out_share) if out_share > OUT else None
-        upper, lower = self._parted(face, motion)
-        box = self._box([upper, lower], tongue)
+        tongue = self._put_out(face, acting, head, out_share) if out_share > OUT else None
+        upper, lower, box = self._lips(face, motion, tongue)
         if box is None:
             return None
         left, top, right, _ = box
-        crossings = np.empty((2, right - left, SUBCOLUMNS), np.float64)
-        cross_columns(crossings, upper, lower, left, top)
-        rows = crossings[:, :, SUBCOLUMNS // 2].astype(np.float32)
-        gaps = (rows[1] - rows[0]) / self.width
+        crossings, rows, gaps, widest = cross_lips(
+            upper, lower, left, top, right - left, self.width
+        )
         meeting = None
         if self._own is not None:
             columns = np.arange(left, right, dtype=np.float32)
             beside = np.minimum(columns - upper[0, 0], upper[-1, 0] - columns) / self.width
             meeting = meeting_line(gaps, beside, motion)
         placed = MouthPlace(box, rows, crossings, meeting, None)
-        if float((crossings[1] - crossings[0]).max()) < LEAST_GAP:
+        if widest < LEAST_GAP:
             return placed
-        points, colours = self._placed(box, jaw, head, tongue, out_share)
+        points, colours = self._placed(box, acting, head, tongue, out_share)
         light = light_let_in(
             gaps, motion, flatness=self.palette.flatness, is_own=self._own is not None
         )
         free = 1.0 - min(4.0 * out_share, 1.0)
         sources, shares = self._own_layers(box, points, head, free)
         shares[STILL] = 0.0 if self._own is None else self._held(face, head)
-        rolled = np.minimum(gaps / ROLL_GAP, 1.0) * self._roll
-        if self._own is not None:  # the picture has that shade already
-            rolled = np.zeros_like(rolled)
+        if self._own is None:
+            rolled = np.minimum(gaps / ROLL_GAP, 1.0) * self._roll
+        else:  # the picture has that shade already
+            rolled = np.zeros((2, len(gaps)), np.float32)
         inside = InsidePlace(
             points=points,
             colours=colours,
@@ -271,28 +286,30 @@ class MouthLayer:
             share = float(inside.shares[at])
             lay_picture(image, self._own_pictures[at], inside.sources[at], share)
 
-    def _parted(self, face: Floats, motion: Floats) -> tuple[Floats, Floats]:
-        """Returns the lips' edges in pixels, [n, 2] and [m, 2]: nearly closed ones touch."""
+    def _lips(
+        self, face: Floats, motion: Floats, tongue: Tongue | None
+    ) -> tuple[Floats, Floats, tuple[int, int, int, int] | None]:
+        """Returns the lips' edges in pixels, [n, 2] and [m, 2]: nearly closed ones touch.
+
+        And left, top, right and bottom of the pixels to draw, None if there are none.
+        """
         pair, stage = self.geometry.mouth, self.stage
-        upper, lower = stage.project(face[pair.upper]), stage.project(face[pair.lower])
         touch = TOUCH_CM * stage.scale
         if self._own is not None:
             touch *= closing_share(motion)  # a smile's lips do not touch until they mean to
-        part_lips(upper, lower, *self._facing, touch)
-        return upper, lower
-
-    def _box(
-        self, outline: list[Floats], tongue: Tongue | None
-    ) -> tuple[int, int, int, int] | None:
-        """Returns left, top, right and bottom of the pixels to draw, None if there are none."""
+        upper, lower, (west, north, east, south) = place_lips(
+            face, pair.upper, pair.lower, stage.scale, stage.origin, *self._facing, touch
+        )
         if tongue is not None:
-            outline = [*outline, self.stage.project(tongue.grid[tongue.is_beyond])]
-        west, north, east, south = bounds(np.concatenate(outline))
+            seen = bounds(stage.project(tongue.grid[tongue.is_beyond]))
+            west, north = min(west, seen[0]), min(north, seen[1])
+            east, south = max(east, seen[2]), max(south, seen[3])
         margin = len(self._edge_taps)
         left, top = max(math.floor(west) - margin, 0), max(math.floor(north) - margin, 0)
-        right = min(math.ceil(east) + margin + 1, self.stage.size)
-        bottom = min(math.ceil(south) + margin + 1, self.stage.size)
-        return (left, top, right, bottom) if right > left and bottom > top else None
+        right = min(math.ceil(east) + margin + 1, stage.size)
+        bottom = min(math.ceil(south) + margin + 1, stage.size)
+        is_seen = right > left and bottom > top
+        return upper, lower, (left, top, right, bottom) if is_seen else None
 
     def _limits(self, rows: Floats, box: tuple[int, int, int, int]) -> NDArray[np.int32]:
         """Returns the first and last fine row wanted of each fine column, [2, columns]."""
@@ -324,27 +341,20 @@ class MouthLayer:
     def _placed(
         self,
         box: tuple[int, int, int, int],
-        jaw: Floats,
+        acting: Floats,
         head: HeadMotion,
         tongue: Tongue | None,
         tongue_out: float,
     ) -> tuple[Floats, Floats]:
         """Returns the interior's vertices in the box's fine pixels, and their colours."""
-        interior, scale = self._interior, self.stage.scale
-        fine = np.array([*self._fine, 1.0])
-        to_pixels = fine * (scale, -scale, 1.0)
-        corner = self.stage.origin - box[:2] + 0.5
-        start = fine * np.append(corner, 0.0) - (0.5, 0.5, 0.0)
-        turn = head.zoom_at(self._middle) * head.rotation
-        offset = head.pivot + head.shift - turn @ head.pivot
-        points = np.empty((len(interior.rest), 3), np.float32)
-        place(
-            points,
-            interior.rest,
-            interior.follow,
-            jaw.astype(np.float32),
-            (to_pixels[:, None] * turn).astype(np.float32),
-            (to_pixels * offset + start).astype(np.float32),
+        interior, stage = self._interior, self.stage
+        pixels = self._fine_pixels.copy()
+        to_pixels, start = pixels
+        for axis in range(2):
+            start[axis] = self._fine[axis] * (stage.origin[axis] - box[axis] + 0.5) - 0.5
+        turn = (head.rotation, head.pivot, head.shift, head.distance)
+        points = place_inside(
+            interior.rest, interior.follow, interior.jaw, acting, self._middle, turn, pixels
         )
         if tongue is None:
             return points, self._colours
@@ -410,9 +420,10 @@ class MouthLayer:
         share = min(max(1.2 - float(moved) / OWN_HELD_CM, 0.0), 1.0)
         return share * share * (3.0 - 2.0 * share)
 
-    def _put_out(self, face: Floats, jaw: Floats, head: HeadMotion, out: float) -> Tongue:
+    def _put_out(self, face: Floats, acting: Floats, head: HeadMotion, out: float) -> Tongue:
         """Returns the tongue as far out as it is."""
         pair, interior = self.geometry.mouth, self._interior
+        jaw = (acting @ interior.jaw).reshape(4, 3)
         index = np.append(interior.tongue, interior.lower_edge)
         moved = interior.rest[index] + interior.follow[index] @ jaw
         points = head.apply(moved.astype(np.float32))

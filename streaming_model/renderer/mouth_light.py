@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from streaming_model.motion_space import INDEX
 from streaming_model.renderer.expression import closing_share
+from streaming_model.renderer.mouth_places import let_in
 from streaming_model.renderer.own_teeth import OwnMouth
 from streaming_model.renderer.palette import Palette
 from streaming_model.renderer.surface import vertex_normals
@@ -100,9 +101,8 @@ def light_let_in(gaps: Floats, motion: Floats, *, flatness: float, is_own: bool)
     share = min(max(float(bared), 0.0), 1.0)
     start, full = OWN_APPEAR if is_own else TEETH_APPEAR
     start, full = start - BARED[0] * share, full - BARED[1] * share
-    light = np.clip((gaps - start) / (full - start) * (1.0 + FLAT_CONTRAST * flatness), 0, 1)
-    light *= 1.0 - ROUNDED_SHADE * min(max(float(rounded), 0.0), 1.0)
-    return np.asarray(light, np.float32)
+    steepness = (1.0 + FLAT_CONTRAST * flatness) / (full - start)
+    return let_in(gaps, start, steepness, 1.0 - ROUNDED_SHADE * min(max(float(rounded), 0.0), 1.0))
 
 
 def meeting_line(gaps: Floats, beside: Floats, motion: Floats) -> Floats | None:

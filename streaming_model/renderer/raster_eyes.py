@@ -14,8 +14,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from streaming_model.renderer.lanes import PIXELS, show_at
+from streaming_model.renderer.raster import bounds_of
 
 REST_UPPER, REST_LOWER, UPPER, LOWER, LASH = range(5)  # rows of `edges`
+STILL = np.float32(1e-3)  # pixels: what moves less has not moved
 
 Floats = NDArray[np.float32]
 Index = int | np.uint64  # unsigned ones spare numba its check for negative ones
@@ -82,17 +84,60 @@ def place_lids(
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def lids_travel(edges: Floats, rest: Floats) -> tuple[float, float]:
-    """Returns how far any part of the lids' `edges` is from where it rests [2, k].
+def place_eye(
+    motion: Floats,
+    acting: Floats,
+    pixels: Floats,
+    vertices: NDArray[np.int64],
+    lines: Floats,
+    rises: Floats,
+    used: NDArray[np.int64],
+    numbers: Floats,
+    looks: NDArray[np.int64],
+    ways: Floats,
+    limits: Floats,
+) -> tuple[bool, tuple[int, int, int, int], Floats, Floats, Floats]:
+    """Returns whether anything of the eye has moved and is in the frame; its box, and the rest.
 
-    And how far they are apart where they are farthest.
+    The box is left, top, right and bottom of `vertices` of the face's `pixels` [V, 2]; the rest is
+    `edges`, `place` and `gaze` of `compose_eye`. `lines` and `rises` are those of `place_lids`, of
+    whose coefficients `used` act; `numbers` is what of `place` is always the same. `looks` [5]
+    are where in `motion` blink, looks to the right, to the left, up and down are; `ways` [2, 2]
+    the picture's directions to the right and up. `limits` [8]: the iris's way to the left and to
+    the right, its way up, height of the opening, side of the frame, squeeze of closed lashes,
+    travel after which the picture is left, and the glint's share of the iris's travel.
     """
-    travel, apart = np.float32(0), edges[UPPER, 0] - edges[LOWER, 0]
+    one, zero = np.float32(1), np.float32(0)
+    left, top, right, bottom = bounds_of(pixels, vertices)
+    size = int(limits[4])
+    box = (
+        max(int(np.floor(left)) - 2, 0),
+        max(int(np.floor(top)) - 2, 0),
+        min(int(np.ceil(right)) + 3, size),
+        min(int(np.ceil(bottom)) + 3, size),
+    )
+    across, up = motion[looks[1]] - motion[looks[2]], motion[looks[3]] - motion[looks[4]]
+    across *= limits[1] if across > zero else limits[0]
+    up *= limits[2]
+    shift_x, shift_y = across * ways[0, 0] + up * ways[1, 0], across * ways[0, 1] + up * ways[1, 1]
+    turned = np.sqrt(shift_x * shift_x + shift_y * shift_y)
+    blink = min(max(motion[looks[0]], zero), one)
+    edges = place_lids(lines, rises, acting[used], blink, limits[3])
+    travel, apart = zero, edges[UPPER, 0] - edges[LOWER, 0]
     for i in range(edges.shape[1]):
         upper, lower = edges[UPPER, i], edges[LOWER, i]
-        travel = max(travel, abs(upper - rest[0, i]), abs(lower - rest[1, i]))
-        apart = max(apart, upper - lower)
-    return float(travel), float(apart)
+        off = max(abs(upper - edges[REST_UPPER, i]), abs(lower - edges[REST_LOWER, i]))
+        travel, apart = max(travel, off), max(apart, upper - lower)
+    closing = min(max(one - apart / limits[3], zero), one)
+    place = numbers.copy()
+    place[1] = one - (one - limits[5]) * closing
+    place[8] = max(one - travel / limits[6], zero)
+    place[9] = closing
+    gaze = np.empty(4, np.float32)
+    gaze[0], gaze[1] = shift_x, shift_y
+    gaze[2], gaze[3] = min(turned / limits[6], one), limits[7]
+    is_seen = box[2] > box[0] and box[3] > box[1] and max(travel, turned) >= STILL
+    return is_seen, box, edges, place, gaze
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")

@@ -1,4 +1,4 @@
-"""Compiled drawing of the mouth: place, draw with depth, and lay between the lips.
+"""Compiled drawing of the mouth: with depth, and laid between the lips.
 
 Plain loops over arrays, compiled once and cached on disk; every kernel releases the GIL.
 Pixel (x, y) has its centre at integer coordinates. Knows nothing of portraits.
@@ -13,35 +13,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from streaming_model.renderer.mouth_places import SUBCOLUMNS, cross_columns
+
 FAR = np.float32(-1e30)
-SUBCOLUMNS = 4
 ROLL_REACH = 2.5  # how far lips darken, of the reach of the shade
 SLACK = 1e-4  # of a triangle, so that rounding opens no cracks between neighbours
-
-
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def place(
-    out: NDArray[np.float32],
-    rest: NDArray[np.float32],
-    follow: NDArray[np.float32],
-    jaw: NDArray[np.float32],
-    turn: NDArray[np.float32],
-    offset: NDArray[np.float32],
-) -> None:
-    """Writes turn (rest + follow @ jaw) + offset to `out` [V, 3].
-
-    `rest` [V, 3], `follow` [V, 4], `jaw` [4, 3], `turn` [3, 3], `offset` [3].
-    """
-    for v in range(rest.shape[0]):
-        x, y, z = rest[v, 0], rest[v, 1], rest[v, 2]
-        a, b, c, d = follow[v, 0], follow[v, 1], follow[v, 2], follow[v, 3]
-        if d != 0.0:
-            x += a * jaw[0, 0] + b * jaw[1, 0] + c * jaw[2, 0] + d * jaw[3, 0]
-            y += a * jaw[0, 1] + b * jaw[1, 1] + c * jaw[2, 1] + d * jaw[3, 1]
-            z += a * jaw[0, 2] + b * jaw[1, 2] + c * jaw[2, 2] + d * jaw[3, 2]
-        out[v, 0] = turn[0, 0] * x + turn[0, 1] * y + turn[0, 2] * z + offset[0]
-        out[v, 1] = turn[1, 0] * x + turn[1, 1] * y + turn[1, 2] * z + offset[1]
-        out[v, 2] = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2] * z + offset[2]
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
@@ -136,28 +112,6 @@ def _span(first: int, last: int, start: float, slope: float, origin: float) -> t
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def fine_limits(
-    limits: NDArray[np.int32],
-    rows: NDArray[np.float32],
-    margin: float,
-    down: int,
-    height: int,
-) -> None:
-    """Writes which fine rows [2, w * across] lie between the lips' `rows` [2, w], and a margin.
-
-    A pixel is `down` fine rows high; there are `height` of them. Beside the lips there are none.
-    """
-    across = limits.shape[1] // rows.shape[1]
-    for x in range(limits.shape[1]):
-        above, below = rows[0, x // across], rows[1, x // across]
-        if below <= above:
-            limits[0, x], limits[1, x] = 1, 0
-            continue
-        limits[0, x] = max(0, int((above - margin) * down))
-        limits[1, x] = min(height - 1, int((below + margin + 1.0) * down))
-
-
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def cover_triangles(
     mask: NDArray[np.float32],
     points: NDArray[np.float32],
@@ -234,53 +188,6 @@ def cover_crossed(cover: NDArray[np.float32], crossings: NDArray[np.float64]) ->
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def cross_columns(
-    crossings: NDArray[np.float64],
-    upper: NDArray[np.float32],
-    lower: NDArray[np.float32],
-    left: int,
-    top: int,
-) -> None:
-    """Writes where two chains cross each part of each column, in rows from `top`.
-
-    `crossings` is [2, w, SUBCOLUMNS]: of the upper and of the lower chain, 0 beside them.
-    """
-    share = 1.0 / SUBCOLUMNS
-    at_upper, at_lower = 0, 0
-    for x in range(crossings.shape[1]):
-        for sub in range(SUBCOLUMNS):
-            crossings[0, x, sub] = crossings[1, x, sub] = 0.0
-            at = left + x - 0.5 + (sub + 0.5) * share
-            at_upper = _segment(upper, at_upper, at)
-            at_lower = _segment(lower, at_lower, at)
-            if at_upper < 0 or at_lower < 0:
-                at_upper, at_lower = 0, 0
-                continue
-            crossings[0, x, sub] = _crossing(upper, at_upper, at) - top
-            crossings[1, x, sub] = _crossing(lower, at_lower, at) - top
-
-
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def _segment(chain: NDArray[np.float32], start: int, x: float) -> int:
-    """Returns the first segment from `start` on that crosses column x, else any, else -1."""
-    count = chain.shape[0] - 1
-    for step in range(count):
-        index = start + step
-        if index >= count:
-            index -= count
-        if chain[index, 0] <= x < chain[index + 1, 0]:
-            return index
-    return -1
-
-
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy", inline="always")
-def _crossing(chain: NDArray[np.float32], index: int, x: float) -> float:
-    x0, x1 = np.float64(chain[index, 0]), np.float64(chain[index + 1, 0])
-    y0, y1 = np.float64(chain[index, 1]), np.float64(chain[index + 1, 1])
-    return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
-
-
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def reduce_and_blur(
     out: NDArray[np.float32], image: NDArray[np.float32], taps: NDArray[np.float32]
 ) -> None:
@@ -334,38 +241,6 @@ def _tap_row(out: NDArray[np.float32], row: NDArray[np.float32], taps: NDArray[n
         weight = taps[tap]
         for i in range(count):
             out[i] += weight * (row[i + 3 * (reach - tap)] + row[i + 3 * (reach + tap)])
-
-
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def part_lips(
-    upper: NDArray[np.float32],
-    lower: NDArray[np.float32],
-    facing_upper: NDArray[np.float32],
-    facing_lower: NDArray[np.float32],
-    touch: float,
-) -> None:
-    """Closes gaps up to `touch` pixels between two chains [n, 2], [m, 2], narrows wider ones.
-
-    `facing_upper` [n] and `facing_lower` [m] are the places on the other chain that each point
-    faces, in steps of that chain.
-    """
-    before = upper[:, 1].copy()
-    for n in range(upper.shape[0]):
-        upper[n, 1] += _inward(_at(lower[:, 1], facing_upper[n]) - upper[n, 1], touch)
-    for m in range(lower.shape[0]):
-        lower[m, 1] += _inward(_at(before, facing_lower[m]) - lower[m, 1], touch)
-
-
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy", inline="always")
-def _inward(gap: float, touch: float) -> float:
-    half = min(abs(gap), touch) * 0.5
-    return half if gap > 0 else -half
-
-
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy", inline="always")
-def _at(values: NDArray[np.float32], place: float) -> float:
-    index = min(int(place), values.shape[0] - 2)
-    return float(values[index] + (place - index) * (values[index + 1] - values[index]))
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")

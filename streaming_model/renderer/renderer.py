@@ -198,9 +198,10 @@ class Renderer:
         return self._draw(motion, self._geometry.head(motion, response))[..., :3]
 
     def _draw(self, motion: Floats, head: HeadMotion) -> NDArray[np.uint8]:
-        face = head.apply(self._geometry.shape(motion))
-        colours, canvas = self._person(motion, head, face)
-        self._mouth.draw(colours, face, motion, head)
+        acting = self._geometry.effective(motion)
+        face = head.apply(self._geometry.shape(motion, acting))
+        colours, canvas = self._person(motion, acting, head, face)
+        self._mouth.draw(colours, face, motion, acting, head)
         if not self._is_cut_out:
             return colours
         frame = np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2RGBA), np.uint8)
@@ -208,13 +209,13 @@ class Renderer:
         return frame
 
     def _person(
-        self, motion: Floats, head: HeadMotion, face: Floats
+        self, motion: Floats, acting: Floats, head: HeadMotion, face: Floats
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
         """Returns head and face without what the mouth holds: colours [s, s, 3], and the canvas.
 
         The canvas [s, s] has the person's matte, and its colours but for the eyes.
         """
-        placed = self.place(motion, head, face)
+        placed = self.place(acting, head, face)
         scratch = _scratch(self.size, CELLS * self._head.cell)
         self._map_face(placed, scratch.maps)
         colours = np.empty((self.size, self.size, 3), np.uint8)
@@ -226,7 +227,7 @@ class Renderer:
             if start * self._head.cell < self.size:
                 cv2.cvtColor(out[rows], cv2.COLOR_RGBA2RGB, dst=colours[rows])
         for eye in self._eyes:
-            eye.draw(colours, motion, scratch.maps, placed.pixels)
+            eye.draw(colours, motion, acting, scratch.maps, placed.pixels)
         return colours, canvas
 
     def _map_face(self, placed: Placement, maps: Floats) -> None:
@@ -260,10 +261,13 @@ class Renderer:
             self._is_cut_out,
         )
 
-    def place(self, motion: Floats, head: HeadMotion, face: Floats) -> Placement:
-        """Returns where head and `face` [V, 3] (head turned) are drawn, and what they show."""
+    def place(self, acting: Floats, head: HeadMotion, face: Floats) -> Placement:
+        """Returns where head and `face` [V, 3] (head turned) are drawn, and what they show.
+
+        `acting` [52] is what is `effective` of the motion.
+        """
         inset = np.float32(self._stage.border)
-        grid = self._head.sources(self._geometry.effective(motion), head) + inset
+        grid = self._head.sources(acting, head) + inset
         # Beyond the texture there is nothing: its border goes on.
         np.clip(grid, 0, len(self._stage.foreground) - 1, out=grid)
         pixels = self._with_skirts(self._stage.project(face))
@@ -276,7 +280,7 @@ class Renderer:
             lit=lit,
             pixels=pixels,
             sources=self._face_sources + inset,
-            light=self._lit(motion),
+            light=self._lit(acting),
         )
 
     def _with_seams(self, foreground: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -286,10 +290,10 @@ class Renderer:
         ]
         return np.concatenate([foreground, *seams])
 
-    def _lit(self, motion: Floats) -> Floats:
+    def _lit(self, acting: Floats) -> Floats:
         """Returns the brightness of the face's vertices and of the hems, which keep theirs."""
         light = np.ones(len(self._opacity), np.float32)
-        light[: len(self._geometry.rest)] = self._geometry.light(motion)
+        light[: len(self._geometry.rest)] = self._geometry.light(acting)
         return light
 
     def _with_skirts(self, pixels: Floats) -> Floats:

@@ -30,7 +30,8 @@ from streaming_model.renderer.mouth import (
     MouthLayer,
     MouthPlace,
 )
-from streaming_model.renderer.raster_mouth import ROLL_REACH, SUBCOLUMNS
+from streaming_model.renderer.mouth_places import SUBCOLUMNS
+from streaming_model.renderer.raster_mouth import ROLL_REACH
 
 LEAST_ROLL: Final = 0.01  # strength below which lips are left alone
 

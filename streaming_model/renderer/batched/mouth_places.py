@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streaming_model.renderer.batched.tensors import filled_up
 from streaming_model.renderer.mouth import InsidePlace, MouthPlace, TonguePlace
-from streaming_model.renderer.raster_mouth import SUBCOLUMNS
+from streaming_model.renderer.mouth_places import SUBCOLUMNS
 
 _Array = NDArray[Any]
 

@@ -262,11 +262,11 @@ def _window(places: Sequence[EyePlace | None]) -> Window:
 
 
 def _placed(renderer: Renderer, motion: Floats) -> _Frame:
-    head = renderer._geometry.head(motion)
-    face = head.apply(renderer._geometry.shape(motion))
-    person = renderer.place(motion, head, face)
+    head, acting = renderer._geometry.head(motion), renderer._geometry.effective(motion)
+    face = head.apply(renderer._geometry.shape(motion, acting))
+    person = renderer.place(acting, head, face)
     return _Frame(
         person,
-        [eye.place(motion, person.pixels) for eye in renderer._eyes],
-        renderer._mouth.place(face, motion, head),
+        [eye.place(motion, acting, person.pixels) for eye in renderer._eyes],
+        renderer._mouth.place(face, motion, acting, head),
     )
