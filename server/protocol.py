@@ -31,6 +31,10 @@ class ProtocolError(VivantError):
         super().__init__(message)
         self.code = code
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Returns what another process makes the same of; it may be that one's answer."""
+        return Exception.__new__, (type(self), *self.args), self.__dict__
+
 
 class CapacityError(ProtocolError):
     """There is no place, nor one in the line.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -20,7 +19,7 @@ from server.access.principal import LOCAL, Holder, Scope, held
 from server.access.tokens import Tokens, narrowed
 from server.app import Server
 from server.config import Settings
-from tests.live_fakes import fake_parts
+from tests.answering import answering
 
 SECRET = "s" * 40
 HOST = "server"
@@ -37,7 +36,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Rig:
-    server: Server
+    app: ASGIApp
+    server: Server  # who performs
     file: KeyFile
     key: str
     mine: str  # a session
@@ -64,7 +64,7 @@ class Rig:
         credential: str | None = None,
         **more: Any,  # noqa: ANN401 - those of `call`
     ) -> Answer:
-        return await call(self.server.app, method, path, credential, **more)
+        return await call(self.app, method, path, credential, **more)
 
 
 @asynccontextmanager
@@ -79,15 +79,13 @@ async def keyed(folder: Path, **settings: Any) -> AsyncIterator[Rig]:  # noqa: A
         "max_sessions": 3,
     }
     made = Settings(size=256, cache_dir=folder, keys_file=file.path, **(chosen | settings))
-    server = Server(made, fake_parts(made))
-    async with server.app.router.lifespan_context(server.app):
-        await asyncio.sleep(0)
+    async with answering(made) as there:
         sessions = []
         for _ in range(2):
-            opened = await call(server.app, "POST", "/v1/sessions", key)
+            opened = await call(there.app, "POST", "/v1/sessions", key)
             assert opened.status == 201, opened.body
             sessions.append(json.loads(opened.body)["session_id"])
-        yield Rig(server, file, key, sessions[0], sessions[1])
+        yield Rig(there.app, there.server, file, key, sessions[0], sessions[1])
 
 
 async def call(
@@ -102,6 +100,8 @@ async def call(
 ) -> Answer:
     """Calls a route, by `WS` a WebSocket; the credential comes as programs bring it."""
     told = {"host": HOST, "content-type": "application/json", **(headers or {})}
+    if body:
+        told["content-length"] = str(len(body))
     if credential is not None:
         told["authorization"] = f"Bearer {credential}"
     scope: dict[str, Any] = {
@@ -120,7 +120,8 @@ async def call(
         "state": {},
     }
     if method == "WS":
-        scope["subprotocols"] = []
+        offered = told.get("sec-websocket-protocol", "")
+        scope["subprotocols"] = [each.strip() for each in offered.split(",") if each]
     else:
         scope["method"] = method
     sent: list[Message] = []
@@ -198,6 +199,4 @@ def _encoded(claims: Mapping[str, Any]) -> str:
 
 
 def client_of(rig: Rig) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(rig.server.app), base_url="http://server"
-    )
+    return httpx.AsyncClient(transport=httpx.ASGITransport(rig.app), base_url="http://server")

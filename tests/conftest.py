@@ -46,7 +46,8 @@ START_TIMEOUT = 150  # seconds for a server to become ready, models and all
 
 REAL = ("-c", "import sys; from server.cli import main; sys.exit(main())", "serve")
 FAKE = ("-m", "tests.live_fakes")
-FAKE_CLUSTER = ("-m", "tests.ray_fakes")
+CLUSTERS = {FAKE: ("-m", "tests.ray_fakes"), REAL: REAL}  # what has the same on Ray
+ON_RAY = ("--ray", "--ray-cores", str(os.cpu_count() or 1))
 RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "disabled",
@@ -59,9 +60,9 @@ class ServerProcess:
     """A server of ours on a free port, with a cache of its own."""
 
     def __init__(self, program: tuple[str, ...], *arguments: str, folder: Path) -> None:
-        is_fake_cluster = layout.chosen == "ray" and program == FAKE
-        if is_fake_cluster:
-            program, arguments = FAKE_CLUSTER, ("--ray", *arguments)
+        is_cluster = layout.chosen == "ray" and program in CLUSTERS
+        if is_cluster:
+            program, arguments = CLUSTERS[program], (*ON_RAY, *arguments)
         self._command = [sys.executable, *program, "--port", str(_free_port()), *arguments]
         self._log = folder / "server.log"
         self._environment = {
@@ -69,7 +70,7 @@ class ServerProcess:
             "VIVANT_CACHE": str(folder),
             "OMP_NUM_THREADS": "1",
         }
-        if is_fake_cluster:
+        if is_cluster:
             self._environment |= RAY_ENVIRONMENT
         self.address = f"http://127.0.0.1:{self._command[self._command.index('--port') + 1]}"
         self.start()

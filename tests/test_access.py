@@ -257,7 +257,7 @@ async def test_a_view_s_cookie_opens_that_session_alone(rig: Rig) -> None:
 
 
 async def test_the_cookie_is_kept_for_encrypted_connections_where_there_is_one(rig: Rig) -> None:
-    transport = httpx.ASGITransport(rig.server.app)
+    transport = httpx.ASGITransport(rig.app)
     async with httpx.AsyncClient(transport=transport, base_url="https://server") as browser:
         bearer = {"Authorization": f"Bearer {rig.key}"}
         answer = await browser.post("/v1/login", headers=bearer)

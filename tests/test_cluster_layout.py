@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from server.config import Settings
+from server.protocol import CapacityError, ProtocolError
 from tests.cluster_rig import cluster
 from tests.test_server_live import (  # noqa: F401 - collected here, too
     SIZE,
@@ -60,3 +62,26 @@ async def test_figures_and_capacity_are_those_of_all_workers(tmp_path: Path) -> 
     assert told["sessions"] == 1
     assert 'worker="worker-1"' in left
     assert 'worker="worker-0"' not in left
+
+
+async def test_a_gateway_is_ready_while_a_worker_is(tmp_path: Path) -> None:
+    settings = Settings(size=SIZE, max_sessions=2, cache_dir=tmp_path, port=0)
+    async with cluster(settings, workers=1) as rig:
+        address = f"http://127.0.0.1:{rig.port}"
+        async with httpx.AsyncClient(base_url=address, timeout=30) as client:
+            assert (await client.get("/readyz")).status_code == 200
+            rig.workers[0].die()
+            await rig.directory.leave(rig.workers[0].worker.id)
+            assert (await client.get("/readyz")).status_code == 503
+            assert (await client.get("/healthz")).json() == {"status": "ok"}
+            told = (await client.get("/v1/capacity")).json()
+            assert (told["room"], told["limit"], told["workers"]) == (0, "no_worker", [])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [CapacityError("All places are taken.", retry_after=7), ProtocolError("gone", "It has gone.")],
+)
+def test_a_refusal_is_the_same_in_another_process(error: ProtocolError) -> None:
+    told = pickle.loads(pickle.dumps(error))
+    assert (type(told), str(told), vars(told)) == (type(error), str(error), vars(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 import re
@@ -19,20 +18,20 @@ from server.config import Settings
 from server.converse.sphinx import is_installed
 from server.portrait_pictures import MAX_UPLOAD
 from server.protocol import Motion, ProtocolError
+from tests.answering import answering
 from tests.live_fakes import fake_parts, house
 
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     settings = Settings(size=256, max_sessions=2, cache_dir=tmp_path)
-    server = Server(settings, fake_parts(settings))
-    transport = httpx.ASGITransport(server.app)
     async with (
-        server.app.router.lifespan_context(server.app),
-        httpx.AsyncClient(transport=transport, base_url="http://server") as client,
+        answering(settings) as there,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(there.app), base_url="http://server"
+        ) as client,
     ):
-        await asyncio.sleep(0)
-        client.server = server  # type: ignore[attr-defined]
+        client.server = there.server  # type: ignore[attr-defined]
         yield client
 
 
@@ -53,6 +52,7 @@ def refusal(answer: httpx.Response) -> str:
     return code
 
 
+@pytest.mark.single_layout("a gateway is ready with its first worker: test_cluster_layout")
 async def test_health_and_readiness(client: httpx.AsyncClient) -> None:
     assert (await client.get("/healthz")).json() == {"status": "ok"}
     assert (await client.get("/readyz")).status_code == 503

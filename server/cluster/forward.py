@@ -7,6 +7,7 @@ and `Unreachable` lets the caller ask another.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
@@ -25,6 +26,7 @@ from server.cluster.port import (
     CLIENT_HEADER,
     FIGURES,
     PLACE_HEADER,
+    ROOM,
     SCHEME_HEADER,
     SECRET_HEADER,
     Broken,
@@ -123,6 +125,15 @@ class Forwarder:
         except (httpx.TransportError, TimeoutError) as error:
             _LOG.warning("worker %s tells no figures: %s", report.name or report.worker, error)
             return None
+
+    async def room(self, report: Report) -> dict[str, Any] | None:
+        """Returns what `GET /v1/capacity` tells of a worker; None as above."""
+        try:
+            told: dict[str, Any] = json.loads(await self._get(report, ROOM))
+        except (httpx.TransportError, TimeoutError) as error:
+            _LOG.warning("worker %s tells no room: %s", report.name or report.worker, error)
+            return None
+        return told
 
     async def _get(self, report: Report, path: str) -> str:
         headers = {SECRET_HEADER.decode(): self._secret.decode()}

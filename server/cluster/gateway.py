@@ -34,6 +34,7 @@ from server.cluster.lobby import Lobby, read_body, refuse_if_full
 from server.cluster.placement import Placement
 from server.cluster.port import DRAIN, LOOK, TAKE_UP, Broken, Directory, Report, Unreachable
 from server.cluster.relay import send_away
+from server.cluster.room import describe
 from server.cluster.store import Record, Store
 from server.cluster.wish import Wish, has_wish, read_wish
 from server.metrics import CONTENT_TYPE
@@ -104,6 +105,13 @@ class Router:
         pages = await asyncio.gather(*(self._forwarder.figures(each) for each in reports))
         named = zip((each.name or each.worker for each in reports), pages, strict=True)
         return merge({name: page for name, page in named if page is not None})
+
+    async def room(self) -> dict[str, Any]:
+        """Returns the room of all workers that answer, as they are now."""
+        reports = await self.reports()
+        told = await asyncio.gather(*(self._forwarder.room(each) for each in reports))
+        found = [(each, room) for each, room in zip(reports, told, strict=True) if room is not None]
+        return describe(found, await self.lobby.waiting())
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"] if scope["type"] == "http" else "WS"
@@ -363,24 +371,7 @@ def _figures(router: Router) -> Any:  # noqa: ANN401 - a route
 
 def _capacity(router: Router) -> Any:  # noqa: ANN401 - a route
     async def capacity() -> dict[str, Any]:
-        reports = await router.reports()
-        return {
-            "sessions": sum(each.sessions for each in reports),
-            "room": sum(each.room for each in reports if not each.is_draining),
-            "waiting": await router.lobby.waiting(),
-            "workers": [
-                {
-                    "worker": each.worker,
-                    "name": each.name,
-                    "pid": each.pid,
-                    "sessions": each.sessions,
-                    "room": each.room,
-                    "waiting": each.waiting,
-                    "draining": each.is_draining,
-                }
-                for each in reports
-            ],
-        }
+        return await router.room()
 
     return capacity
 

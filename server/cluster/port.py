@@ -20,6 +20,7 @@ ASK: Final = "ask"  # the same where there is no room
 SCHEME_HEADER: Final = b"x-vivant-scheme"  # http or https, as the client has it
 TAKE_UP: Final = "/cluster/take-up"  # POST {"session", "epoch", "is_pressed"} to a worker
 FIGURES: Final = "/cluster/figures"  # GET from a worker: its page for Prometheus
+ROOM: Final = "/cluster/room"  # GET from a worker: what `GET /v1/capacity` tells of it alone
 ALIVE: Final = "/cluster/alive"  # any answer will do
 WARM: Final = "/cluster/warm"  # POST {"portrait", "background"}: a session of these may come
 DRAIN: Final = "/cluster/drain"  # POST {"seconds"}: its sessions are to go on elsewhere

@@ -33,6 +33,7 @@ from server.cluster.port import (
     FIGURES,
     LOOK,
     PLACE_HEADER,
+    ROOM,
     SCHEME_HEADER,
     SECRET_HEADER,
     TAKE_UP,
@@ -297,6 +298,10 @@ class Worker:
         elif scope["path"] == FIGURES:
             figures = Response(self.server.house.figures.text(), media_type=CONTENT_TYPE)
             await figures(scope, receive, send)
+        elif scope["path"] == ROOM:
+            sessions = self.server.house.sessions
+            told = sessions.capacity.describe(len(sessions)) | {"waiting": sessions.waiting}
+            await JSONResponse(told)(scope, receive, send)
         elif scope["path"] == WARM:
             await (await self._answer_warm(Request(scope, receive)))(scope, receive, send)
         elif scope["path"] == DRAIN:

@@ -76,5 +76,7 @@ class Places:
         from server.storage.films import SharedLibrary
 
         # Several workers may be given one folder: what lies there unfinished may be another's.
-        folder = self._settings.cache_dir / "recordings"
+        own = self._settings.cache_dir
+        given = self._settings.recordings_dir
+        folder = own / "recordings" if given is None else given / own.name
         return SharedLibrary(folder, self._blobs, kept=options.kept, clock=clock)
