@@ -12,11 +12,16 @@ from typing import Any
 import httpx
 
 from server.access.certificate import Certificate
+from server.access.hosts import LocalHosts
 from server.access.keys import KeyFile
+from server.access.making import is_for_this_machine
 from server.app import Server, bind, http_server
 from server.config import Settings
 from server.connections.door import Door
 from server.connections.limits import ConnectionLimits
+from server.connections.serving import HttpServer
+from server.connections.serving import http_server as serve_http
+from tests import layout
 from tests.live_fakes import fake_parts
 
 LIMIT = 60.0  # seconds after which a test has failed; what is measured takes much less
@@ -124,11 +129,8 @@ async def served(
         settings = {"require_key": True, "rate_limit": 0.0, **settings}
     chosen: dict[str, Any] = {"size": 256, "port": 0, "max_sessions": 3, "cache_dir": folder}
     made = Settings(keys_file=file.path, **(chosen | settings))
-    server = Server(made, fake_parts(made))
-    if limits is not None:
-        server.connections = limits
-    with contextlib.closing(bind(made)) as listener:
-        http = http_server(server, certificate)
+    async with _performing(made, certificate, limits) as (server, http):
+        listener = bind(made)
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(http.serve(sockets=[listener]))
             while not http.started:  # noqa: ASYNC110 - Uvicorn has no event for it
@@ -140,9 +142,29 @@ async def served(
             finally:
                 for raw in there.raws:
                     await raw.close()
-                server.end()
+                if layout.chosen == "single":
+                    server.end()
                 http.should_exit = True
                 await serving
+                listener.close()
+
+
+@contextlib.asynccontextmanager
+async def _performing(
+    settings: Settings, certificate: Certificate | None, limits: ConnectionLimits | None
+) -> AsyncIterator[tuple[Server, HttpServer]]:
+    """Yields who performs, and what serves strangers: it or a gateway, with the same limits."""
+    limits = limits or settings.connections()
+    if layout.chosen == "ray":
+        from tests.cluster_rig import cluster
+
+        async with cluster(settings, workers=1) as rig:
+            app = LocalHosts(rig.app) if is_for_this_machine(settings) else rig.app
+            yield rig.workers[0].worker.server, serve_http(app, limits, certificate)
+        return
+    server = Server(settings, fake_parts(settings))
+    server.connections = limits
+    yield server, http_server(server, certificate)
 
 
 async def until(is_so: Any, *, seconds: float = LIMIT) -> None:  # noqa: ANN401 - a function

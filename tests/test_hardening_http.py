@@ -210,13 +210,13 @@ async def test_pipelined_requests_are_answered_in_turn(tmp_path: Path) -> None:
     async with served(tmp_path) as there:
         raw = await there.raw()
         ask = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n"
-        asked = [ask % path for path in (b"healthz", b"nothing", b"readyz")]
+        asked = [ask % path for path in (b"healthz", b"nothing", b"healthz")]
         await raw.send(b"\r\n".join(asked) + b"Connection: close\r\n\r\n")
         told = await raw.answer()
         found = [
             told[at + 9 : at + 12] for at in range(len(told)) if told[at:].startswith(b"HTTP/")
         ]
-        assert found == [b"200", b"404", b"503"]
+        assert found == [b"200", b"404", b"200"]
 
 
 async def test_idle_connections_make_room(tmp_path: Path) -> None:

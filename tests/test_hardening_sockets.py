@@ -165,6 +165,7 @@ async def test_messages_are_read_no_faster_than_they_may_come(tmp_path: Path) ->
         assert instants[-1] >= 0.9, "two seconds' worth at once, and then a hundred a second"
 
 
+@pytest.mark.single_layout("looks into one connection's buffer: test_cluster_relay, for two")
 async def test_a_client_that_reads_nothing_holds_a_bounded_buffer_and_is_let_go(
     tmp_path: Path,
 ) -> None:

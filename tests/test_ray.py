@@ -17,8 +17,9 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,9 +207,9 @@ class Client:
 
 
 @asynccontextmanager
-async def client(address: str) -> AsyncIterator[Client]:
+async def client(address: str, voice: str = "buzz") -> AsyncIterator[Client]:
     async with httpx.AsyncClient(base_url=address, timeout=60) as http:
-        opened = await http.post("/v1/sessions", json={"voice": "buzz", "style": {"gaze": "away"}})
+        opened = await http.post("/v1/sessions", json={"voice": voice, "style": {"gaze": "away"}})
         assert opened.status_code == 201, opened.text
         one = Client(http, opened.json())
         try:
@@ -296,6 +297,14 @@ class Tally:
     repeated: int = 0
     untold: int = 0
 
+    def __iadd__(self, other: Tally) -> Tally:
+        self.seconds += other.seconds
+        self.noticed += other.noticed
+        self.lost += other.lost
+        self.repeated += other.repeated
+        self.untold += other.untold
+        return self
+
     def told(self, what: str) -> str:
         slow = sorted(self.seconds)
         p95 = f"{slow[max(0, -(-95 * len(slow) // 100) - 1)]:.2f} s" if slow else "nothing moved"
@@ -312,17 +321,32 @@ async def test_six_sessions_on_three_workers_outlive_every_fault(
 ) -> None:
     """Kills each worker, kills a gateway, and drains a worker, while all six speak."""
     flags = ("--ray-workers", "3", "--ray-cores", "0.6", "--max-sessions", "6")
+    with head(tmp_path, unused_tcp_port) as address, ExitStack() as stack:
+        first, second = (
+            stack.enter_context(gateway(tmp_path, name, "--ray", address, *flags))
+            for name in ("one", "two")
+        )
+        await outlive_every_fault(first, second, sessions=6)
+
+
+async def outlive_every_fault(
+    first: Gateway, second: Gateway, *, sessions: int, voice: str = "buzz"
+) -> None:
+    """Has sessions on three workers speak, and meanwhile kills and drains; checks what is lost.
+
+    The figures are told as warnings.
+    """
     report: dict[str, Tally] = {}
     async with AsyncExitStack() as stack:
-        address = stack.enter_context(head(tmp_path, unused_tcp_port))
-        first = stack.enter_context(gateway(tmp_path, "one", "--ray", address, *flags))
-        second = stack.enter_context(gateway(tmp_path, "two", "--ray", address, *flags))
-        opened = [await stack.enter_async_context(client(first.address)) for _ in range(6)]
+        opened = [
+            await stack.enter_async_context(client(first.address, voice)) for _ in range(sessions)
+        ]
         for one in opened:
             viewer = await one.watch()
             await viewer.until(lambda got: got.pictures and got.events, seconds=60)
         workers = (await opened[0].http.get("/v1/capacity")).json()["workers"]
-        assert sorted(each["sessions"] for each in workers) == [2, 2, 2]
+        each_has = sessions // 3
+        assert [each["sessions"] for each in workers] == 3 * [each_has]
 
         def kill_gateway() -> None:
             first.process.kill()
@@ -340,24 +364,17 @@ async def test_six_sessions_on_three_workers_outlive_every_fault(
             ).raise_for_status(),
             is_gentle=True,
         )
-        pids = [each["pid"] for each in workers[1:]]
-        for pid in pids:
-            tally = await round_of(opened, lambda pid=pid: os.kill(pid, signal.SIGKILL))  # type: ignore[misc]
-            before = report.setdefault("workers killed", Tally())
-            before.seconds += tally.seconds
-            before.noticed += tally.noticed
-            before.lost += tally.lost
-            before.repeated += tally.repeated
-            before.untold += tally.untold
+        killed = report["workers killed"] = Tally()
+        for pid in [each["pid"] for each in workers[1:]]:
+            killed += await round_of(opened, partial(os.kill, pid, signal.SIGKILL))
             await room_again(opened[0], 2)
     for what, tally in report.items():
         logging.getLogger(__name__).warning("%s", tally.told(what))
     assert sum(tally.lost for tally in report.values()) == 0
     assert sum(tally.untold for tally in report.values()) == 0
     drained = report["a worker drained"]
-    assert drained.repeated <= len(drained.seconds) == 2  # what left between two looks
-    killed = report["workers killed"]
-    assert killed.repeated <= len(killed.seconds) >= 4
+    assert drained.repeated <= len(drained.seconds) == each_has  # what left between two looks
+    assert killed.repeated <= len(killed.seconds) >= 2 * each_has
     assert max(killed.seconds) < 30  # a bound for any machine; the figure is told above
 
 

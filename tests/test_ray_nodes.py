@@ -13,12 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests import test_ray
+from tests.conftest import REAL
 from tests.test_ray import TEXT, Client, Gateway, client, moved, running, subtitles
 
 pytestmark = [pytest.mark.ray, pytest.mark.alone, pytest.mark.timeout(290)]
@@ -106,17 +107,43 @@ def kill_all(address: str) -> None:
             continue
 
 
+@contextmanager
+def gateway(folder: Path, name: str, nodes: str, *program: str) -> Iterator[Gateway]:
+    """A gateway of three workers, of the fake model if no other program is given."""
+    log = folder / f"{name}.log"
+    command = [sys.executable, *(program or ("-m", "tests.ray_fakes", "--anywhere"))]
+    command += ["--host", HEAD, "--insecure", "--port", "0", "--size", "256"]
+    command += ["--cache-dir", str(folder), "--max-sessions", "6"]
+    command += ["--ray", nodes, "--ray-workers", "3", "--ray-cores", "1"]
+    with running(log, *command) as process:
+        test_ray._until(lambda: b"is ready" in log.read_bytes(), process, log)
+        yield Gateway(process, log)
+
+
+async def test_six_sessions_on_three_nodes_outlive_every_fault(nodes: str, tmp_path: Path) -> None:
+    """A gateway and two workers are killed, and one is drained, while all six speak."""
+    with gateway(tmp_path, "one", nodes) as first, gateway(tmp_path, "two", nodes) as second:
+        await test_ray.outlive_every_fault(first, second, sessions=6)
+
+
+@pytest.mark.model
+async def test_sessions_of_the_shipped_model_outlive_every_fault(
+    nodes: str, tmp_path: Path
+) -> None:
+    """The same with a session on each node, which is what two cores can draw."""
+    real = (*REAL, "--voice", "joe")
+    with (
+        gateway(tmp_path, "one", nodes, *real) as first,
+        gateway(tmp_path, "two", nodes, *real) as second,
+    ):
+        await test_ray.outlive_every_fault(first, second, sessions=3, voice="joe")
+
+
 async def test_a_whole_node_dies_in_mid_sentence_and_then_the_head(
     nodes: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    log = tmp_path / "gateway.log"
-    command = [sys.executable, "-m", "tests.ray_fakes", "--host", HEAD, "--insecure"]
-    command += ["--port", "0", "--size", "256", "--cache-dir", str(tmp_path), "--anywhere"]
-    command += ["--ray", nodes, "--ray-workers", "3", "--ray-cores", "1", "--max-sessions", "4"]
-    with running(log, *command) as process:
-        test_ray._until(lambda: b"is ready" in log.read_bytes(), process, log)
-        address = Gateway(process, log).address
-        async with client(address) as one:
+    with gateway(tmp_path, "gateway", nodes) as served:
+        async with client(served.address) as one:
             viewer = await one.watch()
             await viewer.until(lambda got: got.pictures and got.events, seconds=60)
             holder = await node_of(one)

@@ -102,7 +102,7 @@ class Relay:
             while True:
                 await asyncio.sleep(self._beat)
                 answer = group.create_task(self._ask())
-                while not (await asyncio.wait([answer], timeout=2 * self._beat))[0]:
+                while not await self._has_come(answer):
                     # Behind what the client does not take, or the worker not yet, an answer
                     # cannot arrive, and that it is missing tells nothing.
                     if not (self._waiting and await self._is_alive()):
@@ -110,6 +110,15 @@ class Relay:
                         self._worker.transport.abort()
                         await self._worker.wait_closed()
                         return
+
+    async def _has_come(self, answer: asyncio.Task[None]) -> bool:
+        """Returns whether an answer has come in two beats, in which we were not late ourselves."""
+        loop, late = asyncio.get_running_loop(), True
+        while late and not answer.done():
+            began = loop.time()
+            await asyncio.wait([answer], timeout=2 * self._beat)
+            late = loop.time() - began > 3 * self._beat
+        return answer.done()
 
     async def _ask(self) -> None:
         """Returns once the worker has answered, or its connection is over."""
