@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 import aioice.ice
+import ray
 
 from server.app import Parts
 from server.cluster.command import ClusterOptions, add_ray
@@ -27,6 +29,8 @@ def main() -> None:
     options = parser.parse_args()
     from tests import live_fakes, ray_fakes  # this module by its name, which workers import
 
+    if options.anywhere:  # of several nodes on one machine, Ray would take the head for ours
+        ray.init = partial(ray.init, _node_ip_address=options.host)
     make_parts = live_fakes.fake_parts if options.anywhere else ray_fakes.loopback_parts
     serve_ray(Settings.load(options), ClusterOptions.of(options), make_parts=make_parts)
 

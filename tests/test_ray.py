@@ -53,11 +53,16 @@ class Gateway:
 
 
 @contextmanager
-def running(log: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(log: Path, *command: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """Runs a program in a session of its own; what it started ends with it."""
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | _RAY, stdout=out, stderr=out, start_new_session=True
+            command,
+            cwd=ROOT,
+            env=os.environ | _RAY | environment,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
     try:
         yield process

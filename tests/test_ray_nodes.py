@@ -12,8 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,9 @@ from tests.test_ray import TEXT, Client, Gateway, client, moved, running, subtit
 pytestmark = [pytest.mark.ray, pytest.mark.alone, pytest.mark.timeout(290)]
 BRIDGE = "vivant-ray"
 HEAD = "10.79.0.1"
+ALONE = "10.79.0.10"  # a machine that has the head and nothing else
 NODES = ("10.79.0.11", "10.79.0.12", "10.79.0.13")
+_RAY = str(Path(sys.executable).parent / "ray")
 _OBJECTS = "--object-store-memory=104857600"
 
 
@@ -51,7 +53,7 @@ def network() -> Iterator[None]:
     try:
         run("ip", "address", "add", f"{HEAD}/24", "dev", BRIDGE)
         run("ip", "link", "set", BRIDGE, "up")
-        for address in NODES:
+        for address in (ALONE, *NODES):
             name, link = name_of(address), f"v{address.rsplit('.', 1)[1]}"
             run("ip", "netns", "add", name)
             run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
@@ -59,9 +61,11 @@ def network() -> Iterator[None]:
             run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "eth0")
             for device in ("eth0", "lo"):
                 run("ip", "-n", name, "link", "set", device, "up")
+            # Programs of Ray's find the node of their machine by the address that leads outside.
+            run("ip", "-n", name, "route", "add", "default", "via", HEAD)
         yield
     finally:
-        for address in NODES:
+        for address in (ALONE, *NODES):
             subprocess.run(["ip", "netns", "delete", name_of(address)], check=False)
         run("ip", "link", "delete", BRIDGE)
 
@@ -70,32 +74,40 @@ def network() -> Iterator[None]:
 def nodes(network: None, tmp_path: Path, unused_tcp_port: int) -> Iterator[str]:
     """A head without processors here, and a node with a worker's in each namespace."""
     del network
-    ray = str(Path(sys.executable).parent / "ray")
-    at = f"{HEAD}:{unused_tcp_port}"
-    start = [ray, "start", "--block", _OBJECTS]
     with ExitStack() as stack:
-        log = tmp_path / "head.log"
-        head = stack.enter_context(
-            running(
-                log,
-                *start,
-                "--head",
-                f"--node-ip-address={HEAD}",
-                f"--port={unused_tcp_port}",
-                "--num-cpus=0",
-                "--include-dashboard=false",
-            )
-        )
-        test_ray._until(lambda: b"Ray runtime started" in log.read_bytes(), head, log)
+        stack.enter_context(head(tmp_path / "head.log", unused_tcp_port))
         for address in NODES:
-            inside = ["ip", "netns", "exec", name_of(address), *start]
-            inside += [f"--address={at}", f"--node-ip-address={address}", "--num-cpus=1"]
-            log = tmp_path / f"{name_of(address)}.log"
-            node = stack.enter_context(running(log, *inside))
-            test_ray._until(lambda log=log: b"Ray runtime started" in log.read_bytes(), node, log)
-        yield at
-        for address in NODES:
-            kill_all(address)
+            stack.enter_context(node(tmp_path, address, f"{HEAD}:{unused_tcp_port}"))
+            stack.callback(kill_all, address)
+        yield f"{HEAD}:{unused_tcp_port}"
+
+
+@contextmanager
+def head(log: Path, port: int, at: str = HEAD, **environment: str) -> Iterator[None]:
+    """A head without processors, on this machine or in a namespace."""
+    options = [f"--node-ip-address={at}", f"--port={port}", "--num-cpus=0"]
+    # One that begins looks for others among the processes that it sees: on its machine, none.
+    apart = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc") if at != HEAD else ()
+    command = [*apart, *inside(at), _RAY, "start", "--block", _OBJECTS, "--head", *options]
+    with running(log, *command, "--include-dashboard=false", **environment) as process:
+        test_ray._until(lambda: b"Ray runtime started" in log.read_bytes(), process, log)
+        yield
+
+
+@contextmanager
+def node(folder: Path, address: str, head: str) -> Iterator[None]:
+    """A node for one worker in its namespace."""
+    log = folder / f"{name_of(address)}.log"
+    options = [f"--address={head}", f"--node-ip-address={address}", "--num-cpus=1"]
+    command = [*inside(address), _RAY, "start", "--block", _OBJECTS, *options]
+    with running(log, *command) as process:
+        test_ray._until(lambda: b"Ray runtime started" in log.read_bytes(), process, log)
+        yield
+
+
+def inside(address: str) -> tuple[str, ...]:
+    """Returns what runs a program where an address is."""
+    return () if address == HEAD else ("ip", "netns", "exec", name_of(address))
 
 
 def kill_all(address: str) -> None:
@@ -108,12 +120,15 @@ def kill_all(address: str) -> None:
 
 
 @contextmanager
-def gateway(folder: Path, name: str, nodes: str, *program: str) -> Iterator[Gateway]:
+def gateway(
+    folder: Path, name: str, nodes: str, *program: str, at: str = HEAD
+) -> Iterator[Gateway]:
     """A gateway of three workers, of the fake model if no other program is given."""
     log = folder / f"{name}.log"
-    command = [sys.executable, *(program or ("-m", "tests.ray_fakes", "--anywhere"))]
-    command += ["--host", HEAD, "--insecure", "--port", "0", "--size", "256"]
-    command += ["--cache-dir", str(folder), "--max-sessions", "6"]
+    program = program or ("-m", "tests.ray_fakes", "--anywhere")
+    command = [*inside(at), sys.executable, *program, "--host", at]
+    command += ["--insecure", "--port", "0"]
+    command += ["--size", "256", "--cache-dir", str(folder), "--max-sessions", "6"]
     command += ["--ray", nodes, "--ray-workers", "3", "--ray-cores", "1"]
     with running(log, *command) as process:
         test_ray._until(lambda: b"is ready" in log.read_bytes(), process, log)
@@ -195,3 +210,50 @@ def kill_gcs() -> None:
             os.kill(int(process.name), signal.SIGKILL)
             return
     raise AssertionError("the head is not there")
+
+
+async def test_sessions_go_on_while_the_head_is_started_again(
+    network: None, tmp_path: Path, unused_tcp_port_factory: Callable[[], int]
+) -> None:
+    """The head has a machine to itself and its state in a Redis; the store is on a node."""
+    del network
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed (apt-get install redis-server)")
+    port, state = unused_tcp_port_factory(), unused_tcp_port_factory()
+    kept = {"RAY_REDIS_ADDRESS": f"{HEAD}:{state}"}
+    async with AsyncExitStack() as stack:
+        log = tmp_path / "redis.log"
+        command = ["redis-server", "--bind", HEAD, "--port", str(state), "--save", ""]
+        command += ["--dir", str(tmp_path), "--protected-mode", "no"]
+        redis = stack.enter_context(running(log, *command))
+        test_ray._until(lambda: b"Ready to accept" in log.read_bytes(), redis, log)
+        stack.enter_context(head(tmp_path / "first.log", port, ALONE, **kept))
+        stack.callback(kill_all, ALONE)
+        for address in NODES:
+            stack.enter_context(node(tmp_path, address, f"{ALONE}:{port}"))
+            stack.callback(kill_all, address)
+        served = stack.enter_context(gateway(tmp_path, "gateway", f"{ALONE}:{port}", at=NODES[0]))
+        one = await stack.enter_async_context(client(served.address))
+        viewer = await one.watch()
+        await viewer.until(lambda got: got.pictures and got.events, seconds=60)
+        kill_all(ALONE)
+        before = len(viewer.received.pictures)
+        # Nobody is there who knows the cluster, and what is said is acknowledged and said.
+        assert (await one.http.post(f"{one.path}/speak", json={"text": TEXT})).status_code == 202
+        await viewer.until(lambda got: got.of_type("agent.speak_ended"), seconds=60)
+        assert "The third one ends it" in subtitles(viewer)
+        stack.enter_context(head(tmp_path / "second.log", port, ALONE, **kept))
+        assert (await one.http.post(f"{one.path}/speak", json={"text": TEXT})).status_code == 202
+        await viewer.until(lambda got: len(got.of_type("agent.speak_ended")) == 2, seconds=60)
+        assert len(viewer.received.pictures) > before + 100
+        # It is one cluster again: a worker that dies is replaced, and its session taken up.
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(one.follow())
+            pid = await test_ray.worker_of(one)
+            await asyncio.sleep(1)
+            os.kill(pid, signal.SIGKILL)
+            await following
+        await one.come_back()
+        assert (await one.http.post(f"{one.path}/speak", json={"text": TEXT})).status_code == 202
+        await one.now.until(lambda got: got.of_type("agent.speak_ended"), seconds=60)
+        await test_ray.room_again(one, 3)
