@@ -1,7 +1,7 @@
 """The commands `python -m training corpus` and `motion`: make the speech-to-motion model again.
 
-`extract` turns films of people into captured speech to train on, `export` writes the graphs that
-serve a model's weights.
+`extract` turns films of people into captured speech to train on, `filmed` fits the mouth that the
+style `captured` asks for, `export` writes the graphs that serve a model's weights.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from training.captured import load_captured
 from training.corpus.build import CorpusSettings, make_corpus
 from training.corpus.utterances import load_utterances
 from training.extract import command as extract
-from training.facegood import load_facegood
+from training.facegood import load_facegood, take_sessions
 
 
 def parser() -> argparse.ArgumentParser:
@@ -62,6 +62,10 @@ def parser() -> argparse.ArgumentParser:
     hears = commands.add_parser("hears", help="what a trained encoder hears of held-out voices")
     hears.add_argument("--work", type=Path, default=Path("build/motion"))
     hears.add_argument("--voices", type=Path, required=True, help="folder of held-out speech")
+    filmed = commands.add_parser("filmed", help="fit the mouth of the filmed people again")
+    filmed.add_argument("folder", type=Path, help="what training wrote, such as --output")
+    filmed.add_argument("--facegood", type=Path, required=True, help="folder of FACEGOOD's takes")
+    filmed.add_argument("--seed", type=int, default=20)
     export = commands.add_parser("export", help="write a model's serving graphs again")
     export.add_argument("folder", type=Path, help="what training wrote, such as --output")
     return whole
@@ -74,6 +78,9 @@ def main() -> None:
         from training.export import export_folder
 
         export_folder(arguments.folder)
+        return
+    if arguments.command == "filmed":
+        fit_filmed(arguments.folder, arguments.facegood, seed=arguments.seed)
         return
     if arguments.command == "hears":
         print_hearing(arguments.work, arguments.voices)
@@ -116,6 +123,18 @@ def main() -> None:
                 device=best_device(),
             )
         )
+        fit_filmed(arguments.output, arguments.facegood, seed=arguments.seed)
+
+
+def fit_filmed(folder: Path, facegood: Path | None, *, seed: int) -> None:
+    """Fits the filmed people's mouth to a folder's encoder; without takes, removes an old one."""
+    from streaming_model.motion.filmed import FILE
+    from training.filmed_stage import make_filmed
+
+    if facegood is None:
+        (folder / FILE).unlink(missing_ok=True)  # it would be for another encoder
+        return
+    make_filmed(folder, load_facegood(facegood), take_sessions(facegood), seed=seed)
 
 
 def print_hearing(work: Path, voices: Path) -> None:

@@ -42,15 +42,29 @@ def load_facegood(folder: Path, *, held_out: bool = False) -> list[Captured]:
         FileNotFoundError: there are no takes, or a file is missing.
         ValueError: a take is not sampled at 16 kHz, or a name is unknown.
     """
+    paths = _takes(folder, held_out=held_out)
+    names = (folder / "bsname.txt").read_text(encoding="utf-8").split()[1:]
+    table = json.loads((folder / "arkit_from_facegood.json").read_text(encoding="utf-8"))
+    columns = {name: _columns(expression, names) for name, expression in table.items()}
+    return [_load(path, columns) for path in paths]
+
+
+def take_sessions(folder: Path) -> list[str]:
+    """Returns the session of each take that `load_facegood` gives to train on.
+
+    Raises:
+        FileNotFoundError: there are no takes.
+    """
+    return [path.stem.rpartition("_")[0] for path in _takes(folder, held_out=False)]
+
+
+def _takes(folder: Path, *, held_out: bool) -> list[Path]:
     paths = [
         path for path in sorted(folder.glob("*.npz")) if (path.stem == HELD_OUT_TAKE) == held_out
     ]
     if not paths:
         raise FileNotFoundError(f"There are no FACEGOOD takes (.npz) in '{folder}'.")
-    names = (folder / "bsname.txt").read_text(encoding="utf-8").split()[1:]
-    table = json.loads((folder / "arkit_from_facegood.json").read_text(encoding="utf-8"))
-    columns = {name: _columns(expression, names) for name, expression in table.items()}
-    return [_load(path, columns) for path in paths]
+    return paths
 
 
 def _columns(expression: str, names: list[str]) -> list[int]:

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming_model.audio.features import frame_features, start_features
+from streaming_model.audio.features import MEL_BINS, frame_features, start_features
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk, MotionChunk
 from streaming_model.motion.additive import Additions, Gesture
 from streaming_model.motion.contacts import press_lips
 from streaming_model.motion.face import finish_face, start_face
+from streaming_model.motion.filmed import mean_mel
 from streaming_model.motion.homing import drawn_home
 from streaming_model.motion.listener import SCORES, heard_contacts
 from streaming_model.motion.manner import (
@@ -85,6 +86,7 @@ class MotionGenerator:
             (ages <= given).astype(np.float32) for given in range(settings.history_frames + 1)
         ]
         self._gains = settings.gain * settings.scale
+        self._past_sound = 0 if networks.filmed is None else settings.history_frames
         self.steps = settings.steps if steps is None else steps
         self.chunk_frames = chunk_frames
         self.lookahead_frames = lookahead_frames
@@ -110,6 +112,7 @@ class MotionGenerator:
             features=start_features(),
             encoder=np.zeros(settings.encoder_state_size, np.float32),
             audio=np.zeros((settings.history_frames, settings.audio_size), np.float32),
+            sound=np.zeros((self._past_sound, MEL_BINS), np.float32),
             listener=np.zeros(0 if listener is None else listener.state_size, np.float32),
             contacts=np.zeros((0, 0 if listener is None else SCORES), np.float32),
             given=0,
@@ -228,6 +231,7 @@ class MotionGenerator:
             mel, _stacked([state.encoder for state in states])
         )
         scores, listeners = self._overhear(states, mel)
+        sounds = mean_mel(mel) if self._past_sound else mel[:, :0]
         return [
             replace(
                 state,
@@ -236,11 +240,12 @@ class MotionGenerator:
                 features=feature_state,
                 encoder=memory,
                 audio=np.concatenate([state.audio, feature]),
+                sound=np.concatenate([state.sound, mean]),
                 listener=listener,
                 contacts=np.concatenate([state.contacts, score]),
             )
-            for state, sound, (feature_state, _), memory, feature, listener, score in zip(
-                states, samples, heard, memories, features, listeners, scores, strict=True
+            for state, sound, (feature_state, _), memory, feature, mean, listener, score in zip(
+                states, samples, heard, memories, features, sounds, listeners, scores, strict=True
             )
         ]
 
@@ -283,6 +288,8 @@ class MotionGenerator:
         )
         x = drawn_home(np.minimum(np.maximum(x, -_HISTORY_LIMIT), _HISTORY_LIMIT))
         motion = self._to_motion(x, _stacked([state.contacts for state in states]))
+        shares = np.array([[m.style.captured for m in told] for _, told in manners], np.float32)
+        motion = self._as_filmed(states, motion, audio=condition.audio, shares=shares)
         mouths = self._let_through(states, motion, audio=condition.audio)
         return [
             self._give(state, x=rows, mouth=mouth, manner=manner)
@@ -300,6 +307,18 @@ class MotionGenerator:
             frames, lookahead = self.chunk_frames, self.lookahead_frames
             contacts = heard_contacts(scores, frames=frames, lookahead=lookahead)
         return press_lips(motion, contacts) if contacts.shape[-1] else motion
+
+    def _as_filmed(
+        self, states: Sequence[MotionState], motion: Floats, *, audio: Floats, shares: Floats
+    ) -> Floats:
+        """Returns the motion with so much of the filmed people's mouth, [batch, frames]."""
+        filmed = self._networks.filmed
+        if filmed is None or not shares.any():
+            return motion
+        sound = _stacked([state.sound for state in states])
+        frames, lookahead = self.chunk_frames, self.lookahead_frames
+        shapes = filmed.shapes(audio, sound, frames=frames, lookahead=lookahead)
+        return filmed.blend(motion, shapes, shares)
 
     def _let_through(
         self, states: Sequence[MotionState], motion: Floats, *, audio: Floats
@@ -346,6 +365,7 @@ class MotionGenerator:
             state,
             manner=after,
             audio=state.audio[len(x) :],
+            sound=state.sound[len(x) :],
             contacts=state.contacts[len(x) :],
             given=count,
             history=np.concatenate([state.history, x])[len(x) :],

@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 
 _SECONDS: Final = 0.13  # of each of two low-passes: 90 % of a change within half a second
 _SHARE: Final = np.float32(1.0 - np.exp(-1.0 / (MOTION_FPS * _SECONDS)))
-_EASED: Final = ("articulation", "head_motion", "expressiveness", "whisper")
+_EASED: Final = ("articulation", "head_motion", "expressiveness", "whisper", "captured")
 _ARRIVED: Final = np.float32(1e-6)
 _LIVELINESS: Final = 0.1  # of an emotion's weight, so that it is not a mask
 _LIVELY_SECONDS: Final = 2.3
@@ -35,8 +35,8 @@ class MannerState:
     Attributes:
         style: what is asked for now.
         coming: (media time, style) of changes ahead, in order.
-        way: [10] state of the first low-pass: the eased numbers, then the emotions' weights.
-        reached: [10] state of the second.
+        way: [11] state of the first low-pass: the eased numbers, then the emotions' weights.
+        reached: [11] state of the second.
     """
 
     style: MotionStyle
@@ -185,7 +185,7 @@ def _felt(style: MotionStyle, emotions: Floats) -> Manner:
 
 @lru_cache(maxsize=256)
 def _goal(style: MotionStyle) -> Floats:
-    """Returns [10] the numbers of a style, the same array for the same style."""
+    """Returns [11] the numbers of a style, the same array for the same style."""
     numbers = [getattr(style, name) for name in _EASED]
     goal = np.concatenate([np.array(numbers, np.float32), style.emotion_weights()])
     goal.flags.writeable = False

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from streaming_model.errors import ModelFileError
 from streaming_model.motion.contacts import NETWORK_SIZE
+from streaming_model.motion.filmed import FilmedMouth, load_filmed
 from streaming_model.motion.graphs import open_graph
 from streaming_model.motion.listener import Listener, load_listener
 from streaming_model.motion.presence import Presence, load_presence
@@ -79,11 +80,13 @@ class Networks(Protocol):
         settings: what the weights were trained for.
         presence: the second look for voices, None where the weights have none.
         listener: hears contacts of the lips, None where the weights have none.
+        filmed: the mouth that `captured` asks for, None where the weights have none.
     """
 
     settings: Settings
     presence: Presence | None
     listener: Listener | None
+    filmed: FilmedMouth | None
 
     def encode(self, mel: Floats, state: Floats) -> tuple[Floats, Floats]:
         """Maps [batch, 4 * frames, 80] and [batch, state] to features and the next state."""
@@ -110,6 +113,7 @@ class MotionNetworks:
         self.settings = read_settings(folder / "serving.json")
         self.guidance = self.settings.guidance if guidance is None else guidance
         self.presence: Presence | None = load_presence(folder, audio_size=self.settings.audio_size)
+        self.filmed: FilmedMouth | None = load_filmed(folder, audio_size=self.settings.audio_size)
         self.listener: Listener | None = load_listener(folder)
         quick = folder / INT8_ENCODER
         is_quick = quick.exists() and multiplies_bytes()

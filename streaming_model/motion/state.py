@@ -40,6 +40,8 @@ class MotionState:
         features: state of the log-mel features.
         encoder: [state] float32, state of the audio encoder.
         audio: [K + heard, audio_size] features of the history and of what was heard after it.
+        sound: [K + heard, 80] float32, the sound of the same frames where there is a mouth that
+            is made of it, else [0, 80].
         listener: [state] float32, state of the listener for contacts, empty where there is none.
         contacts: [heard, scores] what it heard of the frames that were not given yet.
         given: frames of motion given.
@@ -59,6 +61,7 @@ class MotionState:
     features: FeatureState
     encoder: NDArray[np.float32]
     audio: NDArray[np.float32]
+    sound: NDArray[np.float32]
     listener: NDArray[np.float32]
     contacts: NDArray[np.float32]
     given: int
