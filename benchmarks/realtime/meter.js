@@ -52,20 +52,20 @@
     const sounds = sound.writable.getWriter();
     const canvas = new OffscreenCanvas(64, 64);
     const paint = canvas.getContext("2d");
-    const starts = new Set();
-    for (let frame = 12, k = 0; frame < 25 * 300; frame += gaps[k++ % gaps.length]) starts.add(frame);
+    let [next, gap, isStart] = [12, 0, false];
     const begun = performance.now();
     let tick = 0;
     setInterval(() => {
       while (tick * 10 <= performance.now() - begun) {
-        const frame = tick >> 2;
         if (tick % 4 === 0) {
-          paint.fillStyle = starts.has(frame) ? "#fff" : "#000";
+          isStart = tick >> 2 === next;
+          if (isStart) next += gaps[gap++ % gaps.length];
+          paint.fillStyle = isStart ? "#fff" : "#000";
           paint.fillRect(0, 0, 64, 64);
           pictures.write(new VideoFrame(canvas, { timestamp: tick * 10_000 }));
         }
         const data = new Float32Array(480);
-        if (starts.has(frame)) data.forEach((_, i) => (data[i] = 0.8 * Math.sin((Math.PI * i) / 24)));
+        if (isStart) data.forEach((_, i) => (data[i] = 0.8 * Math.sin((Math.PI * i) / 24)));
         sounds.write(
           new AudioData({
             format: "f32",

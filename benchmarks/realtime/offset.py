@@ -217,13 +217,16 @@ async def _events(server: ServerProcess, session_id: str) -> AsyncIterator[Clien
         async for _ in events:
             pass
 
-    async with (
-        connect(address, ping_interval=None, max_size=None) as events,
-        asyncio.TaskGroup() as group,
-    ):
-        reader = group.create_task(read(events))
-        yield events
-        reader.cancel()
+    try:
+        async with (
+            connect(address, ping_interval=None, max_size=None) as events,
+            asyncio.TaskGroup() as group,
+        ):
+            reader = group.create_task(read(events))
+            yield events
+            reader.cancel()
+    except ExceptionGroup as failed:  # what went wrong, not that it was in a group
+        raise failed.exceptions[0] from failed
 
 
 async def _push_clicks(events: ClientConnection, seconds: int) -> None:
