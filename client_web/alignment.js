@@ -11,15 +11,6 @@ const STEP = 500;
 /** Looks of which the middle one counts: one alone may fall beside a picture that was late. */
 const LOOKS = 3;
 
-/** What may be a stall, in milliseconds: it passes by itself, and is waited for. */
-const FAR = 40;
-
-/** Looks that all must be so far apart before anything is moved that far. */
-const SURE = 8;
-
-/** How far apart looks may be, in milliseconds, before something is under way that is waited for. */
-const STEADY = 20;
-
 /** What is let be, in milliseconds. */
 const CLOSE = 3;
 
@@ -73,12 +64,6 @@ export class Alignment {
     clearInterval(this.#timer);
   }
 
-  /** Whether all looks were far apart, and on one side. */
-  get #isFar() {
-    const [least, most] = [Math.min(...this.#looks), Math.max(...this.#looks)];
-    return this.#looks.length === SURE && (least > FAR || most < -FAR);
-  }
-
   async #look() {
     const [sound, picture] = await Promise.all([this.#sound.look(), this.#picture.look()]);
     if (sound === null || picture === null || this.#rest > 0) {
@@ -86,12 +71,11 @@ export class Alignment {
       this.#rest = Math.max(this.#rest - 1, 0);
       return;
     }
-    this.#looks = [...this.#looks, picture - sound - UNSEEN].slice(-SURE);
+    this.#looks.push(picture - sound - UNSEEN);
     if (this.#looks.length < LOOKS) return;
-    const latest = this.#looks.slice(-LOOKS);
-    const late = middle(latest);
-    if (Math.abs(late) < CLOSE || Math.max(...latest) - Math.min(...latest) > STEADY) return;
-    if (Math.abs(late) > FAR && !this.#isFar) return;
+    const late = [...this.#looks].sort((a, b) => a - b)[LOOKS >> 1];
+    this.#looks.shift();
+    if (late === undefined || Math.abs(late) < CLOSE) return;
     const [ahead, behind] = late > 0 ? [this.#picture, this.#sound] : [this.#sound, this.#picture];
     const move = SHARE * Math.abs(late);
     // Who was made to wait and is behind now is let go first, so that both never wait for nothing.
@@ -99,14 +83,6 @@ export class Alignment {
     this.#looks = []; // what was seen before the move says nothing of what comes after it
     this.#rest = Math.ceil(move / PACE);
   }
-}
-
-/**
- * @param {number[]} values
- * @returns {number}
- */
-function middle(values) {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
 }
 
 /** How long one receiver keeps what it has before it is played. */

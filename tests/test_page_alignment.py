@@ -105,14 +105,8 @@ def test_what_waits_without_need_is_let_go(played: Played) -> None:
         assert abs(found["late"] - UNSEEN) <= CLOSE
 
 
-def test_two_hundred_milliseconds_are_made_up_for_in_twenty_seconds(played: Played) -> None:
-    assert abs(played((220, 20), rounds=40)[0]["late"] - UNSEEN) <= CLOSE
-
-
-def test_a_stall_that_passes_moves_nothing(played: Played) -> None:
-    *_, before, stalled, after = played(*[(30, 20)] * 20, (150, 20), (30, 20), rounds=6)
-    assert before["targets"] == after["targets"]
-    assert stalled["late"] > 100
+def test_two_hundred_milliseconds_are_made_up_for_in_fifteen_seconds(played: Played) -> None:
+    assert abs(played((220, 20), rounds=30)[0]["late"] - UNSEEN) <= CLOSE
 
 
 def test_nothing_waits_longer_than_it_may(played: Played) -> None:
