@@ -12,16 +12,16 @@ const STEP = 500;
 const LOOKS = 3;
 
 /** What is let be, in milliseconds. */
-const CLOSE = 3;
+const CLOSE = 1;
 
 /** The share of what is measured that one move takes: sound is stretched slowly. */
-const SHARE = 0.5;
+const SHARE = 0.6;
 
 /**
  * How much later than the picture the browser may think the sound, in milliseconds. It knows nothing
  * of the screen, on which a picture appears some time after it was handed over.
  */
-const UNSEEN = 8;
+const UNSEEN = 9;
 
 /** How fast the browser lets a picture wait longer, in milliseconds per look. */
 const PACE = 50;
@@ -125,13 +125,15 @@ class Waiting {
 
   /**
    * @param {number} milliseconds
-   * @returns {boolean} whether it had been made to wait at all
+   * @returns {boolean} whether it had been made to wait at all; no longer if something else has it
+   *   wait longer, which is the browser's own synchronisation or the network
    */
   shorten(milliseconds) {
     const target = this.#receiver.jitterBufferTarget ?? null;
     if (target === null) return false;
-    const now = Math.min(target, this.#taken) - milliseconds;
-    this.#receiver.jitterBufferTarget = now > 0 ? now : null;
-    return true;
+    const isHeld = this.#taken <= target + CLOSE;
+    const now = target - milliseconds;
+    this.#receiver.jitterBufferTarget = isHeld && now > 0 ? now : null;
+    return isHeld;
   }
 }

@@ -7,6 +7,7 @@ between hearing a sample and having its frame encoded.
 
 from __future__ import annotations
 
+import bisect
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
@@ -96,55 +97,88 @@ class DelayLimits:
     most: int
 
 
+class _Window:
+    """The latest so many numbers, and which of them are the largest."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._latest: deque[int] = deque()
+        self._sorted: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._latest)
+
+    def add(self, number: int) -> None:
+        self._latest.append(number)
+        bisect.insort(self._sorted, number)
+        if len(self._latest) > self._length:
+            del self._sorted[bisect.bisect_left(self._sorted, self._latest.popleft())]
+
+    def without_largest(self, count: int) -> int:
+        """Returns the largest number but `count`, the least if there are no more than that."""
+        return self._sorted[max(0, len(self) - 1 - count)]
+
+
 class PlayoutDelay:
     """Learns the delay between composing audio and releasing it with its frame.
 
-    It follows the slowest frames of the last five seconds, less one of them: a hiccup costs a
-    frame, not latency. As soon as another is late it grows to what that one needed, so that less
-    than one of a hundred is, the most that admission bears (`evenness`). It shrinks by a
-    millisecond at a time, in speech too, so that nothing bursts. The jitter of a live voice's
-    packets is in it, for a block that comes late is drawn late.
+    It lets a hundredth of the last half minute's frames be late, the most that admission bears
+    (`evenness`), and grows at once when some of the last seconds' frames were later: hiccups cost
+    frames, not latency. It shrinks by little at a time, so that nothing bursts, and not for a
+    few milliseconds: viewers' jitter buffers see every change of it as jitter, and keep more sound
+    back for it than was won.
     """
 
-    WINDOW = 125  # frames, five seconds at 25 a second
-    SPARED = 1  # frame in a window that may be late
+    WINDOW = 750  # frames, half a minute at 25 a second
+    BORNE = 100  # one of so many may be late
+    WISHED = 150  # one of so many would be, were the delay smaller; else it would soon grow again
+    LATELY = 125  # frames, five seconds
+    SPARED = 3  # of those may be late
     SEEN = 50  # frames that are looked at before it shrinks
     HEAD_ROOM = TICK // 2  # samples above the slowest frame that it waits for
+    WORTH = TICK // 2  # samples to win for which it begins to shrink
     MOST_GROWTH = TICK  # samples from packet to packet
     EASING = MILLISECOND  # by which it shrinks at once: 19 ms lie between two packets then
-    REST = 2  # packets between two such steps in speech
+    REST = 4  # packets between two such steps in speech
 
     def __init__(self, limits: DelayLimits) -> None:
         self.limits = limits
         self.samples = limits.initial
         self._goal = limits.initial
-        self._needs: deque[int] = deque(maxlen=self.WINDOW)
-        self._wanted = limits.least  # what all of them but the slowest needed, and a little more
-        self._late = 0
+        self._needs = _Window(self.WINDOW)
+        self._lately = _Window(self.LATELY)
+        self._is_shrinking = False
         self._rested = 0  # packets
 
     def observe(self, need: int) -> None:
         """Notes that a frame was ready `need` samples after its audio was composed."""
-        self._needs.append(need)
-        self._wanted = sorted(self._needs)[-1 - self.SPARED :][0] + self.HEAD_ROOM
-        if need <= max(self.samples, self._goal):
-            return
-        self._late += 1
-        if self._late > self.SPARED:
-            self._late = 0
-            self._goal = min(self._wanted, self.limits.most)
+        self._needs.add(need)
+        self._lately.add(need)
+        is_known = len(self._lately) > self.SPARED
+        needed = self._needed(self.BORNE)
+        if is_known and needed > max(self.samples, self._goal):
+            self._goal = min(needed + self.HEAD_ROOM, self.limits.most)
 
     def correction(self, *, is_silent: bool) -> int:
         """Returns by how many samples the delay has just changed; asked once a packet."""
         self._rested += 1
         if self._goal > self.samples:
+            self._is_shrinking = False
             return self._move(min(self._goal - self.samples, self.MOST_GROWTH))
         if len(self._needs) < self.SEEN:
             return 0
-        wanted = max(self.limits.least, self._wanted)
-        if self.samples - wanted >= self.EASING and (is_silent or self._rested >= self.REST):
+        enough = self._needed(self.WISHED) + self.HEAD_ROOM
+        excess = self.samples - max(self.limits.least, enough)
+        self._is_shrinking = excess >= (self.EASING if self._is_shrinking else self.WORTH)
+        if self._is_shrinking and (is_silent or self._rested >= self.REST):
             return self._move(-self.EASING)
         return 0
+
+    def _needed(self, share: int) -> int:
+        """Returns what frames needed but one of `share`, and but the latest that may be late."""
+        spared = max(self.SPARED, len(self._needs) // share)
+        lately = self._lately.without_largest(self.SPARED)
+        return max(self._needs.without_largest(spared), lately)
 
     def _move(self, step: int) -> int:
         self.samples += step

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.pacing import (
+    MILLISECOND,
     TICK,
     DelayLimits,
     Pace,
@@ -65,10 +68,16 @@ def delay() -> PlayoutDelay:
 
 def test_one_hiccup_does_not_cost_latency() -> None:
     playout = delay()
-    for need in [2000] * 100 + [9000] + [2000] * 100:
+    for need in [1904] * 100 + [9000] + [1904] * 100:
         playout.observe(need)
         assert playout.correction(is_silent=True) <= 0
-    assert playout.samples == 2000 + PlayoutDelay.HEAD_ROOM
+    assert playout.samples == 1904 + PlayoutDelay.HEAD_ROOM
+
+
+def test_three_hiccups_in_five_seconds_are_borne() -> None:
+    playout = delay()
+    settle(playout, [2000] * 100 + [3000] * 3 + [2000] * 100, is_silent=False)
+    assert playout.samples <= 2240
 
 
 def test_repeated_lateness_grows_the_delay_up_to_its_limit() -> None:
@@ -88,14 +97,14 @@ def settle(playout: PlayoutDelay, needs: list[int], *, is_silent: bool) -> list[
     return changes
 
 
-def test_it_grows_at_once_to_what_the_second_late_frame_needed() -> None:
+def test_it_grows_at_once_to_what_the_fourth_late_frame_needed() -> None:
     playout = delay()
-    changes = settle(playout, [2000] * 100 + [3000] * 2 + [2000] * 3, is_silent=False)
+    changes = settle(playout, [2000] * 100 + [3000] * 4 + [2000] * 3, is_silent=False)
     assert playout.samples == 3000 + PlayoutDelay.HEAD_ROOM
     assert max(changes) <= TICK
 
 
-@pytest.mark.parametrize(("is_silent", "seconds"), [(True, 4), (False, 6)])
+@pytest.mark.parametrize(("is_silent", "seconds"), [(True, 4), (False, 8)])
 def test_head_room_is_given_back_within_seconds_and_without_a_burst(
     is_silent: bool, seconds: int
 ) -> None:
@@ -107,9 +116,9 @@ def test_head_room_is_given_back_within_seconds_and_without_a_burst(
 
 def test_less_than_one_frame_of_a_hundred_is_late_while_hiccups_come_regularly() -> None:
     playout, late = delay(), 0
-    for index in range(2000):
+    for index in range(4000):
         need = 4000 if index % 60 == 59 else 2000
-        late += index >= 125 and need > playout.samples
+        late += index >= PlayoutDelay.WINDOW and need > playout.samples
         settle(playout, [need], is_silent=False)
     assert late < 20
 
@@ -121,11 +130,21 @@ def test_head_room_above_the_slowest_frame_is_kept() -> None:
     assert least <= playout.samples < least + PlayoutDelay.EASING
 
 
-def test_a_load_that_goes_is_forgotten_within_ten_seconds() -> None:
+def test_hiccups_as_they_come_leave_it_alone() -> None:
+    """Viewers see each change as jitter: it moves seldom while the machine is as it was."""
+    playout = delay()
+    chance = random.Random(5)
+    needs = [round(chance.gauss(2000, 60)) + 700 * (chance.random() < 0.02) for _ in range(4000)]
+    settle(playout, needs[:1000], is_silent=False)
+    changes = settle(playout, needs[1000:], is_silent=False)
+    assert sum(map(abs, changes)) <= 50 * MILLISECOND, "in two minutes"
+
+
+def test_a_load_that_goes_is_forgotten_within_a_minute() -> None:
     playout = delay()
     settle(playout, [2000] * 100 + [3500] * 50, is_silent=False)
     assert playout.samples > 3500
-    settle(playout, [2000] * 250, is_silent=False)
+    settle(playout, [2000] * 1500, is_silent=False)
     assert playout.samples < 2000 + PlayoutDelay.HEAD_ROOM + 20 * PlayoutDelay.EASING
 
 

@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 Played = Callable[..., list[dict[str, Any]]]
 
-UNSEEN = 8  # ms that the sound is to seem late
-CLOSE = 4  # ms
+UNSEEN = 9  # ms that the sound is to seem late
+CLOSE = 2  # ms
 _PLAY = """async ({ takes, tells, rounds }) => {
   const { Alignment } = await import("/alignment.js");
   class Receiver {

@@ -19,17 +19,24 @@
   const context = new AudioContext({ sampleRate: 48_000 });
   const module = URL.createObjectURL(new Blob([TAP], { type: "text/javascript" }));
   const ready = context.audioWorklet.addModule(module);
+  const ends = []; // what is to be done when nobody watches any more
 
   /** Begins to watch a video; the answer's lists grow. */
   async function watch(video) {
     await ready;
     const seen = { flashes: [], clicks: [] };
+    let isWatched = true;
     const tap = new AudioWorkletNode(context, "tap");
     tap.port.onmessage = ({ data }) => {
       const { contextTime, performanceTime } = context.getOutputTimestamp();
       seen.clicks.push(performanceTime + (data - contextTime) * 1000);
     };
-    context.createMediaStreamSource(video.srcObject).connect(tap).connect(context.destination);
+    const source = context.createMediaStreamSource(video.srcObject);
+    source.connect(tap).connect(context.destination);
+    ends.push(() => {
+      isWatched = false;
+      source.disconnect();
+    });
     const canvas = new OffscreenCanvas(16, 16);
     const pixels = canvas.getContext("2d", { willReadFrequently: true });
     let wasBright = true;
@@ -38,7 +45,7 @@
       const isBright = pixels.getImageData(8, 8, 1, 1).data[0] > 170;
       if (isBright && !wasBright) seen.flashes.push(expectedDisplayTime);
       wasBright = isBright;
-      video.requestVideoFrameCallback(onFrame);
+      if (isWatched) video.requestVideoFrameCallback(onFrame);
     };
     video.requestVideoFrameCallback(onFrame);
     return seen;
@@ -55,7 +62,7 @@
     let [next, gap, isStart] = [12, 0, false];
     const begun = performance.now();
     let tick = 0;
-    setInterval(() => {
+    const timer = setInterval(() => {
       while (tick * 10 <= performance.now() - begun) {
         if (tick % 4 === 0) {
           isStart = tick >> 2 === next;
@@ -82,6 +89,11 @@
     const video = document.createElement("video");
     Object.assign(video, { srcObject: new MediaStream([picture, sound]), width: 64, height: 64, muted: true });
     document.body.append(video);
+    ends.push(() => {
+      clearInterval(timer);
+      for (const track of video.srcObject.getTracks()) track.stop();
+      video.remove();
+    });
     await video.play();
     return video;
   }
@@ -96,6 +108,12 @@
         live: { flashes: take(live.flashes), clicks: take(live.clicks) },
         path: { flashes: take(own.flashes), clicks: take(own.clicks) },
       });
+    },
+
+    /** Ends the watching, the reference and what heard them. */
+    async end() {
+      for (const end of ends.splice(0)) end();
+      await context.close();
     },
   };
 })();

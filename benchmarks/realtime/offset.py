@@ -139,7 +139,7 @@ async def _clicking(
 ) -> Offsets:
     """Watches clicks for a window, again while the browser cannot even time its own clip."""
     async with _events(server, watcher.session_id) as events:
-        await _push_clicks(events, min(_MOST_CLICKS, 2 * SETTLE + _TRIES * (window + 1)))
+        await _push_clicks(events, min(_MOST_CLICKS, 2 * SETTLE + _TRIES * (window + SETTLE + 4)))
         await asyncio.sleep(SETTLE)
         for _ in range(_TRIES):
             found = await watcher.watch(window, lambda share: report(f"watching {when}", share))

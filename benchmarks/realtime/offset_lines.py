@@ -91,10 +91,12 @@ def _seen_lines(
 ) -> list[Line]:
     """Returns lines about flashes and clicks; without figures where they mean nothing."""
     seen = Spread.of(np.abs(offsets.seen))
-    path = f"{np.median(offsets.path):.0f} ± {offsets.path.std():.0f}"
+    path = f"{np.median(offsets.path):.0f} ± {offsets.path_spread:.0f}"
     figures = {"p50": seen.p50, "p95": seen.p95}
     if not offsets.is_sound:
-        note = f"the browser is starved: its own clip is off by {path}; this by {seen.p50:.0f} more"
+        note = (
+            f"the browser is starved: its own clips are off by {path}; this by {seen.p50:.0f} more"
+        )
         return [
             Line("offset", f"{what}, {name}", None, "ms", most, note=note) for name, most in limits
         ]
