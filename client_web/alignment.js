@@ -26,6 +26,15 @@ const UNSEEN = 9;
 /** How fast the browser lets a picture wait longer, in milliseconds per look. */
 const PACE = 50;
 
+/**
+ * What a picture that was made to wait waits besides what the browser tells of it, in milliseconds:
+ * libwebrtc takes decoding and 10 ms until it is drawn out of the delay that it was given.
+ */
+const DRAWN = 12;
+
+/** How much longer than it was made to wait a track seems to wait, at most, in milliseconds. */
+const UNSURE = 4;
+
 /** The most that a track is made to wait, in milliseconds. */
 const LONGEST_WAIT = 300;
 
@@ -52,8 +61,8 @@ export class Alignment {
    * @param {RTCRtpReceiver} picture
    */
   constructor(sound, picture) {
-    this.#sound = new Waiting(sound);
-    this.#picture = new Waiting(picture);
+    this.#sound = new Waiting(sound, 0);
+    this.#picture = new Waiting(picture, DRAWN);
   }
 
   begin() {
@@ -88,15 +97,20 @@ export class Alignment {
 /** How long one receiver keeps what it has before it is played. */
 class Waiting {
   #receiver;
+  #besides;
 
   /** What it takes to be right, of late, with what it was made to wait: in milliseconds. */
   #taken = 0;
   #count = 0;
   #sum = 0;
 
-  /** @param {RTCRtpReceiver} receiver */
-  constructor(receiver) {
+  /**
+   * @param {RTCRtpReceiver} receiver
+   * @param {number} besides what is not told of its waiting, in milliseconds
+   */
+  constructor(receiver, besides) {
     this.#receiver = receiver;
+    this.#besides = besides;
   }
 
   /**
@@ -111,7 +125,7 @@ class Waiting {
       this.#count += count;
       this.#sum += sum;
       if (count <= 0) return null;
-      this.#taken = (1000 * sum) / count;
+      this.#taken = (1000 * sum) / count + this.#besides;
       return entry.estimatedPlayoutTimestamp ?? null;
     }
     return null;
@@ -131,7 +145,7 @@ class Waiting {
   shorten(milliseconds) {
     const target = this.#receiver.jitterBufferTarget ?? null;
     if (target === null) return false;
-    const isHeld = this.#taken <= target + CLOSE;
+    const isHeld = this.#taken <= target + UNSURE;
     const now = target - milliseconds;
     this.#receiver.jitterBufferTarget = isHeld && now > 0 ? now : null;
     return isHeld;

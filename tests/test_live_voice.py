@@ -48,10 +48,12 @@ class Spoken:
     delay: float
 
 
-def packets(jitter: float, *, phase: float = 7.0) -> Iterator[tuple[int, int]]:
+def packets(
+    jitter: float, *, phase: float = 7.0, seconds: int = _SECONDS
+) -> Iterator[tuple[int, int]]:
     """Yields (sent, came) of a voice's packets, in order, each up to `jitter` ms late."""
     chance, last = random.Random(3), 0
-    for index in range(_SECONDS * 50):
+    for index in range(seconds * 50):
         sent = SECOND // 2 + int(phase * _MS) + (index + 1) * _PACKET
         last = max(last, sent + int(chance.uniform(0, jitter) * _MS))
         yield sent, last
@@ -62,12 +64,13 @@ async def speak(
     *,
     phase: float = 7.0,
     draw_cost: float = 0.01,
+    seconds: int = _SECONDS,
     meanwhile: Callable[[Rig], None] = lambda _: None,
 ) -> Spoken:
     async with running(draw_cost=draw_cost) as rig:
         rig.line.microphone.switch("puppet")
         marks = []
-        for index, (sent, came) in enumerate(packets(jitter, phase=phase)):
+        for index, (sent, came) in enumerate(packets(jitter, phase=phase, seconds=seconds)):
             await rig.clock.run_until(came)
             is_mark = index % _EVERY == 20
             if is_mark:
@@ -135,7 +138,7 @@ async def test_a_step_in_load_grows_the_delay_at_once_and_calm_gives_it_back() -
         rig.inference.cost = (35 if 6 * SECOND < now < 8 * SECOND else 5) * _MS
         delays.append(rig.line._media_clock.delay.samples / MILLISECOND)
 
-    spoken = await speak(0, meanwhile=load)
+    spoken = await speak(0, seconds=45, meanwhile=load)
     assert max(delays) >= 155
     assert spoken.delay <= 143
     assert spoken.late <= 8

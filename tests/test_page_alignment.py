@@ -29,15 +29,16 @@ _PLAY = """async ({ takes, tells, rounds }) => {
     jitterBufferTarget = null;
     count = 0;
     sum = 0;
-    constructor(takes, pace) {
+    constructor(takes, pace, drawn) {
       this.takes = this.now = takes;
       this.pace = pace;
+      this.drawn = drawn;
     }
     step() {
       const wanted = Math.max(this.takes, this.jitterBufferTarget ?? 0);
       this.now += Math.min(Math.max(wanted - this.now, -this.pace), this.pace);
       this.count += 10;
-      this.sum += 10 * wanted / 1000;
+      this.sum += 10 * (wanted - this.drawn) / 1000;
     }
     async getStats() {
       return new Map([["x", {
@@ -48,7 +49,8 @@ _PLAY = """async ({ takes, tells, rounds }) => {
       }]]);
     }
   }
-  const sound = new Receiver(takes[0][0], 25), picture = new Receiver(takes[0][1], 50);
+  const sound = new Receiver(takes[0][0], 25, 0);
+  const picture = new Receiver(takes[0][1], 50, 12);
   const looks = [];
   const set = globalThis.setInterval;
   globalThis.setInterval = (look) => (looks.push(look), 1);
