@@ -132,8 +132,8 @@ class PlayoutDelay:
     WINDOW = 750  # frames, half a minute at 25 a second
     BORNE = 100  # one of so many may be late
     WISHED = 150  # one of so many would be, were the delay smaller; else it would soon grow again
-    LATELY = 125  # frames, five seconds
-    SPARED = 3  # of those may be late
+    LATELY = 250  # frames, ten seconds: the window in which admission looks
+    SPARED = 2  # of those may be late
     SEEN = 50  # frames that are looked at before it shrinks
     HEAD_ROOM = TICK // 2  # samples above the slowest frame that it waits for
     WORTH = TICK // 2  # samples to win for which it begins to shrink
