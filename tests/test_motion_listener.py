@@ -82,7 +82,7 @@ class Prompter:
 @pytest.mark.parametrize(("chunk", "lookahead"), [(2, 2), (1, 0), (5, 3)])
 def test_lips_meet_where_it_hears_a_contact(chunk: int, lookahead: int) -> None:
     networks = MotionNetworks()
-    networks.presence = None
+    networks.presence, networks.cues = None, None
     networks.listener = Prompter(31)  # type: ignore[assignment]
     generator = MotionGenerator(networks, chunk_frames=chunk, lookahead_frames=lookahead)
     sound = np.random.default_rng(3).normal(0, 0.1, 50 * SAMPLES_PER_MOTION_FRAME)

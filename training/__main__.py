@@ -66,6 +66,10 @@ def parser() -> argparse.ArgumentParser:
     filmed.add_argument("folder", type=Path, help="what training wrote, such as --output")
     filmed.add_argument("--facegood", type=Path, required=True, help="folder of FACEGOOD's takes")
     filmed.add_argument("--seed", type=int, default=20)
+    cues = commands.add_parser("cues", help="fit what tells contacts and open vowels again")
+    cues.add_argument("folder", type=Path, help="what training wrote, such as --output")
+    cues.add_argument("--corpus", type=Path, default=Path("build/corpus"))
+    cues.add_argument("--seed", type=int, default=20)
     export = commands.add_parser("export", help="write a model's serving graphs again")
     export.add_argument("folder", type=Path, help="what training wrote, such as --output")
     return whole
@@ -81,6 +85,9 @@ def main() -> None:
         return
     if arguments.command == "filmed":
         fit_filmed(arguments.folder, arguments.facegood, seed=arguments.seed)
+        return
+    if arguments.command == "cues":
+        fit_cues(arguments.folder, arguments.corpus, seed=arguments.seed)
         return
     if arguments.command == "hears":
         print_hearing(arguments.work, arguments.voices)
@@ -135,6 +142,17 @@ def fit_filmed(folder: Path, facegood: Path | None, *, seed: int) -> None:
         (folder / FILE).unlink(missing_ok=True)  # it would be for another encoder
         return
     make_filmed(folder, load_facegood(facegood), take_sessions(facegood), seed=seed)
+
+
+def fit_cues(folder: Path, corpus: Path, *, seed: int) -> None:
+    """Fits the cues to a folder's encoder and listener, on a corpus that was made before."""
+    from training.corpus.alignment import aligned
+    from training.cues_stage import make_cues
+
+    spoken = [each for path in sorted(corpus.glob("*/*.npz")) for each in load_utterances(path)]
+    if not spoken:
+        raise SystemExit(f"There is no corpus in '{corpus}'; 'python -m training corpus' makes it.")
+    make_cues(folder, aligned(spoken), seed=seed)
 
 
 def print_hearing(work: Path, voices: Path) -> None:

@@ -7,6 +7,7 @@ be stopped and go on.
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +25,15 @@ from torch import Tensor
 from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.media import SAMPLE_RATE
 from streaming_model.motion.contacts import NETWORK_SIZE
+from streaming_model.motion.cues import FILE as CUES_FILE
 from streaming_model.motion.denoiser import MotionDenoiser
 from streaming_model.motion.pipeline import MotionPipeline
 from streaming_model.motion.presence import FILE as PRESENCE_FILE
 from streaming_model.motion.style import STYLE_NAMES
 from training.captured import Captured
-from training.corpus.build import CorpusSettings, shards
+from training.corpus.build import CorpusSettings, load_corpus, shards
 from training.corpus.utterances import load_utterances
+from training.cues_stage import make_cues
 from training.dataset import Stream, captured_streams
 from training.encoder_stage import EncoderTask, train_encoder
 from training.export import (
@@ -188,6 +191,13 @@ def train_and_export(
     for folder in (settings.output, settings.work / "teacher"):
         save_presence(presence, folder / PRESENCE_FILE)
         write_listener(listener, folder)
+    fit_cues(settings)
+
+
+def fit_cues(settings: RunSettings) -> None:
+    """Fits what tells contacts and open vowels, for teacher and student: they hear the same."""
+    make_cues(settings.output, load_corpus(settings.corpus), seed=settings.seed + 7)
+    shutil.copyfile(settings.output / CUES_FILE, settings.work / "teacher" / CUES_FILE)
 
 
 def _voices(corpus: CorpusSettings) -> list[NDArray[np.float32]]:

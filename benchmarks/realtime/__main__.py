@@ -24,7 +24,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from websockets.exceptions import WebSocketException
 
 from benchmarks.realtime import admission, churn, interrupt, latency, offset
-from benchmarks.realtime.machine import busy_cores, machine_facts, machine_seconds
+from benchmarks.realtime.machine import busy_cores, evenness, machine_facts, machine_seconds
 from benchmarks.realtime.results import Line, Report
 from benchmarks.realtime.servers import MeasuringError
 
@@ -49,7 +49,7 @@ def main() -> int:
     except OSError as error:
         return _complain(f"The folder '{options.out}' cannot be made: {error.strerror}.")
     console = Console(stderr=True)
-    report = Report(machine_facts(is_busy=_is_busy()))
+    report = Report({**machine_facts(is_busy=_is_busy()), "a plain remap": evenness()})
     failures = {}
     for name in options.only:
         try:

@@ -19,6 +19,7 @@ from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.audio.features import MEL_BINS, MELS_PER_FRAME
 from streaming_model.device.graphs import Array, Buckets
 from streaming_model.errors import ModelFileError
+from streaming_model.motion.cues import Cues, load_cues
 from streaming_model.motion.denoiser import DenoiserInputs, MotionDenoiser
 from streaming_model.motion.filmed import FilmedMouth, load_filmed
 from streaming_model.motion.listener import Listener, load_listener
@@ -50,6 +51,7 @@ class DeviceNetworks:
         self.guidance = self.settings.guidance if guidance is None else guidance
         self.presence: Presence | None = load_presence(folder, audio_size=self.settings.audio_size)
         self.filmed: FilmedMouth | None = load_filmed(folder, audio_size=self.settings.audio_size)
+        self.cues: Cues | None = load_cues(folder, audio_size=self.settings.audio_size)
         self.listener: Listener | None = load_listener(folder)  # small: it stays on the processor
         self._encoder = _load(AudioEncoder, folder / "encoder", device)
         self._denoiser = _load(MotionDenoiser, folder / "denoiser", device)

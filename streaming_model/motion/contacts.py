@@ -35,3 +35,18 @@ def press_lips(motion: Floats, contacts: Floats) -> Floats:
 
     rows = motion.reshape(-1, MOTION_SIZE), contacts.reshape(-1, len(CONTACT_NAMES))
     return np.asarray(pressed(*rows, *_CERTAIN)).reshape(motion.shape)
+
+
+def part_lips(motion: Floats, gaps: Floats) -> Floats:
+    """Returns [..., 58] motion whose lips are at least so far apart.
+
+    What closes them gives way first, then the jaw falls.
+
+    Args:
+        motion: [..., 58].
+        gaps: [...] in units of jawOpen; 0 asks for nothing.
+    """
+    from streaming_model.motion.rows import opened
+
+    rows = motion.reshape(-1, MOTION_SIZE), gaps.reshape(-1)
+    return np.asarray(opened(*rows)).reshape(motion.shape)

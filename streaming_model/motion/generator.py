@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from streaming_model.audio.features import MEL_BINS, frame_features, start_features
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk, MotionChunk
 from streaming_model.motion.additive import Additions, Gesture
-from streaming_model.motion.contacts import press_lips
+from streaming_model.motion.contacts import part_lips, press_lips
+from streaming_model.motion.cues import PAST as CUES_PAST
+from streaming_model.motion.cues import least_gaps, told_contacts
 from streaming_model.motion.face import finish_face, start_face
 from streaming_model.motion.filmed import mean_mel
 from streaming_model.motion.homing import drawn_home
@@ -35,7 +37,7 @@ from streaming_model.motion.presence import PAST, let_through
 from streaming_model.motion.prosody import hear, start_prosody
 from streaming_model.motion.sampler import sample
 from streaming_model.motion.state import MotionState, marks_from, receive, utterances_at
-from streaming_model.motion.style import EMOTIONS, MotionStyle
+from streaming_model.motion.style import EMOTIONS, Activity, MotionStyle
 from streaming_model.motion_space import MOTION_SIZE
 
 Floats = NDArray[np.float32]
@@ -87,6 +89,7 @@ class MotionGenerator:
         ]
         self._gains = settings.gain * settings.scale
         self._past_sound = 0 if networks.filmed is None else settings.history_frames
+        self._past_scores = 0 if networks.cues is None else CUES_PAST
         self.steps = settings.steps if steps is None else steps
         self.chunk_frames = chunk_frames
         self.lookahead_frames = lookahead_frames
@@ -114,7 +117,7 @@ class MotionGenerator:
             audio=np.zeros((settings.history_frames, settings.audio_size), np.float32),
             sound=np.zeros((self._past_sound, MEL_BINS), np.float32),
             listener=np.zeros(0 if listener is None else listener.state_size, np.float32),
-            contacts=np.zeros((0, 0 if listener is None else SCORES), np.float32),
+            contacts=np.zeros((self._past_scores, 0 if listener is None else SCORES), np.float32),
             given=0,
             history=np.zeros((settings.history_frames, len(settings.scale)), np.float32),
             voice=0.0,
@@ -287,7 +290,12 @@ class MotionGenerator:
             steps=self.steps,
         )
         x = drawn_home(np.minimum(np.maximum(x, -_HISTORY_LIMIT), _HISTORY_LIMIT))
-        motion = self._to_motion(x, _stacked([state.contacts for state in states]))
+        motion = self._to_motion(
+            x,
+            scores=_stacked([state.contacts for state in states]),
+            audio=condition.audio,
+            activity=np.array([[_speaks(m) for m in told] for _, told in manners], np.float32),
+        )
         shares = np.array([[m.style.captured for m in told] for _, told in manners], np.float32)
         motion = self._as_filmed(states, motion, audio=condition.audio, shares=shares)
         mouths = self._let_through(states, motion, audio=condition.audio)
@@ -296,15 +304,20 @@ class MotionGenerator:
             for state, rows, mouth, manner in zip(states, x, mouths, manners, strict=True)
         ]
 
-    def _to_motion(self, x: Floats, scores: Floats) -> Floats:
-        """Returns [batch, frames, 58] the motion of network frames, lips pressed by contacts.
+    def _to_motion(self, x: Floats, *, scores: Floats, audio: Floats, activity: Floats) -> Floats:
+        """Returns [batch, frames, 58] the motion of network frames, lips as the sound asks for.
 
-        Those that the listener heard count, where there is one.
+        What the cues say counts, where there are any, else what the listener does.
         """
         given = self._settings.mean + self._gains * x
         motion, contacts = given[..., :MOTION_SIZE], given[..., MOTION_SIZE:]
+        frames, lookahead = self.chunk_frames, self.lookahead_frames
+        if (cues := self._networks.cues) is not None and scores.size:
+            seen = audio[:, self._settings.history_frames - CUES_PAST :]
+            likely = cues.likely(seen, scores, frames=frames, lookahead=lookahead)
+            pressed = press_lips(motion, told_contacts(likely))
+            return part_lips(pressed, least_gaps(likely, activity))
         if scores.size:
-            frames, lookahead = self.chunk_frames, self.lookahead_frames
             contacts = heard_contacts(scores, frames=frames, lookahead=lookahead)
         return press_lips(motion, contacts) if contacts.shape[-1] else motion
 
@@ -395,6 +408,12 @@ def load_motion_generator(
         chunk_frames=chunk_frames,
         lookahead_frames=lookahead_frames,
     )
+
+
+def _speaks(manner: Manner) -> float:
+    """Returns how much a mouth of this manner is to speak, 0..1."""
+    style = manner.style
+    return min(style.articulation, 1.0) if style.activity is Activity.SPEAK else 0.0
 
 
 def _rest(samples: Floats, begin: int) -> Floats:

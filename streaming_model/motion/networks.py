@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from streaming_model.errors import ModelFileError
 from streaming_model.motion.contacts import NETWORK_SIZE
+from streaming_model.motion.cues import Cues, load_cues
 from streaming_model.motion.filmed import FilmedMouth, load_filmed
 from streaming_model.motion.graphs import open_graph
 from streaming_model.motion.listener import Listener, load_listener
@@ -81,12 +82,14 @@ class Networks(Protocol):
         presence: the second look for voices, None where the weights have none.
         listener: hears contacts of the lips, None where the weights have none.
         filmed: the mouth that `captured` asks for, None where the weights have none.
+        cues: what lips do in a sound, of encoder and listener, None where the weights have none.
     """
 
     settings: Settings
     presence: Presence | None
     listener: Listener | None
     filmed: FilmedMouth | None
+    cues: Cues | None
 
     def encode(self, mel: Floats, state: Floats) -> tuple[Floats, Floats]:
         """Maps [batch, 4 * frames, 80] and [batch, state] to features and the next state."""
@@ -115,6 +118,7 @@ class MotionNetworks:
         self.presence: Presence | None = load_presence(folder, audio_size=self.settings.audio_size)
         self.filmed: FilmedMouth | None = load_filmed(folder, audio_size=self.settings.audio_size)
         self.listener: Listener | None = load_listener(folder)
+        self.cues: Cues | None = load_cues(folder, audio_size=self.settings.audio_size)
         quick = folder / INT8_ENCODER
         is_quick = quick.exists() and multiplies_bytes()
         self._encoder = open_graph(quick if is_quick else folder / "encoder.onnx")

@@ -55,15 +55,36 @@ def pressed(motion: Floats, contacts: Floats, low: float, high: float) -> Floats
 
 
 @njit(nogil=True, cache=True)
+def _gap(one: Floats) -> float:
+    """Returns how far the lips of [58] are apart; below 0 they are pressed together."""
+    lips = one[_LOWER[0]] + one[_LOWER[1]] + one[_UPPER[0]] + one[_UPPER[1]] + one[_FUNNEL]
+    rolled = one[_ROLL_LOWER] + one[_ROLL_UPPER]
+    apart: float = one[_JAW] - one[_CLOSE] + 0.2 * lips - 0.2 * rolled
+    return apart
+
+
+@njit(nogil=True, cache=True)
 def parted(motion: Floats) -> Floats:
     """Returns [rows] how far the lips of [rows, 58] are apart, as `emotion.lip_gaps` tells."""
     gaps = np.empty(len(motion), np.float32)
     for row in range(len(motion)):
-        one = motion[row]
-        lips = one[_LOWER[0]] + one[_LOWER[1]] + one[_UPPER[0]] + one[_UPPER[1]] + one[_FUNNEL]
-        rolled = one[_ROLL_LOWER] + one[_ROLL_UPPER]
-        gaps[row] = max(0.0, one[_JAW] - one[_CLOSE] + 0.2 * lips - 0.2 * rolled)
+        gaps[row] = max(0.0, _gap(motion[row]))
     return gaps
+
+
+@njit(nogil=True, cache=True)
+def opened(motion: Floats, gaps: Floats) -> Floats:
+    """Returns [rows, 58] as `contacts.part_lips` does, of `gaps` [rows]."""
+    out = motion.copy()
+    for row in range(len(motion)):
+        if gaps[row] <= 0.0:
+            continue
+        lacking = gaps[row] - _gap(motion[row])
+        if lacking > 0.0:
+            freed = min(max(motion[row, _CLOSE], 0.0), lacking)
+            out[row, _CLOSE] -= freed
+            out[row, _JAW] = min(out[row, _JAW] + lacking - freed, 1.0)
+    return out
 
 
 @njit(nogil=True, cache=True)

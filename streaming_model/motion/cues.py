@@ -1,0 +1,123 @@
+"""What the sound around a frame says of the lips there: met, at the teeth, or surely apart.
+
+The listener scores each frame by itself, and the encoder's features were made for the whole
+motion. A small network that sees a third of a second of both tells contacts better than either,
+and open vowels, which nobody was asked for: a mouth that shuts in the middle of one is seen at
+once. It costs a hundredth of what it listens to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from streaming_model.errors import ModelFileError
+from streaming_model.motion.contacts import CONTACT_NAMES
+from streaming_model.motion.listener import SCORES
+
+Floats = NDArray[np.float32]
+
+FILE: Final = "cues.safetensors"
+CUE_NAMES: Final = (*CONTACT_NAMES, "open vowel")
+PAST: Final = 4  # frames that it looks back
+OFFSETS: Final = (-PAST, -2, -1, 0, 1, 2, 3)  # the frames that it looks at, from its own
+SCORE_LIMIT: Final = np.float32(12)  # log-odds of the listener beyond which nothing is meant
+
+# Likelihoods of an open vowel: where lips begin to be kept apart for it, and where wholly.
+_SURE: Final = (0.3, 0.7)
+_APART: Final = np.float32(0.12)  # by how much, in units of jawOpen; more than a tenth of the range
+
+# Likelihoods of a contact, and what the lips are told (`contacts.press_lips`).
+_LIKELY: Final = ((0.0, 0.25, 0.5, 1.0), (0.0, 0.15, 0.4, 1.0))
+_TOLD: Final = (0.0, 0.3, 0.6, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Cues:
+    """The network's weights, one layer and what it gives.
+
+    Attributes:
+        hidden: [offsets * (audio_size + SCORES), hidden]; features of all offsets come first.
+        hidden_bias: [hidden].
+        out: [hidden, cues].
+        out_bias: [cues].
+    """
+
+    hidden: Floats
+    hidden_bias: Floats
+    out: Floats
+    out_bias: Floats
+
+    def likely(self, audio: Floats, scores: Floats, *, frames: int, lookahead: int) -> Floats:
+        """Returns [batch, frames, cues] how likely each is, 0..1, in the order of `CUE_NAMES`.
+
+        Args:
+            audio: [batch, PAST + frames + lookahead, audio_size] the encoder's features, zeros
+                before the stream began.
+            scores: [batch, PAST + frames + lookahead, SCORES] of the listener, likewise.
+            frames: how many frames to tell of.
+            lookahead: frames of sound after them; for those missing the last stands in.
+        """
+        places = places_of(frames, lookahead=lookahead)
+        batch = len(audio)
+        bounded = np.minimum(np.maximum(scores, -SCORE_LIMIT), SCORE_LIMIT)
+        seen = audio[:, places].reshape(batch, frames, -1), bounded[:, places]
+        windows = np.concatenate([seen[0], seen[1].reshape(batch, frames, -1)], axis=2)
+        inside = np.maximum(windows @ self.hidden + self.hidden_bias, np.float32(0))
+        likely: Floats = 1 / (1 + np.exp(-(inside @ self.out + self.out_bias)))
+        return likely
+
+
+def places_of(frames: int, *, lookahead: int) -> NDArray[np.int64]:
+    """Returns [frames, offsets] which rows each frame looks at; `PAST` rows come before them."""
+    seen = np.minimum(OFFSETS, lookahead)
+    return PAST + np.arange(frames)[:, None] + seen
+
+
+def told_contacts(likely: Floats) -> Floats:
+    """Returns [..., contacts] of `Cues.likely`, as lips are told it."""
+    told = [
+        np.interp(likely[..., kind], _LIKELY[kind], _TOLD) for kind in range(len(CONTACT_NAMES))
+    ]
+    return np.stack(told, axis=-1).astype(np.float32)
+
+
+def least_gaps(likely: Floats, activity: Floats) -> Floats:
+    """Returns [batch, frames] how far apart the lips are at least, in units of jawOpen.
+
+    Args:
+        likely: [batch, frames, cues] of `Cues.likely`.
+        activity: [batch, frames] 0..1, how much the mouth is to speak.
+    """
+    low, high = _SURE
+    share = np.minimum(np.maximum((likely[..., -1] - low) / (high - low), 0), 1)
+    gaps: Floats = _APART * activity * share * share * (3 - 2 * share)
+    return gaps
+
+
+def load_cues(folder: Path, *, audio_size: int) -> Cues | None:
+    """Returns the weights in a folder, None where it has none, as older folders.
+
+    Raises:
+        ModelFileError: the file is damaged.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        cues = Cues(**{name: each.astype(np.float32) for name, each in load_file(path).items()})
+    except (SafetensorError, TypeError) as error:
+        raise ModelFileError(f"The motion model's file {path} is damaged: {error}") from error
+    wanted = len(OFFSETS) * (audio_size + SCORES), len(CUE_NAMES)
+    if (cues.hidden.shape[0], cues.out.shape[1]) != wanted:
+        raise ModelFileError(
+            f"The motion model's file {path} is for {cues.hidden.shape[0]} numbers and "
+            f"{cues.out.shape[1]} cues, not {wanted[0]} and {wanted[1]}."
+        )
+    return cues
