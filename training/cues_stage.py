@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.motion.cues import CUE_NAMES, FILE, OFFSETS, PAST, SCORE_LIMIT, places_of
 from streaming_model.motion.listener import FOLDER as LISTENER_FOLDER
+from streaming_model.motion.style import Activity
+from streaming_model.motion_space import MOTION_SIZE
 from training import augment
 from training.corpus.utterances import Utterance
 from training.dataset import STREAM_FRAMES, Stream, make_streams
@@ -31,7 +33,6 @@ HIDDEN: Final = 96
 STREAMS: Final = 400  # of 24 s
 STEPS: Final = 6000
 OPEN_VOWELS: Final = ("AA", "AE", "AO", "AY", "AW", "EH", "AH")
-_CONTACTS: Final = (("P", "B", "M"), ("F", "V"))
 _BATCH: Final = 512
 _RATE: Final = 2e-3
 _DECAY: Final = 0.1
@@ -58,17 +59,17 @@ class CuesTask(nn.Module):
 
 
 def cue_truth(stream: Stream) -> Floats:
-    """Returns [frames, cues] how much of each frame each fills.
+    """Returns [frames, cues] 0..1 what lips do in a frame of a stream that speaks.
 
-    Of a vowel its first and last 20 ms are left out: there the lips may still be on their way.
+    The contacts are the targets' own, which begin before their phones. Of a vowel its first and
+    last 20 ms are left out: there the lips may still be on their way.
     """
     phones = stream.phones.reshape(-1)
-    truth = [np.isin(phones, [PHONE_INDEX[name] for name in names]) for names in _CONTACTS]
     vowel = np.isin(phones, [PHONE_INDEX[name] for name in OPEN_VOWELS])
     same = np.concatenate([[False], phones[1:] == phones[:-1], [False]])
-    truth.append(vowel & same[1:] & same[:-1])
-    halves = np.stack(truth, axis=1).astype(np.float32)
-    return np.asarray(halves.reshape(len(stream.phones), -1, len(CUE_NAMES)).mean(axis=1))
+    middle = (vowel & same[1:] & same[:-1]).reshape(len(stream.phones), -1).mean(axis=1)
+    contacts = stream.motion[:, MOTION_SIZE:].astype(np.float32)
+    return np.concatenate([contacts, middle[:, None].astype(np.float32)], axis=1)
 
 
 def train_cues(
@@ -148,7 +149,8 @@ def make_cues(
         AudioEncoder.from_pretrained(folder / name, dtype=torch.float32).eval()
         for name in ("encoder", LISTENER_FOLDER)
     )
-    streams = list(make_streams(utterances, range(count), seed=seed))
+    made = make_streams(utterances, range(count), seed=seed)
+    streams = [stream for stream in made if stream.activity is not Activity.LISTEN]
     save_cues(train_cues(encoder, listener, streams, seed=seed, steps=steps), folder / FILE)
 
 
