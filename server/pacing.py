@@ -124,17 +124,18 @@ class PlayoutDelay:
 
     It lets a hundredth of the last half minute's frames be late, the most that admission bears
     (`evenness`), and grows at once when some of the last seconds' frames were later: hiccups cost
-    frames, not latency. It shrinks by little at a time, so that nothing bursts, and not for a
-    few milliseconds: viewers' jitter buffers see every change of it as jitter, and keep more sound
-    back for it than was won.
+    frames, not latency. Frames that are late in a row are late of one hiccup, and count once. It
+    shrinks by little at a time, so that nothing bursts, and not for a few milliseconds: viewers'
+    jitter buffers see every change of it as jitter, and keep more sound back for it than was won.
     """
 
-    WINDOW = 750  # frames, half a minute at 25 a second
-    BORNE = 100  # one of so many may be late
-    WISHED = 150  # one of so many would be, were the delay smaller; else it would soon grow again
-    LATELY = 250  # frames, ten seconds: the window in which admission looks
-    SPARED = 2  # of those may be late
-    SEEN = 50  # frames that are looked at before it shrinks
+    ROW = 5  # frames, a fifth of a second, of which the latest counts for all
+    WINDOW = 150  # rows, half a minute at 25 frames a second
+    BORNE = 20  # one of so many rows may have a late frame, which is one of a hundred frames
+    WISHED = 30  # one of so many would have, were the delay smaller; else it would soon grow again
+    LATELY = 50  # rows, ten seconds: the window in which admission looks
+    SPARED = 2  # of those may have one
+    SEEN = 10  # rows that are looked at before it shrinks
     HEAD_ROOM = TICK // 2  # samples above the slowest frame that it waits for
     WORTH = TICK // 2  # samples to win for which it begins to shrink
     MOST_GROWTH = TICK  # samples from packet to packet
@@ -145,6 +146,7 @@ class PlayoutDelay:
         self.limits = limits
         self.samples = limits.initial
         self._goal = limits.initial
+        self._row: list[int] = []  # what the latest frames needed
         self._needs = _Window(self.WINDOW)
         self._lately = _Window(self.LATELY)
         self._is_shrinking = False
@@ -152,8 +154,12 @@ class PlayoutDelay:
 
     def observe(self, need: int) -> None:
         """Notes that a frame was ready `need` samples after its audio was composed."""
-        self._needs.add(need)
-        self._lately.add(need)
+        self._row.append(need)
+        if len(self._row) < self.ROW:
+            return
+        self._needs.add(max(self._row))
+        self._lately.add(max(self._row))
+        self._row.clear()
         is_known = len(self._lately) > self.SPARED
         needed = self._needed(self.BORNE)
         if is_known and needed > max(self.samples, self._goal):
@@ -175,7 +181,7 @@ class PlayoutDelay:
         return 0
 
     def _needed(self, share: int) -> int:
-        """Returns what frames needed but one of `share`, and but the latest that may be late."""
+        """Returns what rows needed but one of `share`, and but the latest that may be late."""
         spared = max(self.SPARED, len(self._needs) // share)
         lately = self._lately.without_largest(self.SPARED)
         return max(self._needs.without_largest(spared), lately)
