@@ -14,12 +14,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from streaming_model.errors import ModelFileError
 from streaming_model.motion.contacts import CONTACT_NAMES
 from streaming_model.motion.listener import SCORES
+from streaming_model.motion.weights import read_network
 
 Floats = NDArray[np.float32]
 
@@ -110,12 +109,8 @@ def load_cues(folder: Path, *, audio_size: int) -> Cues | None:
         ModelFileError: the file is damaged.
     """
     path = folder / FILE
-    if not path.exists():
+    if (cues := read_network(path, Cues)) is None:
         return None
-    try:
-        cues = Cues(**{name: each.astype(np.float32) for name, each in load_file(path).items()})
-    except (SafetensorError, TypeError) as error:
-        raise ModelFileError(f"The motion model's file {path} is damaged: {error}") from error
     wanted = len(OFFSETS) * (audio_size + SCORES), len(CUE_NAMES)
     if (cues.hidden.shape[0], cues.out.shape[1]) != wanted:
         raise ModelFileError(

@@ -13,11 +13,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from streaming_model.audio.features import MEL_BINS, MELS_PER_FRAME
 from streaming_model.errors import ModelFileError
+from streaming_model.motion.weights import read_network
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 
 Floats = NDArray[np.float32]
@@ -104,20 +103,14 @@ def load_filmed(folder: Path, *, audio_size: int) -> FilmedMouth | None:
         ModelFileError: the file is damaged.
     """
     path = folder / FILE
-    if not path.exists():
+    if (mouth := read_network(path, FilmedMouth)) is None:
         return None
-    try:
-        tensors = load_file(path)
-        channels = tensors.pop("channels").astype(np.int32)
-        weights = {name: values.astype(np.float32) for name, values in tensors.items()}
-        mouth = FilmedMouth(**weights, channels=channels)
-    except (SafetensorError, TypeError, KeyError) as error:
-        raise ModelFileError(f"The motion model's file {path} is damaged: {error}") from error
     wanted = len(OFFSETS) * (audio_size + MEL_BINS)
     if mouth.first.shape[0] != wanted:
         raise ModelFileError(
             f"The motion model's file {path} is for {mouth.first.shape[0]} numbers, not {wanted}."
         )
+    channels = mouth.channels
     if channels.size and not (channels.min() >= 0 and channels.max() < MOTION_SIZE):
         raise ModelFileError(f"The motion model's file {path} gives numbers of no motion.")
     return mouth

@@ -13,10 +13,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from streaming_model.errors import ModelFileError
+from streaming_model.motion.weights import read_network
 from streaming_model.motion_space import INDEX
 
 Floats = NDArray[np.float32]
@@ -90,13 +89,8 @@ def load_presence(folder: Path, *, audio_size: int) -> Presence | None:
         ModelFileError: the file is damaged.
     """
     path = folder / FILE
-    if not path.exists():
+    if (presence := read_network(path, Presence)) is None:
         return None
-    try:
-        tensors = {name: values.astype(np.float32) for name, values in load_file(path).items()}
-        presence = Presence(**tensors)
-    except (SafetensorError, TypeError) as error:
-        raise ModelFileError(f"The motion model's file {path} is damaged: {error}") from error
     if presence.hidden.shape[0] != (PAST + 1 + AHEAD) * audio_size:
         raise ModelFileError(
             f"The motion model's file {path} is for {presence.hidden.shape[0]} numbers, "
