@@ -159,7 +159,8 @@ async def test_a_film_has_all_that_left_at_its_media_time(
     for burst in bursts:
         around = slice(burst - 960, burst + 2 * BLOCK + 960)
         assert abs(lag(sound[around], whole[around])) <= tolerance
-    assert abs(ended["seconds"] - len(heard_whole(path)) / RATE) < 0.1
+    # The last packets of sound may still be on their way.
+    assert abs(ended["seconds"] - len(heard_whole(path)) / RATE) < 0.2
 
 
 def heard_whole(path: Path) -> NDArray[np.float32]:
