@@ -127,9 +127,10 @@ class PlayoutDelay:
     frames, not latency. Frames that are late in a row are late of one hiccup, and count once. It
     shrinks by little at a time, so that nothing bursts, and not for a few milliseconds: viewers'
     jitter buffers see every change of it as jitter, and keep more sound back for it than was won.
+    The jitter of a live voice's packets is in it, for a block that comes late is drawn late.
     """
 
-    ROW = 5  # frames, a fifth of a second, of which the latest counts for all
+    ROW = 5  # frames, a fifth of a second, of which the slowest counts for all
     WINDOW = 150  # rows, half a minute at 25 frames a second
     BORNE = 20  # one of so many rows may have a late frame, which is one of a hundred frames
     WISHED = 30  # one of so many would have, were the delay smaller; else it would soon grow again
