@@ -112,7 +112,7 @@ def test_windows_align_sound_and_motion_and_know_the_beginning() -> None:
         [stream(0), stream(1)],
         scale=scale(),
         history=10,
-        rng=np.random.default_rng(0),
+        seed=0,
     )
     windows = draw_windows(data, history=10, rng=np.random.default_rng(0))
     new = windows.target().shape[1]
@@ -124,9 +124,7 @@ def test_windows_align_sound_and_motion_and_know_the_beginning() -> None:
 
 
 def test_the_chunks_of_a_window_follow_one_another() -> None:
-    data = encode_streams(
-        small_encoder(), [stream(0)], scale=scale(), history=10, rng=np.random.default_rng(0)
-    )
+    data = encode_streams(small_encoder(), [stream(0)], scale=scale(), history=10, seed=0)
     windows = draw_windows(data, history=10, rng=np.random.default_rng(4), chunks=3)
     new, seen = windows.new, windows.inputs(2)
     look = windows.audio.shape[1] - 10 - 3 * new
@@ -140,9 +138,7 @@ def test_the_chunks_of_a_window_follow_one_another() -> None:
 
 
 def test_losses_are_finite_and_zero_for_the_truth() -> None:
-    data = encode_streams(
-        small_encoder(), [stream(0)], scale=scale(), history=10, rng=np.random.default_rng(0)
-    )
+    data = encode_streams(small_encoder(), [stream(0)], scale=scale(), history=10, seed=0)
     windows = draw_windows(data, history=10, rng=np.random.default_rng(1), chunks=2)
     loss, truth = MotionLoss(scale()), windows.target()
     before = windows.inputs().history[:, -2:]
@@ -207,9 +203,7 @@ def test_a_loss_on_life_weighs_the_head_against_the_mouth() -> None:
 
 
 def test_training_lowers_the_loss_and_resumes(tmp_path: Path) -> None:
-    data = encode_streams(
-        small_encoder(), [stream(0)], scale=scale(), history=10, rng=np.random.default_rng(0)
-    )
+    data = encode_streams(small_encoder(), [stream(0)], scale=scale(), history=10, seed=0)
     loss, network = MotionLoss(scale()), small_denoiser()
     windows = draw_windows(data, history=10, rng=np.random.default_rng(2))
     torch.manual_seed(5)
@@ -237,9 +231,7 @@ def test_every_stage_runs_on_spoken_and_captured_streams(tmp_path: Path) -> None
         task = train_encoder(
             streams, small_encoder(), scale=scale(), box=box("encoder"), seed=0, log=log
         )
-        data = encode_streams(
-            task.encoder, streams, scale=scale(), history=10, rng=np.random.default_rng(0)
-        )
+        data = encode_streams(task.encoder, streams, scale=scale(), history=10, seed=0)
         task, teacher = train_together(
             data,
             streams,
@@ -264,7 +256,7 @@ def test_captured_speech_is_drawn_seldom_and_always_labelled() -> None:
         [stream(0), captured],
         scale=scale(),
         history=10,
-        rng=np.random.default_rng(0),
+        seed=0,
     )
     assert data.chance[1] == pytest.approx(0.1)
     windows = draw_windows(data, history=10, rng=np.random.default_rng(3), size=2_000)

@@ -13,7 +13,6 @@ import soxr
 from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, sosfilt
 
-from streaming_model.audio.features import POWER_FLOOR
 from streaming_model.media import SAMPLE_RATE
 from training.band import LOUD_SOUNDS
 from training.corpus.utterances import Utterance
@@ -80,48 +79,28 @@ def make_babble(voices: list[Samples], length: int, *, rng: np.random.Generator)
 
 def warp_mel(mel: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     """Returns [time, 80] features of a vocal tract `factor` times as short."""
-    top = 2595.0 * np.log10(1 + 7600.0 / 700.0)
-    low = 2595.0 * np.log10(1 + 60.0 / 700.0)
-    bins = np.arange(mel.shape[1])
-    step = (top - low) / (mel.shape[1] + 1)
-    hertz = 700.0 * (10 ** ((low + (bins + 1) * step) / 2595.0) - 1)
-    source = (2595.0 * np.log10(1 + hertz / factor / 700.0) - low) / step - 1
-    source = np.clip(source, 0, mel.shape[1] - 1.001)
-    whole = source.astype(int)
-    part = (source - whole).astype(np.float32)
+    (whole,), (part,) = warped_places(np.array([factor]), mel.shape[1])
     warped: NDArray[np.float32] = mel[:, whole] * (1 - part) + mel[:, whole + 1] * part
     return warped
 
 
-def add_noise(
-    mel: NDArray[np.float32], noise: NDArray[np.float32], *, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Returns [time, bins] features of both sounds at once, the noise 4 to 30 dB below."""
-    voice, other = (np.maximum(10 ** (2 * (each - 1)) - POWER_FLOOR, 0) for each in (mel, noise))
-    level = voice.mean() / (other.mean() + POWER_FLOOR) * 10 ** (-rng.uniform(4, 30) / 10)
-    both: NDArray[np.float32] = np.log10(voice + np.float32(level) * other + POWER_FLOOR) / 2 + 1
-    return both.astype(np.float32)
+def warped_places(
+    factors: NDArray[np.floating], bins: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Returns where other vocal tracts' bins are among this one's: whole [n, bins], and the rest.
 
-
-def colour(mel: NDArray[np.float32], *, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Returns the features of another vocal tract and microphone, some bands and times missing.
-
-    The last is SpecAugment (Park et al. 2019).
+    Args:
+        factors: [n] how many times as short the other vocal tracts are.
+        bins: of the features.
     """
-    bins = np.linspace(0, 1, mel.shape[1])
-    curve = rng.normal(0, 0.08) + rng.normal(0, 0.2) * (bins - 0.5)
-    for _ in range(2):
-        wave = 2 * np.pi * (rng.uniform(0.5, 3) * bins + rng.random())
-        curve = curve + rng.normal(0, 0.06) * np.sin(wave)
-    mel = warp_mel(mel, float(rng.uniform(0.86, 1.16)))
-    coloured = np.maximum(mel + curve.astype(np.float32), -2.0)
-    for _ in range(int(rng.integers(4))):
-        low = int(rng.integers(mel.shape[1] - 10))
-        coloured[:, low : low + int(rng.integers(2, 12))] = coloured.mean()
-    for _ in range(int(rng.integers(3))):
-        first = int(rng.integers(len(mel)))
-        coloured[first : first + int(rng.integers(2, 7))] = coloured.mean()
-    return coloured
+    top = 2595.0 * np.log10(1 + 7600.0 / 700.0)
+    low = 2595.0 * np.log10(1 + 60.0 / 700.0)
+    step = (top - low) / (bins + 1)
+    hertz = 700.0 * (10 ** ((low + (np.arange(bins) + 1) * step) / 2595.0) - 1)
+    source = (2595.0 * np.log10(1 + hertz / factors[:, None] / 700.0) - low) / step - 1
+    source = np.clip(source, 0, bins - 1.001)
+    whole = source.astype(np.int64)
+    return whole, (source - whole).astype(np.float32)
 
 
 def _coloured(length: int, exponent: float, *, rng: np.random.Generator) -> NDArray[np.float64]:

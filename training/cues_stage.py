@@ -22,10 +22,10 @@ from streaming_model.motion.cues import CUE_NAMES, FILE, OFFSETS, PAST, SCORE_LI
 from streaming_model.motion.listener import FOLDER as LISTENER_FOLDER
 from streaming_model.motion.style import Activity
 from streaming_model.motion_space import MOTION_SIZE
-from training import augment
 from training.corpus.utterances import Utterance
 from training.dataset import STREAM_FRAMES, Stream, make_streams
 from training.phones import PHONE_INDEX
+from training.recolour import recolour
 
 Floats = NDArray[np.float32]
 
@@ -169,10 +169,9 @@ def _heard(
     encoder: AudioEncoder, listener: AudioEncoder, stream: Stream, *, rng: np.random.Generator
 ) -> Tensor:
     """Returns [PAST + frames, audio_size + SCORES] float16 features and scores of a stream."""
-    mel = stream.mel.astype(np.float32)
+    sound = torch.from_numpy(stream.mel.astype(np.float32))[None]
     if rng.random() < _RECOLOURED:
-        mel = augment.colour(mel, rng=rng)
-    sound = torch.from_numpy(mel)[None]
+        sound = recolour(sound)
     scores = listener.encode(sound)[0].clamp(-float(SCORE_LIMIT), float(SCORE_LIMIT))
     heard = torch.cat([encoder.encode(sound)[0], scores], dim=1)
     return torch.cat([torch.zeros(PAST, heard.shape[1]), heard]).half()

@@ -17,15 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from streaming_model.audio.encoder import AudioEncoder
-from streaming_model.audio.features import MELS_PER_FRAME
 from streaming_model.motion.contacts import CONTACT_NAMES
 from streaming_model.motion.style import Activity
 from streaming_model.motion_space import INDEX, MOTION_SIZE
-from training.augment import add_noise, colour
-from training.dataset import LABELS_PER_FRAME, STREAM_FRAMES, UNKNOWN_PHONE, Stream
+from training.bank import StreamBank, Window, draw_heard
+from training.dataset import LABELS_PER_FRAME, UNKNOWN_PHONE, Stream
 from training.logs import TrainingLog
 from training.phones import PHONE_INDEX, PHONES
-from training.timebox import TimeBox, average_into, reduced_precision
+from training.timebox import TimeBox, average_into, batch_on, reduced_precision
 
 CPU: Final = torch.device("cpu")
 DELAYS: Final = 4  # frames: now, and one, two and three frames ago
@@ -140,27 +139,6 @@ class EncoderTask(nn.Module):
         return total / DELAYS
 
 
-@dataclass(frozen=True)
-class Window:
-    """A batch of windows.
-
-    Attributes:
-        mel: [batch, 4 * frames, 80].
-        phones: [batch, frames, 2] int64, `UNKNOWN_PHONE` where nobody knows.
-        motion: [batch, frames, 60].
-        known: [batch] 1 where the contacts are true.
-    """
-
-    mel: Tensor
-    phones: Tensor
-    motion: Tensor
-    known: Tensor
-
-    def to(self, device: torch.device) -> Window:
-        """Returns the same batch on a device."""
-        return Window(**{name: each.to(device) for name, each in vars(self).items()})
-
-
 def train_encoder(
     streams: Sequence[Stream],
     encoder: AudioEncoder,
@@ -178,7 +156,6 @@ def train_encoder(
     `name` is what logs and progress call it.
     """
     torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
     task = EncoderTask(encoder, scale=scale, emphasis=emphasis).to(device)
     average = copy.deepcopy(task)
     optimiser = torch.optim.AdamW(task.parameters(), betas=(0.9, 0.98), weight_decay=0.02)
@@ -186,16 +163,20 @@ def train_encoder(
         task.load_state_dict(saved["task"])
         average.load_state_dict(saved["average"])
         optimiser.load_state_dict(saved["optimiser"])
-        rng = np.random.default_rng(seed + box.step)
+        torch.manual_seed(seed + box.step)
     # Of captured speech nobody knows the phones.
     told = [stream for stream in streams if stream.mask.all()]
-    speech = [stream for stream in told if stream.activity is not Activity.LISTEN]
-    sounds = [stream for stream in told if not stream.phones.any()]
+    speech = StreamBank([each for each in told if each.activity is not Activity.LISTEN], device)
+    wordless = [stream for stream in told if not stream.phones.any()]
+    sounds = StreamBank(wordless, device) if wordless else None
+    size = batch_on(device, _BATCH)
     task.train()
     while box.fraction < 1:
         for group in optimiser.param_groups:
             group["lr"] = box.learning_rate(_PEAK_RATE)
-        loss = task.loss(_draw(speech, sounds, rng=rng).to(device))
+        loss = task.loss(
+            draw_heard(speech, sounds, frames=_WINDOW, size=size, noisy_share=_NOISY_SHARE)
+        )
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(task.parameters(), 1.0)
@@ -218,32 +199,6 @@ def _states(
         "average": average.state_dict(),
         "optimiser": optimiser.state_dict(),
     }
-
-
-def _mel(frames: slice) -> slice:
-    """Returns where the features of these frames are."""
-    return slice(frames.start * MELS_PER_FRAME, frames.stop * MELS_PER_FRAME)
-
-
-def _draw(
-    streams: Sequence[Stream], sounds: Sequence[Stream], *, rng: np.random.Generator
-) -> Window:
-    mel = np.empty((_BATCH, _WINDOW * MELS_PER_FRAME, streams[0].mel.shape[1]), np.float32)
-    phones = np.empty((_BATCH, _WINDOW, LABELS_PER_FRAME), np.int64)
-    motion = np.empty((_BATCH, _WINDOW, streams[0].motion.shape[1]), np.float32)
-    known = np.empty(_BATCH, np.float32)
-    for row in range(_BATCH):
-        stream = streams[int(rng.integers(len(streams)))]
-        start = int(rng.integers(STREAM_FRAMES - _WINDOW + 1))
-        window = slice(start, start + _WINDOW)
-        mel[row] = stream.mel[_mel(window)]
-        if sounds and rng.random() < _NOISY_SHARE:
-            noise = sounds[int(rng.integers(len(sounds)))].mel[_mel(window)].astype(np.float32)
-            mel[row] = add_noise(mel[row], noise, rng=rng)
-        mel[row] = colour(mel[row], rng=rng)
-        phones[row], motion[row] = stream.phones[window], stream.motion[window]
-        known[row] = stream.mask[MOTION_SIZE:].all()
-    return Window(*(torch.from_numpy(each) for each in (mel, phones, motion, known)))
 
 
 @torch.no_grad()

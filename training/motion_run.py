@@ -156,8 +156,7 @@ def train_and_export(
         scale=tuple(scale.tolist()),
     ).to(settings.device)
     history = network.config["history_frames"]
-    rng = np.random.default_rng(seed)
-    data = encode_streams(task.encoder, streams, scale=scale, history=history, rng=rng)
+    data = encode_streams(task.encoder, streams, scale=scale, history=history, seed=seed + 8)
     box = _box(settings, "flow")
     teacher = train_flow(data, network, loss=loss, box=box, seed=seed + 1, log=log)
     box = _box(settings, "together")
@@ -165,7 +164,7 @@ def train_and_export(
         data, streams, task, teacher, loss=loss, box=box, seed=seed + 2, log=log
     )
     encoder = _finished(task)
-    data = encode_streams(encoder, streams, scale=scale, history=history, rng=rng)
+    data = encode_streams(encoder, streams, scale=scale, history=history, seed=seed + 9)
     write_model(encoder, teacher, settings.work / "teacher", steps=_TEACHER_STEPS)
     for part in (encoder, teacher):
         part.to(settings.device)  # type: ignore[arg-type]

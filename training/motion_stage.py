@@ -17,14 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from streaming_model.audio.features import MELS_PER_FRAME
 from streaming_model.motion.denoiser import DenoiserInputs, MotionDenoiser
-from training.augment import colour
+from training.bank import StreamBank
 from training.dataset import Stream
-from training.encoder_stage import EncoderTask, Window
+from training.encoder_stage import EncoderTask
 from training.logs import TrainingLog
 from training.motion_loss import MotionLoss
-from training.timebox import TimeBox, average_into, reduced_precision
+from training.timebox import TimeBox, average_into, batch_on, reduced_precision
 from training.windows import BATCH, MotionData, Windows, draw_windows
 
 _PEAK_RATE: Final = 1.5e-3
@@ -172,10 +171,11 @@ def train_flow(
     log: TrainingLog,
 ) -> MotionDenoiser:
     """Returns the averaged network after stage B."""
-    history = network.config["history_frames"]
+    history, size = network.config["history_frames"], batch_on(data.motion.device, BATCH)
 
     def draw(rng: np.random.Generator) -> Tensor:
-        return flow_loss(network, draw_windows(data, history=history, rng=rng), loss)
+        windows = draw_windows(data, history=history, rng=rng, size=size)
+        return flow_loss(network, windows, loss)
 
     average: MotionDenoiser
     (average,) = _train([network], draw, rates=[_PEAK_RATE], box=box, seed=seed, log=log)
@@ -194,13 +194,13 @@ def train_together(
     log: TrainingLog,
 ) -> tuple[EncoderTask, MotionDenoiser]:
     """Returns the averaged encoder and network after stage C, in which both learn."""
-    history = network.config["history_frames"]
+    history, device = network.config["history_frames"], data.motion.device
+    size, bank = batch_on(device, _TOGETHER_BATCH), StreamBank(streams, device)
 
     def draw(rng: np.random.Generator) -> Tensor:
-        windows = draw_windows(
-            data, history=history, rng=rng, size=_TOGETHER_BATCH, earliest=_WARM + history
-        )
-        heard = _heard_window(streams, windows, history=history, rng=rng).to(windows.audio.device)
+        windows = draw_windows(data, history=history, rng=rng, size=size, earliest=_WARM + history)
+        frames = _WARM + windows.audio.shape[1]
+        heard = bank.recoloured(windows.rows, windows.starts - history - _WARM, frames)
         with reduced_precision(heard.mel.device):
             features = task.encoder.encode(heard.mel)
         flow = flow_loss(network, windows, loss, audio=features[:, _WARM:].float())
@@ -209,27 +209,6 @@ def train_together(
     rates = [_ENCODER_RATE, _TOGETHER_RATE]
     averages = _train([task, network], draw, rates=rates, box=box, seed=seed, log=log)
     return averages[0], averages[1]
-
-
-def _heard_window(
-    streams: Sequence[Stream], windows: Windows, *, history: int, rng: np.random.Generator
-) -> Window:
-    """Returns the sound, phones and motion of windows, and of the frames before them."""
-    frames = _WARM + windows.audio.shape[1]
-    parts = []
-    for row, start in zip(windows.rows.tolist(), windows.starts.tolist(), strict=True):
-        stream, first = streams[row], start - history - _WARM
-        mel = stream.mel[first * MELS_PER_FRAME : (first + frames) * MELS_PER_FRAME]
-        mel = colour(mel.astype(np.float32), rng=rng)
-        span = slice(first, first + frames)
-        parts.append((mel, stream.phones[span], stream.motion[span], stream.mask[-1:]))
-    mel, phones, motion, known = (np.stack(each) for each in zip(*parts, strict=True))
-    return Window(
-        torch.from_numpy(mel.astype(np.float32)),
-        torch.from_numpy(phones.astype(np.int64)),
-        torch.from_numpy(motion.astype(np.float32)),
-        torch.from_numpy(known[:, 0].astype(np.float32)),
-    )
 
 
 def train_endpoints(
@@ -243,11 +222,12 @@ def train_endpoints(
 ) -> MotionDenoiser:
     """Returns the averaged student after stage D; it starts as a copy of the teacher."""
     history, student = teacher.config["history_frames"], copy.deepcopy(teacher)
+    size = batch_on(data.motion.device, BATCH)
 
     def draw(rng: np.random.Generator) -> Tensor:
         steps = int(rng.choice(_STEPS))
         windows = draw_windows(
-            data, history=history, rng=rng, chunks=int(rng.choice(_CHUNKS)), size=BATCH
+            data, history=history, rng=rng, chunks=int(rng.choice(_CHUNKS)), size=size
         )
         guided = rng.random() < _GUIDED_SHARE
         return endpoint_loss(

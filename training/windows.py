@@ -16,11 +16,12 @@ from streaming_model.motion.contacts import NETWORK_SIZE
 from streaming_model.motion.denoiser import DenoiserInputs
 from streaming_model.motion.smoothing import SMOOTHED
 from streaming_model.motion_space import MOTION_NAMES, POSE
-from training.augment import colour
+from training.bank import StreamBank
 from training.dataset import STREAM_FRAMES, Stream
 from training.timebox import reduced_precision
 
 BATCH: Final = 96
+_ENCODED_AT_ONCE: Final = 16  # streams
 _NEW_FRAMES: Final = (1, 2, 2, 2, 4, 5)
 _LOOKAHEAD: Final = (0, 1, 2, 2, 2, 3, 4, 6, 8)
 _CAPTURED_SHARE: Final = 0.1  # of the windows
@@ -140,13 +141,14 @@ def encode_streams(
     *,
     scale: Tensor,
     history: int,
-    rng: np.random.Generator,
+    seed: int,
 ) -> MotionData:
     """Returns the streams as the denoiser sees them, each through another microphone.
 
     What the encoder makes of a voice that it knows by heart is surer than what it makes of a
     stranger's, and a denoiser that met nothing else would believe it too readily.
     """
+    torch.manual_seed(seed)
     count, length = len(streams), history + STREAM_FRAMES
     divisor = torch.where(scale > 0, scale, torch.ones_like(scale))
     device = encoder.out.weight.device
@@ -154,10 +156,13 @@ def encode_streams(
     features = torch.zeros(count, length, size, dtype=torch.float16)
     motion = torch.zeros(count, length, NETWORK_SIZE, dtype=torch.float16)
     style = torch.zeros(count, length, streams[0].style.shape[1])
-    for index, stream in enumerate(streams):
-        mel = torch.from_numpy(colour(stream.mel.astype(np.float32), rng=rng))[None].to(device)
+    for first in range(0, count, _ENCODED_AT_ONCE):
+        bank = StreamBank(streams[first : first + _ENCODED_AT_ONCE], device)
+        rows = torch.arange(len(bank), device=device)
+        mel = bank.recoloured(rows, torch.zeros_like(rows), STREAM_FRAMES).mel
         with reduced_precision(device):
-            features[index, history:] = encoder.encode(mel)[0].half().cpu()
+            features[first : first + len(bank), history:] = encoder.encode(mel).half().cpu()
+    for index, stream in enumerate(streams):
         moved = torch.from_numpy(stream.motion.astype(np.float32)) / divisor * (scale > 0)
         motion[index, history:] = moved.half()
         style[index, history:] = torch.from_numpy(stream.style.astype(np.float32))
