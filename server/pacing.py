@@ -123,11 +123,12 @@ class PlayoutDelay:
     """Learns the delay between composing audio and releasing it with its frame.
 
     It lets a hundredth of the last half minute's frames be late, the most that admission bears
-    (`evenness`), and grows at once when some of the last seconds' frames were later: hiccups cost
-    frames, not latency. Frames that are late in a row are late of one hiccup, and count once. It
-    shrinks by little at a time, so that nothing bursts, and not for a few milliseconds: viewers'
+    (`evenness`), and grows when some of the last seconds' frames were later: hiccups cost frames,
+    not latency. Frames that are late in a row are late of one hiccup, and count once. It moves by
+    little at a time, so that nothing bursts, and does not shrink for a few milliseconds: viewers'
     jitter buffers see every change of it as jitter, and keep more sound back for it than was won.
-    The jitter of a live voice's packets is in it, for a block that comes late is drawn late.
+    Where frames are late one after another it grows at once. The jitter of a live voice's packets
+    is in it, for a block that comes late is drawn late.
     """
 
     ROW = 5  # frames, a fifth of a second, of which the slowest counts for all
@@ -139,7 +140,10 @@ class PlayoutDelay:
     SEEN = 10  # rows that are looked at before it shrinks
     HEAD_ROOM = TICK // 2  # samples above the slowest frame that it waits for
     WORTH = TICK // 2  # samples to win for which it begins to shrink
+    PRESSED = 10  # rows, two seconds
+    PRESSING = 3  # of those have a late frame: then it grows at once
     MOST_GROWTH = TICK  # samples from packet to packet
+    CALM = 8  # packets from step to step where it need not: 13 ms in the two seconds NetEq looks at
     EASING = MILLISECOND  # by which it shrinks at once: 19 ms lie between two packets then
     REST = 4  # packets between two such steps in speech
 
@@ -150,6 +154,7 @@ class PlayoutDelay:
         self._row: list[int] = []  # what the latest frames needed
         self._needs = _Window(self.WINDOW)
         self._lately = _Window(self.LATELY)
+        self._just: deque[int] = deque(maxlen=self.PRESSED)
         self._is_shrinking = False
         self._rested = 0  # packets
 
@@ -160,6 +165,7 @@ class PlayoutDelay:
             return
         self._needs.add(max(self._row))
         self._lately.add(max(self._row))
+        self._just.append(max(self._row))
         self._row.clear()
         is_known = len(self._lately) > self.SPARED
         needed = self._needed(self.BORNE)
@@ -171,7 +177,9 @@ class PlayoutDelay:
         self._rested += 1
         if self._goal > self.samples:
             self._is_shrinking = False
-            return self._move(min(self._goal - self.samples, self.MOST_GROWTH))
+            if sum(need > self.samples for need in self._just) >= self.PRESSING:
+                return self._move(min(self._goal - self.samples, self.MOST_GROWTH))
+            return self._move(self.EASING) if self._rested >= self.CALM else 0
         if len(self._needs) < self.SEEN:
             return 0
         enough = self._needed(self.WISHED) + self.HEAD_ROOM
