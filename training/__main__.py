@@ -1,7 +1,8 @@
 """The commands `python -m training corpus` and `motion`: make the speech-to-motion model again.
 
-`extract` turns films of people into captured speech to train on, `filmed` fits the mouth that the
-style `captured` asks for, `export` writes the graphs that serve a model's weights.
+`extract` turns films of people into captured speech to train on, `listener` and `cues` train what
+hears contacts of the lips on, `filmed` fits the mouth that the style `captured` asks for, `export`
+writes the graphs that serve a model's weights.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 from training.captured import load_captured
 from training.corpus.build import CorpusSettings, make_corpus
-from training.corpus.utterances import load_utterances
+from training.corpus.utterances import Utterance, load_utterances
 from training.extract import command as extract
 from training.facegood import load_facegood, take_sessions
 
@@ -62,6 +64,12 @@ def parser() -> argparse.ArgumentParser:
     hears = commands.add_parser("hears", help="what a trained encoder hears of held-out voices")
     hears.add_argument("--work", type=Path, default=Path("build/motion"))
     hears.add_argument("--voices", type=Path, required=True, help="folder of held-out speech")
+    _add_parts(commands)
+    return whole
+
+
+def _add_parts(commands: Any) -> None:  # noqa: ANN401 - argparse has no public name for it
+    """Adds the commands that make a part of a folder of weights again."""
     filmed = commands.add_parser("filmed", help="fit the mouth of the filmed people again")
     filmed.add_argument("folder", type=Path, help="what training wrote, such as --output")
     filmed.add_argument("--facegood", type=Path, required=True, help="folder of FACEGOOD's takes")
@@ -70,9 +78,17 @@ def parser() -> argparse.ArgumentParser:
     cues.add_argument("folder", type=Path, help="what training wrote, such as --output")
     cues.add_argument("--corpus", type=Path, default=Path("build/corpus"))
     cues.add_argument("--seed", type=int, default=20)
+    listener = commands.add_parser(
+        "listener", help="train what hears contacts on, keep half of that, and fit the cues again"
+    )
+    listener.add_argument("folder", type=Path, help="what training wrote, such as --output")
+    listener.add_argument("--corpus", type=Path, default=Path("build/corpus"))
+    listener.add_argument("--work", type=Path, default=Path("build/listener"))
+    listener.add_argument("--streams", type=int, default=2400, help="augmented streams of 24 s")
+    listener.add_argument("--max-seconds", type=float, default=1800.0, help="training time")
+    listener.add_argument("--seed", type=int, default=20)
     export = commands.add_parser("export", help="write a model's serving graphs again")
     export.add_argument("folder", type=Path, help="what training wrote, such as --output")
-    return whole
 
 
 def main() -> None:
@@ -88,6 +104,9 @@ def main() -> None:
         return
     if arguments.command == "cues":
         fit_cues(arguments.folder, arguments.corpus, seed=arguments.seed)
+        return
+    if arguments.command == "listener":
+        train_on(arguments)
         return
     if arguments.command == "hears":
         print_hearing(arguments.work, arguments.voices)
@@ -146,13 +165,49 @@ def fit_filmed(folder: Path, facegood: Path | None, *, seed: int) -> None:
 
 def fit_cues(folder: Path, corpus: Path, *, seed: int) -> None:
     """Fits the cues to a folder's encoder and listener, on a corpus that was made before."""
-    from training.corpus.alignment import aligned
     from training.cues_stage import make_cues
+
+    make_cues(folder, spoken_in(corpus), seed=seed)
+
+
+def spoken_in(corpus: Path) -> list[Utterance]:
+    """Returns every utterance of a corpus, with phone times made alike."""
+    from training.corpus.alignment import aligned
 
     spoken = [each for path in sorted(corpus.glob("*/*.npz")) for each in load_utterances(path)]
     if not spoken:
         raise SystemExit(f"There is no corpus in '{corpus}'; 'python -m training corpus' makes it.")
-    make_cues(folder, aligned(spoken), seed=seed)
+    return aligned(spoken)
+
+
+def train_on(arguments: argparse.Namespace) -> None:
+    """Trains a folder's listener on, keeps half of it, and fits the cues to it."""
+    import torch
+
+    from streaming_model.audio.encoder import AudioEncoder
+    from streaming_model.motion.listener import FOLDER
+    from training.dataset import make_streams
+    from training.export import write_listener
+    from training.listener_stage import tune_listener
+    from training.logs import TrainingLog
+    from training.motion_run import motion_scale
+    from training.timebox import TimeBox, best_device
+
+    folder, work, seed = arguments.folder, arguments.work, arguments.seed
+    streams = list(make_streams(spoken_in(arguments.corpus), range(arguments.streams), seed=seed))
+    work.mkdir(parents=True, exist_ok=True)
+    with TrainingLog(work / "log") as log:
+        tuned = tune_listener(
+            AudioEncoder.from_pretrained(folder / FOLDER, dtype=torch.float32).eval(),
+            streams,
+            scale=motion_scale(streams),
+            box=TimeBox(arguments.max_seconds, work / "listener.pt"),
+            seed=seed + 6,
+            log=log,
+            device=best_device(),
+        )
+    write_listener(tuned, folder)
+    fit_cues(folder, arguments.corpus, seed=seed)
 
 
 def print_hearing(work: Path, voices: Path) -> None:

@@ -150,10 +150,11 @@ def train_encoder(
     device: torch.device = CPU,
     emphasis: Emphasis | None = None,
     name: str = "encoder",
+    peak_rate: float = _PEAK_RATE,
 ) -> EncoderTask:
     """Returns the task trained on `device` until the box is used up, with averaged weights.
 
-    `name` is what logs and progress call it.
+    `name` is what logs and progress call it, `peak_rate` the largest of the learning rates.
     """
     torch.manual_seed(seed)
     task = EncoderTask(encoder, scale=scale, emphasis=emphasis).to(device)
@@ -173,7 +174,7 @@ def train_encoder(
     task.train()
     while box.fraction < 1:
         for group in optimiser.param_groups:
-            group["lr"] = box.learning_rate(_PEAK_RATE)
+            group["lr"] = box.learning_rate(peak_rate)
         loss = task.loss(
             draw_heard(speech, sounds, frames=_WINDOW, size=size, noisy_share=_NOISY_SHARE)
         )

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.chromium import CHROMIUM_FLAGS, REMEMBER_PEERS, SOUND_ALLOWED
 from benchmarks.realtime.figures import pair_offsets
+from benchmarks.realtime.machine import stolen_seconds, stolen_share
 from benchmarks.realtime.relay import Relay, without_candidates
 from benchmarks.realtime.servers import MeasuringError
 from benchmarks.realtime.sounds import GAPS
@@ -52,12 +53,14 @@ class Offsets:
         seen: from each flash to its click, less the measuring path's own median.
         path: the same of the local clips, as measured.
         path_spread: the standard deviation of one clip's, the median of all of them.
+        stolen: the share of the processors that the machine's host gave to others meanwhile.
     """
 
     estimated: list[float] = field(default_factory=list)
     seen: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     path: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     path_spread: float = 0.0
+    stolen: float = 0.0
 
     @property
     def is_sound(self) -> bool:
@@ -85,7 +88,7 @@ class Watcher:
         found = Offsets()
         flashes: list[float] = []
         clicks: list[float] = []
-        paths = []
+        paths, before = [], stolen_seconds()
         for index in range(_ROUNDS):
             await self._begin()
             for _ in range(seconds // _ROUNDS):
@@ -99,6 +102,7 @@ class Watcher:
             flashes += taken["live"]["flashes"]
             clicks += taken["live"]["clicks"]
             report((index + 1) / _ROUNDS)
+        found.stolen = stolen_share(before, stolen_seconds())
         found.path = np.concatenate(paths)
         path = float(np.median(found.path)) if len(found.path) else 0.0
         found.seen = pair_offsets(flashes, clicks, path=path)

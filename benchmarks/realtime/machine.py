@@ -69,6 +69,20 @@ def machine_seconds() -> tuple[float, float]:
     return total - (fields[3] + fields[4]) / _TICKS, total
 
 
+def stolen_seconds() -> tuple[float, float]:
+    """Returns the time that the host gave to others since the machine started: (stolen, all).
+
+    Only what the host tells of: see `evenness`.
+    """
+    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:]]
+    return fields[7] / _TICKS, sum(fields[:8]) / _TICKS
+
+
+def stolen_share(before: tuple[float, float], now: tuple[float, float]) -> float:
+    """Returns which share of the processors was stolen between two readings, 0..1."""
+    return (now[0] - before[0]) / max(1e-9, now[1] - before[1])
+
+
 @dataclass(frozen=True, slots=True)
 class Footprint:
     """What a process holds: threads, open files, resident memory in MiB."""

@@ -14,6 +14,7 @@ from benchmarks.realtime.rigged import LATE_SECONDS
 P50, P95 = 10.0, 20.0  # ms
 _BAD_LINK = 40.0  # ms
 _TELLING = 30  # minutes, from which on memory's slope is more than how allocators fill up
+_TOLD = 0.01  # of the processors
 LOSS, JITTER = 0.03, 0.05  # a share, and seconds
 
 
@@ -23,7 +24,7 @@ def offset_lines(when: str, offsets: Offsets) -> list[Line]:
         f"flash and click in Chromium, {when}", offsets, [("p50", P50), ("p95", P95)]
     )
     estimated = Spread.of(np.abs(offsets.estimated))
-    note = f"median {np.median(offsets.estimated):+.0f}"
+    note = f"median {np.median(offsets.estimated):+.0f}{_stolen(offsets)}"
     return lines + spread_lines(
         "offset",
         f"Chromium's own estimate, {when}",
@@ -61,15 +62,20 @@ def skew_lines(late: str, is_stock: bool, offsets: Offsets) -> list[Line]:
 
 
 def soak_lines(readings: Sequence[tuple[float, float, float]], minutes: int) -> list[Line]:
-    """Returns whether memory and latency were flat; readings are (minute, MiB, ms)."""
+    """Returns whether memory and latency were flat; readings are (minute, MiB, ms).
+
+    Memory is judged by the second half: in the first, allocators and caches fill up.
+    """
     times, memory, latency = zip(*readings, strict=True)
-    rise = 60 * slope(times, memory)
+    half = len(times) // 2
+    rise = 60 * slope(times[half:], memory[half:])
     note = f"{memory[0]:.0f} MiB in the first minute, {memory[-1]:.0f} in the last"
-    change = latency[-1] - latency[0]
+    tenth = max(1, len(latency) // 10)
+    first, last = (float(np.median(some)) for some in (latency[:tenth], latency[-tenth:]))
     return [
         Line(
             "offset",
-            f"memory's slope over {minutes} minutes",
+            f"memory's slope over the second half of {minutes} minutes",
             rise,
             "MiB/h",
             most=10.0 if minutes >= _TELLING else None,
@@ -77,11 +83,11 @@ def soak_lines(readings: Sequence[tuple[float, float, float]], minutes: int) -> 
         ),
         Line(
             "offset",
-            f"the session's latency, last less first of {minutes} minutes",
-            change,
+            f"the session's latency, last tenth less first of {minutes} minutes",
+            last - first,
             "ms",
             most=20.0,
-            note=f"{latency[0]:.0f} ms first",
+            note=f"{first:.0f} ms first; {min(latency):.0f} to {max(latency):.0f} on the way",
         ),
     ]
 
@@ -101,9 +107,15 @@ def _seen_lines(
             Line("offset", f"{what}, {name}", None, "ms", most, note=note) for name, most in limits
         ]
     note = f"median {np.median(offsets.seen):+.0f}, {seen.count} flashes; path {path}{note}"
+    note += _stolen(offsets)
     return spread_lines(
         "offset", what, [(name, figures[name], most) for name, most in limits], note
     )
+
+
+def _stolen(offsets: Offsets) -> str:
+    """Returns what is to be said of the host, where it took enough to be seen in the figures."""
+    return f"; {offsets.stolen:.0%} of the processors stolen" if offsets.stolen > _TOLD else ""
 
 
 def details(offsets: Offsets) -> dict[str, list[float]]:
