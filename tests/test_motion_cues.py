@@ -87,9 +87,20 @@ def test_lips_are_at_least_so_far_apart_and_the_rest_stays(values: list[float], 
         np.testing.assert_allclose(parted, motion, atol=1e-6)
 
 
+def test_lips_that_would_hide_a_bite_are_told_to_stay_apart() -> None:
+    likely = np.zeros((4, len(CUE_NAMES)), np.float32)
+    likely[:, 0] = 0.4, 0.6, 0.3, 0.1
+    likely[:, 1] = 0.6, 0.4, 0.0, 0.15
+    met, bitten = told_contacts(likely).T
+    assert met[0] <= 0.3 and bitten[0] >= 0.6, "the likelier of two"
+    assert met[1] >= 0.6, "lips that are likelier to meet do"
+    assert met[2] >= 0.6 and bitten[2] == 0, "nothing is hidden where nothing is at the teeth"
+    assert 0.3 < met[3] < 0.6 and bitten[3] < 0.6, "nor where that is unsure"
+
+
 def test_lips_part_for_sure_vowels_alone_and_only_to_speak() -> None:
     likely = np.zeros((1, 3, len(CUE_NAMES)), np.float32)
-    likely[0, :, 2] = 0.2, 0.9, 0.9
+    likely[0, :, 2] = 0.05, 0.9, 0.9
     gaps = least_gaps(likely, np.array([[1, 1, 0.5]], np.float32))
     assert gaps[0, 0] == 0 and gaps[0, 1] > 0.1
     assert gaps[0, 2] == pytest.approx(gaps[0, 1] / 2)

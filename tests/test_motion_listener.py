@@ -14,6 +14,7 @@ from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.errors import ModelFileError
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk
 from streaming_model.motion import MotionGenerator, load_motion_generator
+from streaming_model.motion.contacts import NETWORK_SIZE
 from streaming_model.motion.emotion import lip_gaps
 from streaming_model.motion.listener import (
     DELAYS,
@@ -24,9 +25,13 @@ from streaming_model.motion.listener import (
     load_listener,
 )
 from streaming_model.motion.networks import DEFAULT_FOLDER, MotionNetworks
+from streaming_model.motion.style import STYLE_NAMES, Activity
 from streaming_model.motion_space import INDEX
+from training.dataset import STREAM_FRAMES, Stream
 from training.encoder_stage import EncoderTask
-from training.listener_stage import EMPHASIS, listener_of
+from training.listener_stage import EMPHASIS, half_way, listener_of, tune_listener
+from training.logs import TrainingLog
+from training.timebox import TimeBox
 
 Floats = NDArray[np.float32]
 
@@ -123,3 +128,45 @@ def test_two_layers_become_one() -> None:
         _, contacts, _ = task(mel)
         scores = listener_of(task).encode(mel)
     torch.testing.assert_close(scores, contacts.flatten(2), atol=1e-5, rtol=1e-4)
+
+
+def test_half_way_is_the_mean_of_both_and_forgets_where_one_was_read_from() -> None:
+    shipped = AudioEncoder.from_pretrained(DEFAULT_FOLDER / FOLDER, dtype=torch.float32)
+    other = AudioEncoder.from_pretrained(DEFAULT_FOLDER / FOLDER, dtype=torch.float32)
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight += 0.5
+    between = half_way(shipped, other)
+    for one, mean in zip(shipped.parameters(), between.parameters(), strict=True):
+        torch.testing.assert_close(mean, one + 0.25)
+    assert not [name for name, value in between.config.items() if str(DEFAULT_FOLDER) in str(value)]
+
+
+def test_a_listener_trained_on_stays_near_what_it_was(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    streams = [
+        Stream(
+            mel=rng.normal(-0.5, 0.5, (4 * STREAM_FRAMES, 80)).astype(np.float16),
+            phones=rng.integers(0, 40, (STREAM_FRAMES, 2)).astype(np.int8),
+            motion=np.zeros((STREAM_FRAMES, NETWORK_SIZE), np.float16),
+            mask=np.ones(NETWORK_SIZE, bool),
+            style=np.zeros((STREAM_FRAMES, len(STYLE_NAMES)), np.float16),
+            activity=Activity.SPEAK,
+        )
+    ]
+    shipped = AudioEncoder.from_pretrained(DEFAULT_FOLDER / FOLDER, dtype=torch.float32).eval()
+    with TrainingLog(tmp_path / "log") as log:
+        tuned = tune_listener(
+            shipped,
+            streams,
+            scale=torch.ones(NETWORK_SIZE),
+            box=TimeBox(1.0, tmp_path / "listener.pt"),
+            seed=0,
+            log=log,
+        )
+    assert tuned.config["feature_size"] == SCORES
+    deep, deep_before = (
+        each.state_dict()["blocks.0.look.conv.weight"] for each in (tuned, shipped)
+    )
+    assert not torch.equal(deep, deep_before)
+    torch.testing.assert_close(deep, deep_before, atol=0.05, rtol=0)

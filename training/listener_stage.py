@@ -81,7 +81,7 @@ def tune_listener(
         log: of the loss.
         device: what trains.
     """
-    encoder = AudioEncoder(**{**listener.config, "feature_size": LISTENER["feature_size"]})
+    encoder = AudioEncoder(**LISTENER)
     kept = {k: each for k, each in listener.state_dict().items() if not k.startswith("out.")}
     encoder.load_state_dict(encoder.state_dict() | kept)
     task = train_encoder(
@@ -102,7 +102,8 @@ def tune_listener(
 @torch.no_grad()
 def half_way(one: AudioEncoder, other: AudioEncoder) -> AudioEncoder:
     """Returns the network whose weights are the means of two others' of the same shape."""
-    between: AudioEncoder = AudioEncoder(**one.config)
+    told = {name: value for name, value in one.config.items() if not name.startswith("_")}
+    between: AudioEncoder = AudioEncoder(**told)  # without where it was read from
     pairs = zip(one.state_dict().items(), other.state_dict().values(), strict=True)
     between.load_state_dict({name: torch.lerp(a, b, _HALF) for (name, a), b in pairs})
     between.eval()
