@@ -22,6 +22,7 @@ from streaming_model.avatar import BUILTIN_PORTRAIT
 from streaming_model.cadence import Cadence
 from streaming_model.media import SAMPLE_RATE, AudioChunk
 from streaming_model.motion import load_motion_generator
+from streaming_model.motion.emotion import lip_gaps
 from streaming_model.motion_files import as_chunks
 from streaming_model.motion_space import INDEX
 from streaming_model.portrait import make_portrait
@@ -128,8 +129,8 @@ def correlation(first: Floats, second: Floats) -> float:
 
 
 def parted(motion: Floats) -> Floats:
-    """How far the jaw parts the lips: a jaw behind closed lips cannot be seen."""
-    return np.asarray(motion[:, INDEX["jawOpen"]] - motion[:, INDEX["mouthClose"]])
+    """How far the lips are apart, by all that parts them: nothing else of them can be seen."""
+    return lip_gaps(motion)
 
 
 def best_lag(wanted: Floats, seen: Floats) -> float:
