@@ -29,7 +29,7 @@ from streaming_model.motion.style import STYLE_NAMES, Activity
 from streaming_model.motion_space import INDEX
 from training.dataset import STREAM_FRAMES, Stream
 from training.encoder_stage import EncoderTask
-from training.listener_stage import EMPHASIS, half_way, listener_of, tune_listener
+from training.listener_stage import EMPHASIS, half_way, listener_of, train_listener
 from training.logs import TrainingLog
 from training.timebox import TimeBox
 
@@ -156,13 +156,13 @@ def test_a_listener_trained_on_stays_near_what_it_was(tmp_path: Path) -> None:
     ]
     shipped = AudioEncoder.from_pretrained(DEFAULT_FOLDER / FOLDER, dtype=torch.float32).eval()
     with TrainingLog(tmp_path / "log") as log:
-        tuned = tune_listener(
-            shipped,
+        tuned = train_listener(
             streams,
             scale=torch.ones(NETWORK_SIZE),
             box=TimeBox(1.0, tmp_path / "listener.pt"),
             seed=0,
             log=log,
+            since=shipped,
         )
     assert tuned.config["feature_size"] == SCORES
     deep, deep_before = (

@@ -188,7 +188,7 @@ def train_on(arguments: argparse.Namespace) -> None:
     from streaming_model.motion.listener import FOLDER
     from training.dataset import make_streams
     from training.export import write_listener
-    from training.listener_stage import tune_listener
+    from training.listener_stage import train_listener
     from training.logs import TrainingLog
     from training.motion_run import motion_scale
     from training.timebox import TimeBox, best_device
@@ -197,14 +197,14 @@ def train_on(arguments: argparse.Namespace) -> None:
     streams = list(make_streams(spoken_in(arguments.corpus), range(arguments.streams), seed=seed))
     work.mkdir(parents=True, exist_ok=True)
     with TrainingLog(work / "log") as log:
-        tuned = tune_listener(
-            AudioEncoder.from_pretrained(folder / FOLDER, dtype=torch.float32).eval(),
+        tuned = train_listener(
             streams,
             scale=motion_scale(streams),
             box=TimeBox(arguments.max_seconds, work / "listener.pt"),
             seed=seed + 6,
             log=log,
             device=best_device(),
+            since=AudioEncoder.from_pretrained(folder / FOLDER, dtype=torch.float32).eval(),
         )
     write_listener(tuned, folder)
     fit_cues(folder, arguments.corpus, seed=seed)

@@ -31,7 +31,7 @@ DELAYS: Final = 4  # frames: now, and one, two and three frames ago
 _WINDOW: Final = 100  # frames
 _WARM: Final = 25  # frames at the window's start that are not scored
 _BATCH: Final = 16
-_PEAK_RATE: Final = 2e-3
+PEAK_RATE: Final = 2e-3
 _NOISY_SHARE: Final = 0.35  # of the windows, beside the noise that streams have already
 # What the eye sees a mouth do wrong costs more than what only the ear would notice.
 _SEEN: Final = ("P", "B", "M", "F", "V")
@@ -150,7 +150,7 @@ def train_encoder(
     device: torch.device = CPU,
     emphasis: Emphasis | None = None,
     name: str = "encoder",
-    peak_rate: float = _PEAK_RATE,
+    peak_rate: float = PEAK_RATE,
 ) -> EncoderTask:
     """Returns the task trained on `device` until the box is used up, with averaged weights.
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.motion.listener import DELAYS, SCORES
 from training.dataset import Stream
-from training.encoder_stage import CPU, Emphasis, EncoderTask, train_encoder
+from training.encoder_stage import CPU, PEAK_RATE, Emphasis, EncoderTask, train_encoder
 from training.logs import TrainingLog
 from training.timebox import TimeBox
 
@@ -38,12 +38,17 @@ def train_listener(
     seed: int,
     log: TrainingLog,
     device: torch.device = CPU,
+    since: AudioEncoder | None = None,
 ) -> AudioEncoder:
     """Returns the network trained until the box is used up; its features are scores.
 
-    The arguments are those of `train_encoder`.
+    The arguments are those of `train_encoder`; `since` is a listener to go on from, all but its
+    scores, and then the network half way between it and what it became is returned.
     """
     encoder = AudioEncoder(**LISTENER)
+    if since is not None:
+        kept = {k: each for k, each in since.state_dict().items() if not k.startswith("out.")}
+        encoder.load_state_dict(encoder.state_dict() | kept)
     task = train_encoder(
         streams,
         encoder,
@@ -54,49 +59,10 @@ def train_listener(
         device=device,
         emphasis=EMPHASIS,
         name="listener",
+        peak_rate=PEAK_RATE if since is None else _TUNED_RATE,
     )
-    return listener_of(task.cpu())
-
-
-def tune_listener(
-    listener: AudioEncoder,
-    streams: Sequence[Stream],
-    *,
-    scale: Tensor,
-    box: TimeBox,
-    seed: int,
-    log: TrainingLog,
-    device: torch.device = CPU,
-) -> AudioEncoder:
-    """Returns the network half way between a listener and what it becomes by more training.
-
-    All but the scores goes on from what it was; the scores are learnt anew.
-
-    Args:
-        listener: as `train_listener` or this function returned it.
-        streams: to train on.
-        scale: [60] spread of each number of the motion.
-        box: how long.
-        seed: of every random choice.
-        log: of the loss.
-        device: what trains.
-    """
-    encoder = AudioEncoder(**LISTENER)
-    kept = {k: each for k, each in listener.state_dict().items() if not k.startswith("out.")}
-    encoder.load_state_dict(encoder.state_dict() | kept)
-    task = train_encoder(
-        streams,
-        encoder,
-        scale=scale,
-        box=box,
-        seed=seed,
-        log=log,
-        device=device,
-        emphasis=EMPHASIS,
-        name="listener",
-        peak_rate=_TUNED_RATE,
-    )
-    return half_way(listener, listener_of(task.cpu()))
+    became = listener_of(task.cpu())
+    return became if since is None else half_way(since, became)
 
 
 @torch.no_grad()
