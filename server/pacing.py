@@ -144,7 +144,7 @@ class PlayoutDelay:
     PRESSING = 3  # of those have a late frame: then it grows at once
     MOST_GROWTH = TICK  # samples from packet to packet
     CALM = 8  # packets from step to step where it need not: 13 ms in the two seconds NetEq looks at
-    EASING = MILLISECOND  # by which it shrinks at once: 19 ms lie between two packets then
+    EASING = MILLISECOND  # of a gentle step: 19 ms lie between two packets where it shrinks
     REST = 4  # packets between two such steps in speech
 
     def __init__(self, limits: DelayLimits) -> None:

@@ -64,7 +64,7 @@ def busy_cores(before: tuple[float, float], now: tuple[float, float]) -> float:
 
 def machine_seconds() -> tuple[float, float]:
     """Returns the processor time of the machine since it started: (busy, all)."""
-    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:]]
+    fields = _processor_ticks()
     total = sum(fields[:8]) / _TICKS
     return total - (fields[3] + fields[4]) / _TICKS, total
 
@@ -74,7 +74,7 @@ def stolen_seconds() -> tuple[float, float]:
 
     Only what the host tells of: see `evenness`.
     """
-    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:]]
+    fields = _processor_ticks()
     return fields[7] / _TICKS, sum(fields[:8]) / _TICKS
 
 
@@ -113,6 +113,11 @@ def processor_seconds(pid: int) -> float:
     """Returns the processor time that a process has taken."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _processor_ticks() -> list[int]:
+    """Returns the first line of /proc/stat: ticks of all processors by what they were spent on."""
+    return [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:]]
 
 
 def _processor() -> str:

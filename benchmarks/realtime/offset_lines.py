@@ -14,7 +14,7 @@ from benchmarks.realtime.rigged import LATE_SECONDS
 P50, P95 = 10.0, 20.0  # ms
 _BAD_LINK = 40.0  # ms
 _TELLING = 30  # minutes, from which on memory's slope is more than how allocators fill up
-_TOLD = 0.01  # of the processors
+_TOLD = 0.01  # of the processors, from which on it is said that they were stolen
 LOSS, JITTER = 0.03, 0.05  # a share, and seconds
 
 
