@@ -24,7 +24,7 @@ from server.frame_rate import FrameRate
 from server.inference import AvatarPort, Inference
 from server.media_clock import MediaClock
 from server.motion_output import MotionOutput
-from server.pacing import MILLISECOND, TICK, Pace, pace, to_samples
+from server.pacing import MILLISECOND, TICK, Experience, Pace, pace, to_samples
 from server.picture import Drawn, Origin
 from server.sources import Sources
 from server.speech import BLOCK, Block, silent_block
@@ -44,13 +44,14 @@ _MOST_WAIT = 80 * MILLISECOND  # for a block of a live voice that is late
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """What all sessions share: the model's thread, the encoders' threads, the clock, the sums."""
+    """What all sessions share: the threads of model and encoders, the clock, sums, experience."""
 
     inference: Inference
     picture_worker: Executor
     sound_worker: Executor
     clock: Clock
     totals: Totals = field(default_factory=Totals)
+    experience: Experience = field(default_factory=Experience)
 
 
 class LiveLine:
@@ -80,7 +81,10 @@ class LiveLine:
         on_audible: Callable[[Sequence[Mark], int], None],
     ) -> None:
         self._media_clock = MediaClock(
-            engines.clock, chunk_frames=chunk_frames, lookahead_frames=lookahead_frames
+            engines.clock,
+            engines.experience,
+            chunk_frames=chunk_frames,
+            lookahead_frames=lookahead_frames,
         )
         self._played = PlayedSound()
         self._sources = Sources(engines.clock, self._media_clock, self._played)

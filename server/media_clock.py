@@ -8,7 +8,7 @@ knows nothing of what is composed or released.
 from __future__ import annotations
 
 from server.clock import Clock
-from server.pacing import MILLISECOND, TICK, DelayLimits, PlayoutDelay, Schedule
+from server.pacing import MILLISECOND, TICK, DelayLimits, Experience, PlayoutDelay, Schedule
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME
 
 _STALL = 100 * MILLISECOND  # behind by more, the media clock pauses instead of bursting
@@ -23,8 +23,10 @@ class MediaClock:
         delay: from when a block is due to when it leaves.
     """
 
-    def __init__(self, clock: Clock, *, chunk_frames: int, lookahead_frames: int) -> None:
-        self.delay = PlayoutDelay(_limits(chunk_frames, lookahead_frames))
+    def __init__(
+        self, clock: Clock, experience: Experience, *, chunk_frames: int, lookahead_frames: int
+    ) -> None:
+        self.delay = PlayoutDelay(_limits(chunk_frames, lookahead_frames), experience)
         self._clock = clock
         self._step = chunk_frames * SAMPLES_PER_MOTION_FRAME  # all sessions take theirs together
         self._schedule = Schedule(0)

@@ -88,7 +88,7 @@ class DelayLimits:
 
     Attributes:
         least: what the model's chunking and lookahead need, without any computing.
-        initial: the delay a new session starts with.
+        initial: the delay a new session starts with, where none before has told of the machine.
         most: beyond this, late frames are dropped rather than waited for.
     """
 
@@ -119,6 +119,27 @@ class _Window:
         return self._sorted[max(0, len(self) - 1 - count)]
 
 
+class Experience:
+    """What the pictures of one machine's sessions needed lately, for sessions that begin.
+
+    A delay that a session had to learn by itself would grow in its first half minute, when
+    viewers' jitter buffers are still finding their own.
+    """
+
+    ENOUGH = 50  # rows, ten seconds: fewer tell too little of hiccups
+
+    def __init__(self) -> None:
+        self._rows: deque[int] = deque(maxlen=PlayoutDelay.WINDOW)
+
+    def note(self, row: int) -> None:
+        """Notes what a row of frames needed, in samples beyond its session's least delay."""
+        self._rows.append(row)
+
+    def rows(self) -> tuple[int, ...]:
+        """Returns the latest rows, the oldest first; none while there are too few."""
+        return tuple(self._rows) if len(self._rows) >= self.ENOUGH else ()
+
+
 class PlayoutDelay:
     """Learns the delay between composing audio and releasing it with its frame.
 
@@ -128,7 +149,8 @@ class PlayoutDelay:
     little at a time, so that nothing bursts, and does not shrink for a few milliseconds: viewers'
     jitter buffers see every change of it as jitter, and keep more sound back for it than was won.
     Where frames are late one after another it grows at once. The jitter of a live voice's packets
-    is in it, for a block that comes late is drawn late.
+    is in it, for a block that comes late is drawn late. It begins with what other sessions on the
+    machine have come to, as if their half minute had been its own.
     """
 
     ROW = 5  # frames, a fifth of a second, of which the slowest counts for all
@@ -147,26 +169,31 @@ class PlayoutDelay:
     EASING = MILLISECOND  # of a gentle step: 19 ms lie between two packets where it shrinks
     REST = 4  # packets between two such steps in speech
 
-    def __init__(self, limits: DelayLimits) -> None:
+    def __init__(self, limits: DelayLimits, experience: Experience | None = None) -> None:
         self.limits = limits
-        self.samples = limits.initial
-        self._goal = limits.initial
+        self._experience = experience or Experience()
         self._row: list[int] = []  # what the latest frames needed
         self._needs = _Window(self.WINDOW)
         self._lately = _Window(self.LATELY)
         self._just: deque[int] = deque(maxlen=self.PRESSED)
         self._is_shrinking = False
         self._rested = 0  # packets
+        for row in self._experience.rows():
+            self._needs.add(limits.least + row)
+        known = min(self._enough(), limits.most) if len(self._needs) else limits.initial
+        self.samples = self._goal = known
 
     def observe(self, need: int) -> None:
         """Notes that a frame was ready `need` samples after its audio was composed."""
         self._row.append(need)
         if len(self._row) < self.ROW:
             return
-        self._needs.add(max(self._row))
-        self._lately.add(max(self._row))
-        self._just.append(max(self._row))
+        slowest = max(self._row)
         self._row.clear()
+        self._needs.add(slowest)
+        self._lately.add(slowest)
+        self._just.append(slowest)
+        self._experience.note(slowest - self.limits.least)
         is_known = len(self._lately) > self.SPARED
         needed = self._needed(self.BORNE)
         if is_known and needed > max(self.samples, self._goal):
@@ -182,18 +209,21 @@ class PlayoutDelay:
             return self._move(self.EASING) if self._rested >= self.CALM else 0
         if len(self._needs) < self.SEEN:
             return 0
-        enough = self._needed(self.WISHED) + self.HEAD_ROOM
-        excess = self.samples - max(self.limits.least, enough)
+        excess = self.samples - self._enough()
         self._is_shrinking = excess >= (self.EASING if self._is_shrinking else self.WORTH)
         if self._is_shrinking and (is_silent or self._rested >= self.REST):
             return self._move(-self.EASING)
         return 0
 
+    def _enough(self) -> int:
+        """Returns a delay that would not soon have to grow."""
+        return max(self.limits.least, self._needed(self.WISHED) + self.HEAD_ROOM)
+
     def _needed(self, share: int) -> int:
         """Returns what rows needed but one of `share`, and but the latest that may be late."""
         spared = max(self.SPARED, len(self._needs) // share)
-        lately = self._lately.without_largest(self.SPARED)
-        return max(self._needs.without_largest(spared), lately)
+        needed = self._needs.without_largest(spared)
+        return max(needed, self._lately.without_largest(self.SPARED)) if self._lately else needed
 
     def _move(self, step: int) -> int:
         self.samples += step

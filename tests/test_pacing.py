@@ -13,6 +13,7 @@ from server.pacing import (
     MILLISECOND,
     TICK,
     DelayLimits,
+    Experience,
     Pace,
     PlayoutDelay,
     Schedule,
@@ -164,3 +165,29 @@ def test_it_stays_within_its_limits_and_never_jumps(needs: list[int], is_silent:
     changes = settle(playout, needs, is_silent=is_silent)
     assert 1280 <= playout.samples <= 4480
     assert all(-PlayoutDelay.EASING <= change <= TICK for change in changes)
+
+
+def test_a_new_session_begins_with_what_the_machine_has_shown_in_others() -> None:
+    known = Experience()
+    hiccups = [2000] * 100 + ([3000] + [2000] * 24) * 12
+    first = PlayoutDelay(DelayLimits(least=1280, initial=2240, most=4480), known)
+    settle(first, hiccups, is_silent=False)
+    deeper = PlayoutDelay(DelayLimits(least=1920, initial=2880, most=5120), known)
+    assert deeper.samples == 1920 + (3000 - 1280) + PlayoutDelay.HEAD_ROOM
+    changes = settle(deeper, [need + 640 for need in hiccups], is_silent=False)
+    assert not any(changes)
+
+
+def test_what_others_needed_is_forgotten_in_half_a_minute_of_a_session_of_its_own() -> None:
+    known = Experience()
+    settle(PlayoutDelay(delay().limits, known), [4000] * 1000, is_silent=True)
+    calm = PlayoutDelay(delay().limits, known)
+    assert calm.samples == 4000 + PlayoutDelay.HEAD_ROOM
+    settle(calm, [1904] * 25 * 40, is_silent=True)
+    assert calm.samples == 1904 + PlayoutDelay.HEAD_ROOM
+
+
+def test_seconds_of_another_session_tell_too_little_of_hiccups() -> None:
+    known = Experience()
+    settle(PlayoutDelay(delay().limits, known), [4000] * 100, is_silent=True)
+    assert PlayoutDelay(delay().limits, known).samples == 2240

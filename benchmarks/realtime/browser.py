@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,22 +50,59 @@ class Offsets:
 
     Attributes:
         estimated: the browser's `estimatedPlayoutTimestamp`, picture's less sound's, each second.
-        seen: from each flash to its click, less the measuring path's own median.
-        path: the same of the local clips, as measured.
-        path_spread: the standard deviation of one clip's, the median of all of them.
+        flashes: when each was seen, by the browser's clock.
+        clicks: when each was heard.
+        paths: from flash to click in the local clips, as measured; one array a clip.
         stolen: the share of the processors that the machine's host gave to others meanwhile.
     """
 
     estimated: list[float] = field(default_factory=list)
-    seen: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    path: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    path_spread: float = 0.0
+    flashes: list[float] = field(default_factory=list)
+    clicks: list[float] = field(default_factory=list)
+    paths: list[NDArray[np.float64]] = field(default_factory=list)
     stolen: float = 0.0
+
+    def seen(self, path: MeasuringPath) -> NDArray[np.float64]:
+        """Returns from each flash to its click, less what the measuring path adds."""
+        return pair_offsets(self.flashes, self.clicks, path=path.value)
+
+    @property
+    def path_spread(self) -> float:
+        """The standard deviation within one local clip, the median of all of them."""
+        return float(np.median([path.std() for path in self.paths])) if self.paths else 0.0
 
     @property
     def is_sound(self) -> bool:
         """Whether the browser had the processor to time its own clips, by which it is judged."""
         return self.path_spread < _PATH_SPREAD
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuringPath:
+    """What the measuring path adds to every click, by the local clips of a whole run.
+
+    A browser lays a clip's sound somewhere else by some 13 ms each time it begins one, in the
+    clips here as in what is measured, and keeps it there. So one window's four clips tell the
+    path no better than to 7 ms; but it is one path, all windows together tell it to 3.
+
+    Attributes:
+        value: the median of the clips' medians, ms.
+        error: its standard error, by the clips' spread, ms.
+        clips: how many there were.
+    """
+
+    value: float
+    error: float
+    clips: int
+
+    @classmethod
+    def of(cls, windows: Iterable[Offsets]) -> MeasuringPath:
+        """Returns the path of these windows; 0 where they have no clip."""
+        medians = [np.median(path) for window in windows for path in window.paths]
+        if not medians:
+            return cls(0.0, 0.0, 0)
+        error = float(np.std(medians)) / len(medians) ** 0.5
+        return cls(float(np.median(medians)), error, len(medians))
 
 
 class Watcher:
@@ -86,9 +123,7 @@ class Watcher:
             MeasuringError: fewer than five flashes met their clicks.
         """
         found = Offsets()
-        flashes: list[float] = []
-        clicks: list[float] = []
-        paths, before = [], stolen_seconds()
+        before = stolen_seconds()
         for index in range(_ROUNDS):
             await self._begin()
             for _ in range(seconds // _ROUNDS):
@@ -98,20 +133,19 @@ class Watcher:
                     found.estimated.append(float(estimate))
             taken = await self._page.evaluate("sync.take()")
             await self._page.evaluate("sync.end()")
-            paths.append(pair_offsets(taken["path"]["flashes"], taken["path"]["clicks"]))
-            flashes += taken["live"]["flashes"]
-            clicks += taken["live"]["clicks"]
+            path = pair_offsets(taken["path"]["flashes"], taken["path"]["clicks"])
+            if len(path):
+                found.paths.append(path)
+            found.flashes += taken["live"]["flashes"]
+            found.clicks += taken["live"]["clicks"]
             report((index + 1) / _ROUNDS)
         found.stolen = stolen_share(before, stolen_seconds())
-        found.path = np.concatenate(paths)
-        path = float(np.median(found.path)) if len(found.path) else 0.0
-        found.seen = pair_offsets(flashes, clicks, path=path)
-        if min(len(found.path), len(found.seen)) < 5:
+        seen, own = len(found.seen(MeasuringPath.of([found]))), sum(map(len, found.paths))
+        if min(seen, own) < 5:
             raise MeasuringError(
-                f"Only {len(found.seen)} flashes met their clicks in {seconds} s, and "
-                f"{len(found.path)} of the local clips': the browser gets too little processor."
+                f"Only {seen} flashes met their clicks in {seconds} s, and {own} of the local "
+                "clips': the browser gets too little processor."
             )
-        found.path_spread = float(np.median([path.std() for path in paths if len(path)]))
         return found
 
     async def _begin(self) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.realtime import libwebrtc
-from benchmarks.realtime.browser import Offsets, Watcher, chromium, watching
+from benchmarks.realtime.browser import MeasuringPath, Offsets, Watcher, chromium, watching
 from benchmarks.realtime.figures import Spread
 from benchmarks.realtime.machine import footprint
 from benchmarks.realtime.offset_lines import (
@@ -59,6 +59,8 @@ async def measure(
         MeasuringError: a server, a browser or a connection fails.
     """
     found: dict[str, Offsets] = {}
+    skewed: dict[tuple[str, bool], Offsets] = {}
+    soaked: list[tuple[float, float, float]] = []
     async with chromium() as browser:
         async with rigged(*_FLAGS) as server:
             lines = await _estimated_without_browser(server, report, window)
@@ -70,21 +72,27 @@ async def measure(
                 )
                 if soak_minutes:
                     soaked = await _talk(server, watcher, soak_minutes, report)
-                    lines += soak_lines(soaked, soak_minutes)
                     found["long"] = await _clicking(
                         server, watcher, window, report, f"after {soak_minutes} minutes"
                     )
-            lines += offset_lines("at the start", found["start"])
-            lines += offset_lines(f"after {INTERRUPTIONS} interruptions", found["interrupted"])
-            lines += long_lines(found.get("long"), soak_minutes)
             found["bad link"], lost = await _on_bad_link(browser, server, window, report)
-            lines += bad_link_lines(found["bad link"], lost)
         for late in ("picture", "sound") if skews else ():
             for is_stock in (False, True):
-                offsets = await _with_late_track(browser, late, is_stock, window, report)
-                found[f"late {late}, {'stock' if is_stock else 'own'} reports"] = offsets
-                lines += skew_lines(late, is_stock, offsets)
-    return lines, {name: details(offsets) for name, offsets in found.items()}
+                skewed[late, is_stock] = await _with_late_track(
+                    browser, late, is_stock, window, report
+                )
+    path = MeasuringPath.of(
+        offsets for offsets in (*found.values(), *skewed.values()) if offsets.is_sound
+    )
+    lines += offset_lines("at the start", found["start"], path)
+    lines += offset_lines(f"after {INTERRUPTIONS} interruptions", found["interrupted"], path)
+    lines += soak_lines(soaked, soak_minutes) if soaked else []
+    lines += long_lines(found.get("long"), soak_minutes, path)
+    lines += bad_link_lines(found["bad link"], lost, path)
+    for (late, is_stock), offsets in skewed.items():
+        lines += skew_lines(late, is_stock, offsets, path)
+        found[f"late {late}, {'stock' if is_stock else 'own'} reports"] = offsets
+    return lines, {name: details(offsets, path) for name, offsets in found.items()}
 
 
 async def soak(
@@ -103,12 +111,17 @@ async def soak(
         first = await _clicking(server, watcher, window, report, "at the start")
         readings = await _talk(server, watcher, minutes, report)
         last = await _clicking(server, watcher, window, report, f"after {minutes} minutes")
+    path = MeasuringPath.of(offsets for offsets in (first, last) if offsets.is_sound)
     lines = [
-        *offset_lines("at the start", first),
+        *offset_lines("at the start", first, path),
         *soak_lines(readings, minutes),
-        *long_lines(last, minutes),
+        *long_lines(last, minutes, path),
     ]
-    found = {"start": details(first), "long": details(last), "minute, MiB, latency ms": readings}
+    found = {
+        "start": details(first, path),
+        "long": details(last, path),
+        "minute, MiB, latency ms": readings,
+    }
     return lines, found
 
 
