@@ -17,12 +17,6 @@ const CLOSE = 1;
 /** The share of what is measured that one move takes: sound is stretched slowly. */
 const SHARE = 0.6;
 
-/**
- * How much later than the picture the browser may think the sound, in milliseconds. It knows nothing
- * of the screen, on which a picture appears some time after it was handed over.
- */
-const UNSEEN = 9;
-
 /** How fast the browser lets a picture wait longer, in milliseconds per look. */
 const PACE = 50;
 
@@ -80,7 +74,7 @@ export class Alignment {
       this.#rest = Math.max(this.#rest - 1, 0);
       return;
     }
-    this.#looks.push(picture - sound - UNSEEN);
+    this.#looks.push(picture - sound);
     if (this.#looks.length < LOOKS) return;
     const late = [...this.#looks].sort((a, b) => a - b)[LOOKS >> 1];
     this.#looks.shift();

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Page, Route
 
 METER = Path(__file__).with_name("meter.js")
-_ROUNDS = (
-    4  # with a clip of their own: where its sound falls is another by 15 ms from start to start
-)
+_ROUNDS = 4  # with a clip of their own
 _WARM = 2.0  # seconds that a clip's sound takes to come evenly
 _PATH_SPREAD = 15.0  # ms, standard deviation within a round; a browser with enough processor: 5
 _FLAGS = (*CHROMIUM_FLAGS, SOUND_ALLOWED)
@@ -81,9 +79,8 @@ class Offsets:
 class MeasuringPath:
     """What the measuring path adds to every click, by the local clips of a whole run.
 
-    A browser lays a clip's sound somewhere else by some 13 ms each time it begins one, in the
-    clips here as in what is measured, and keeps it there. So one window's four clips tell the
-    path no better than to 7 ms; but it is one path, all windows together tell it to 3.
+    A clip of its own shows what the browser does to any: what was handed over at one instant is
+    seen on the screen some 25 ms after it is heard. It is one path in all windows.
 
     Attributes:
         value: the median of the clips' medians, ms.

@@ -4,38 +4,40 @@
  * Times are milliseconds of `performance.now()`.
  */
 (() => {
-  const TAP = `registerProcessor("tap", class extends AudioWorkletProcessor {
-    quiet = 0;
-    process([input]) {
-      const samples = input[0] ?? [];
+  // Sound is taken where it leaves its track, by a thread with nothing else to do. By way of Web Audio
+  // it would pass a buffer whose length is another, by tens of milliseconds, each time one begins.
+  const TAP = `onmessage = async ({ data: readable }) => {
+    let quiet = 0;
+    for (const reader = readable.getReader(); ; ) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const now = performance.timeOrigin + performance.now();
+      const { numberOfFrames, sampleRate } = value;
+      const samples = new Float32Array(numberOfFrames);
+      value.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
+      value.close();
       for (let i = 0; i < samples.length; i++) {
         const isLoud = Math.abs(samples[i]) > 0.1;
-        if (isLoud && this.quiet > sampleRate / 10) this.port.postMessage((currentFrame + i) / sampleRate);
-        this.quiet = isLoud ? 0 : this.quiet + 1;
+        if (isLoud && quiet > sampleRate / 10) postMessage(now + (1000 * i) / sampleRate);
+        quiet = isLoud ? 0 : quiet + 1;
       }
-      return true;
     }
-  });`;
-  const context = new AudioContext({ sampleRate: 48_000 });
-  const module = URL.createObjectURL(new Blob([TAP], { type: "text/javascript" }));
-  const ready = context.audioWorklet.addModule(module);
+  };`;
+  const tap = URL.createObjectURL(new Blob([TAP], { type: "text/javascript" }));
   const ends = []; // what is to be done when nobody watches any more
 
   /** Begins to watch a video; the answer's lists grow. */
   async function watch(video) {
-    await ready;
     const seen = { flashes: [], clicks: [] };
     let isWatched = true;
-    const tap = new AudioWorkletNode(context, "tap");
-    tap.port.onmessage = ({ data }) => {
-      const { contextTime, performanceTime } = context.getOutputTimestamp();
-      seen.clicks.push(performanceTime + (data - contextTime) * 1000);
-    };
-    const source = context.createMediaStreamSource(video.srcObject);
-    source.connect(tap).connect(context.destination);
+    const worker = new Worker(tap);
+    worker.onmessage = ({ data }) => seen.clicks.push(data - performance.timeOrigin);
+    const [track] = video.srcObject.getAudioTracks();
+    const { readable } = new MediaStreamTrackProcessor({ track });
+    worker.postMessage(readable, [readable]);
     ends.push(() => {
       isWatched = false;
-      source.disconnect();
+      worker.terminate();
     });
     const canvas = new OffscreenCanvas(16, 16);
     const pixels = canvas.getContext("2d", { willReadFrequently: true });
@@ -110,10 +112,9 @@
       });
     },
 
-    /** Ends the watching, the reference and what heard them. */
-    async end() {
+    /** Ends the watching and the reference. */
+    end() {
       for (const end of ends.splice(0)) end();
-      await context.close();
     },
   };
 })();
