@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from benchmarks.realtime.admission import Load, load_lines
+from benchmarks.realtime.browser import MeasuringPath, Offsets
 from benchmarks.realtime.figures import Spread, lags, median_step, onsets, pair_offsets, slope
 from benchmarks.realtime.interrupt import old_sound_milliseconds
+from benchmarks.realtime.offset_lines import offset_lines
 from benchmarks.realtime.relay import (
     Relay,
     Trouble,
@@ -53,6 +55,27 @@ def test_flashes_pair_with_the_nearest_click_and_strays_with_none() -> None:
     # 200 ms late by a path of 120 ms, and the next flash 520 ms after the last
     late = pair_offsets([0.0, 520.0, 1040.0], [320.0, 840.0, 1360.0], path=120.0)
     assert late.tolist() == [200.0, 200.0, 200.0]
+
+
+def test_the_path_is_one_for_a_run_and_taken_out_of_every_window() -> None:
+    starts = [np.array([-26.0, -24.0, -22.0]), np.array([-25.0, -25.0])]
+    windows = [
+        Offsets(flashes=[1000.0, 2000.0], clicks=[980.0, 1975.0], paths=starts),
+        Offsets(flashes=[500.0], clicks=[470.0], paths=[np.array([-31.0])]),
+    ]
+    path = MeasuringPath.of(windows)
+    assert (path.value, path.clips) == (-25.0, 3)
+    assert path.error == pytest.approx(np.std([-24, -25, -31]) / 3**0.5)
+    assert [list(window.seen(path)) for window in windows] == [[5.0, 0.0], [-5.0]]
+    assert MeasuringPath.of([Offsets()]) == MeasuringPath(0.0, 0.0, 0)
+
+
+def test_a_browser_whose_own_clips_are_uneven_is_not_believed() -> None:
+    even, uneven = np.array([-26.0, -24.0]), np.array([-60.0, 0.0])
+    assert Offsets(paths=[even, even, uneven]).is_sound
+    starved = Offsets([9.0], flashes=[0.0], clicks=[40.0], paths=[even, uneven, uneven])
+    lines = offset_lines("at the start", starved, MeasuringPath(-25.0, 1.0, 8))
+    assert [line.verdict for line in lines[:2]] == [Verdict.NOT_MEASURED] * 2
 
 
 def test_a_slope_is_per_unit_and_of_one_reading_zero() -> None:
