@@ -80,7 +80,8 @@ export class Alignment {
     this.#looks.shift();
     if (late === undefined || Math.abs(late) < CLOSE) return;
     const [ahead, behind] = late > 0 ? [this.#picture, this.#sound] : [this.#sound, this.#picture];
-    const move = SHARE * Math.abs(late);
+    // After a stall a look may be off by seconds: more than can be waited is not waited for, either.
+    const move = Math.min(SHARE * Math.abs(late), LONGEST_WAIT);
     // Who was made to wait and is behind now is let go first, so that both never wait for nothing.
     if (!behind.shorten(move)) ahead.lengthen(move);
     this.#looks = []; // what was seen before the move says nothing of what comes after it

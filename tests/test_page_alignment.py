@@ -35,7 +35,8 @@ _PLAY = """async ({ takes, tells, rounds }) => {
     }
     step() {
       const wanted = Math.max(this.takes, this.jitterBufferTarget ?? 0);
-      this.now += Math.min(Math.max(wanted - this.now, -this.pace), this.pace);
+      const isOver = this.now - wanted > 1000; // a stall, all at once
+      this.now += Math.min(Math.max(wanted - this.now, isOver ? -Infinity : -this.pace), this.pace);
       this.count += 10;
       this.sum += 10 * (wanted - this.drawn) / 1000;
     }
@@ -108,6 +109,11 @@ def test_what_waits_without_need_is_let_go(played: Played) -> None:
 
 def test_two_hundred_milliseconds_are_made_up_for_in_fifteen_seconds(played: Played) -> None:
     assert abs(played((220, 20), rounds=30)[0]["late"]) <= CLOSE
+
+
+def test_seconds_that_were_seen_once_are_not_waited_for(played: Played) -> None:
+    stall, calm = (20, 20_000), (20, 120)
+    assert abs(played(stall, calm, rounds=30)[-1]["late"]) <= CLOSE
 
 
 def test_nothing_waits_longer_than_it_may(played: Played) -> None:

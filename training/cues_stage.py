@@ -29,8 +29,8 @@ from training.recolour import recolour
 
 Floats = NDArray[np.float32]
 
-HIDDEN: Final = 96
-STREAMS: Final = 400  # of 24 s
+HIDDEN: Final = 256
+STREAMS: Final = 800  # of 24 s
 STEPS: Final = 6000
 OPEN_VOWELS: Final = ("AA", "AE", "AO", "AY", "AW", "EH", "AH")
 _BATCH: Final = 512

@@ -35,7 +35,7 @@ _APART: Final = np.float32(0.12)  # by how much, in units of jawOpen; more than 
 # Likelihoods of a contact, and what the lips are told (`contacts.press_lips`): so low that other
 # consonants close as often as by the listener alone, for a contact missed is seen more than one
 # too many. Chosen on recorded people whom this network never heard.
-_LIKELY: Final = ((0.0, 0.07, 0.18, 1.0), (0.0, 0.07, 0.2, 1.0))
+_LIKELY: Final = ((0.0, 0.07, 0.18, 1.0), (0.0, 0.05, 0.12, 1.0))
 _BEGINS, _CERTAIN = 0.3, 0.6  # of what lips are told: where a contact begins, and where it is sure
 _TOLD: Final = (0.0, _BEGINS, _CERTAIN, 1.0)
 
