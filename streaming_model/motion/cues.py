@@ -29,7 +29,7 @@ OFFSETS: Final = (-PAST, -2, -1, 0, 1, 2, 3)  # the frames that it looks at, fro
 SCORE_LIMIT: Final = np.float32(12)  # log-odds of the listener beyond which nothing is meant
 
 # Likelihoods of an open vowel: where lips begin to be kept apart for it, and where wholly.
-_SURE: Final = (0.07, 0.25)
+_SURE: Final = (0.1, 0.33)
 _APART: Final = np.float32(0.12)  # by how much, in units of jawOpen; more than a tenth of the range
 
 # Likelihoods of a contact, and what the lips are told (`contacts.press_lips`): so low that other
