@@ -32,9 +32,9 @@ SCORE_LIMIT: Final = np.float32(12)  # log-odds of the listener beyond which not
 _SURE: Final = (0.1, 0.33)
 _APART: Final = np.float32(0.12)  # by how much, in units of jawOpen; more than a tenth of the range
 
-# Likelihoods of a contact, and what the lips are told (`contacts.press_lips`): so low that other
-# consonants close as often as by the listener alone, for a contact missed is seen more than one
-# too many. Chosen on recorded people whom this network never heard.
+# Likelihoods of a contact, and what the lips are told (`contacts.press_lips`): low, for a contact
+# missed is seen more than one too many, most of all F V, as a lip at the teeth hardly shows
+# elsewhere. Chosen on recorded people whom this network never heard.
 _LIKELY: Final = ((0.0, 0.07, 0.18, 1.0), (0.0, 0.05, 0.12, 1.0))
 _BEGINS, _CERTAIN = 0.3, 0.6  # of what lips are told: where a contact begins, and where it is sure
 _TOLD: Final = (0.0, _BEGINS, _CERTAIN, 1.0)
