@@ -1,3 +1,5 @@
+import { Shown } from "./shown.js";
+
 /**
  * Keeps sound and picture in step where the browser tells when it plays what (Chromium). Its own way
  * moves neither track while it believes them less than 30 ms apart, and it reckons with delays that
@@ -12,7 +14,7 @@ const STEP = 500;
 const LOOKS = 3;
 
 /** What is let be, in milliseconds. */
-const CLOSE = 1;
+const CLOSE = 4;
 
 /** The share of what is measured that one move takes: sound is stretched slowly. */
 const SHARE = 0.6;
@@ -25,6 +27,9 @@ const PACE = 50;
  * libwebrtc takes decoding and 10 ms until it is drawn out of the delay that it was given.
  */
 const DRAWN = 12;
+
+/** How much later than libwebrtc tells a picture is drawn when the browser is in step, in milliseconds. */
+const SEEN = 25;
 
 /** How much longer than it was made to wait a track seems to wait, at most, in milliseconds. */
 const UNSURE = 4;
@@ -40,6 +45,10 @@ const isPossible =
 export class Alignment {
   #sound;
   #picture;
+  #receiver;
+
+  /** @type {Shown | null} */
+  #shown = null;
 
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer;
@@ -57,6 +66,13 @@ export class Alignment {
   constructor(sound, picture) {
     this.#sound = new Waiting(sound, 0);
     this.#picture = new Waiting(picture, DRAWN);
+    this.#receiver = picture;
+  }
+
+  /** From now on the pictures are seen in this video. @param {HTMLVideoElement} video */
+  seenIn(video) {
+    this.#shown?.end();
+    if (isPossible) this.#shown = new Shown(this.#receiver, video);
   }
 
   begin() {
@@ -65,29 +81,43 @@ export class Alignment {
 
   end() {
     clearInterval(this.#timer);
+    this.#shown?.end();
   }
 
   async #look() {
     const [sound, picture] = await Promise.all([this.#sound.look(), this.#picture.look()]);
-    if (sound === null || picture === null || this.#rest > 0) {
+    const late = sound && picture && this.#seen(picture) - sound.instant;
+    if (late === null || this.#rest > 0) {
       this.#looks = [];
       this.#rest = Math.max(this.#rest - 1, 0);
       return;
     }
-    this.#looks.push(picture - sound);
+    this.#looks.push(late);
     if (this.#looks.length < LOOKS) return;
-    const late = [...this.#looks].sort((a, b) => a - b)[LOOKS >> 1];
+    const middle = [...this.#looks].sort((a, b) => a - b)[LOOKS >> 1];
     this.#looks.shift();
-    if (late === undefined || Math.abs(late) < CLOSE) return;
-    const [ahead, behind] = late > 0 ? [this.#picture, this.#sound] : [this.#sound, this.#picture];
+    if (middle === undefined || Math.abs(middle) < CLOSE) return;
+    const [ahead, behind] = middle > 0 ? [this.#picture, this.#sound] : [this.#sound, this.#picture];
     // After a stall a look may be off by seconds: more than can be waited is not waited for, either.
-    const move = Math.min(SHARE * Math.abs(late), LONGEST_WAIT);
+    const move = Math.min(SHARE * Math.abs(middle), LONGEST_WAIT);
     // Who was made to wait and is behind now is let go first, so that both never wait for nothing.
     if (!behind.shorten(move)) ahead.lengthen(move);
     this.#looks = []; // what was seen before the move says nothing of what comes after it
     this.#rest = Math.ceil(move / PACE);
   }
+
+  /**
+   * Which instant is seen: between what is told of pictures and what is drawn, as they contradict
+   * each other for half a minute and neither is always right.
+   * @param {Played} picture
+   */
+  #seen({ instant, at }) {
+    const shown = this.#shown?.look(instant, at) ?? null;
+    return shown === null ? instant : (instant + shown + SEEN) / 2;
+  }
 }
+
+/** @typedef {{instant: number, at: number}} Played an instant of the sender's, and when; milliseconds */
 
 /** How long one receiver keeps what it has before it is played. */
 class Waiting {
@@ -109,8 +139,8 @@ class Waiting {
   }
 
   /**
-   * Which instant of the sender's time is being played, in milliseconds.
-   * @returns {Promise<number | null>} null while nobody knows, or nothing comes
+   * Which instant of the sender's time is being played.
+   * @returns {Promise<Played | null>} null while nobody knows, or nothing comes
    */
   async look() {
     for (const entry of (await this.#receiver.getStats()).values()) {
@@ -121,7 +151,8 @@ class Waiting {
       this.#sum += sum;
       if (count <= 0) return null;
       this.#taken = (1000 * sum) / count + this.#besides;
-      return entry.estimatedPlayoutTimestamp ?? null;
+      const instant = entry.estimatedPlayoutTimestamp ?? null;
+      return instant === null ? null : { instant, at: entry.timestamp };
     }
     return null;
   }

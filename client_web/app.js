@@ -125,6 +125,7 @@ function onPhase(phase) {
   modes.onPhase(phase);
   if (phase.name === "live") {
     stage.show(phase.stream);
+    connection.seenIn(stage.video);
     announce("The portrait is live.");
     return;
   }

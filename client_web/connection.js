@@ -131,6 +131,11 @@ export class Connection {
     return this.#events?.send(message) ?? false;
   }
 
+  /** Says where the stream is seen, for sound and picture to be in step there. @param {HTMLVideoElement} video */
+  seenIn(video) {
+    this.#peer?.seenIn(video);
+  }
+
   /** Cuts the portrait off: here at once, and on the server. */
   interrupt() {
     if (this.send({ type: "interrupt" })) this.#peer?.mute();

@@ -1,6 +1,6 @@
 /**
  * One WebRTC peer: the portrait's picture and sound in, the microphone out. Knows no session
- * and no element.
+ * and no element but that in which it is seen.
  */
 
 import { Alignment } from "./alignment.js";
@@ -67,6 +67,11 @@ export class Peer {
     await connection.setRemoteDescription(answer);
     await this.#connected();
     this.#alignment.begin();
+  }
+
+  /** Says where the stream is seen, for sound and picture to be in step there. @param {HTMLVideoElement} video */
+  seenIn(video) {
+    this.#alignment.seenIn(video);
   }
 
   /**

@@ -84,6 +84,11 @@ export class Stage {
     this.#play();
   }
 
+  /** Where the stream is seen. */
+  get video() {
+    return this.#video;
+  }
+
   /** Takes the video away; the still remains. */
   clear() {
     document.body.dataset["picture"] = "still";

@@ -41,6 +41,7 @@ async function watch() {
   try {
     await peer.open((sdp) => sendOffer({ session_id: sessionId }, sdp));
     video.srcObject = peer.stream;
+    peer.seenIn(video);
     await play();
     document.body.dataset.phase = "live";
     setText(notice, "");

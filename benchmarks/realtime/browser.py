@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Page, Route
 
 METER = Path(__file__).with_name("meter.js")
-_ROUNDS = 4  # with a clip of their own
-_WARM = 2.0  # seconds that a clip's sound takes to come evenly
+_WARM = 6.0  # seconds; a clip that begins takes processor from what is measured
 _PATH_SPREAD = 15.0  # ms, standard deviation within a round; a browser with enough processor: 5
 _FLAGS = (*CHROMIUM_FLAGS, SOUND_ALLOWED)
 _ESTIMATE = """async () => {
@@ -114,28 +113,27 @@ class Watcher:
         self._page = page
 
     async def watch(self, seconds: int, report: Callable[[float], None]) -> Offsets:
-        """Watches for a while, in rounds with local clips of their own.
+        """Watches for a while, beside a local clip.
 
         Raises:
             MeasuringError: fewer than five flashes met their clicks.
         """
         found = Offsets()
+        await self._begin()
         before = stolen_seconds()
-        for index in range(_ROUNDS):
-            await self._begin()
-            for _ in range(seconds // _ROUNDS):
-                await asyncio.sleep(1)
-                estimate = await self._page.evaluate(_ESTIMATE)
-                if estimate is not None:
-                    found.estimated.append(float(estimate))
-            taken = await self._page.evaluate("sync.take()")
-            await self._page.evaluate("sync.end()")
-            path = pair_offsets(taken["path"]["flashes"], taken["path"]["clicks"])
-            if len(path):
-                found.paths.append(path)
-            found.flashes += taken["live"]["flashes"]
-            found.clicks += taken["live"]["clicks"]
-            report((index + 1) / _ROUNDS)
+        for second in range(seconds):
+            await asyncio.sleep(1)
+            estimate = await self._page.evaluate(_ESTIMATE)
+            if estimate is not None:
+                found.estimated.append(float(estimate))
+            report((second + 1) / seconds)
+        taken = await self._page.evaluate("sync.take()")
+        await self._page.evaluate("sync.end()")
+        path = pair_offsets(taken["path"]["flashes"], taken["path"]["clicks"])
+        if len(path):
+            found.paths.append(path)
+        found.flashes += taken["live"]["flashes"]
+        found.clicks += taken["live"]["clicks"]
         found.stolen = stolen_share(before, stolen_seconds())
         seen, own = len(found.seen(MeasuringPath.of([found]))), sum(map(len, found.paths))
         if min(seen, own) < 5:

@@ -334,6 +334,7 @@ export class VivantAvatar extends AvatarAttributes {
   #onPhase(phase) {
     if (phase.name === "live") {
       this.#surface.play(phase.stream);
+      this.#connection?.seenIn(this.#surface.video);
       this.#enter("live");
       this.#connection?.useMicrophone(this.#use);
       if (this.#connection?.session?.token === undefined) this.#joined();

@@ -96,6 +96,11 @@ export class Surface {
     this.#start.hidden = true;
   }
 
+  /** Where the stream is seen. */
+  get video() {
+    return this.#video;
+  }
+
   /** @param {MediaStream} stream */
   play(stream) {
     this.#notice.hidden = true;
