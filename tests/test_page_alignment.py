@@ -21,9 +21,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 Played = Callable[..., list[dict[str, Any]]]
 
-CLOSE = 2  # ms
-_PLAY = """async ({ takes, tells, rounds }) => {
+CLOSE = 4  # ms
+_PLAY = """async ({ takes, tells, rounds, lead }) => {
   const { Alignment } = await import("/alignment.js");
+  const begun = 1e12; // sender's milliseconds when it begins
+  let now = performance.timeOrigin;
+  // 32 bits of RTP time are full after twenty seconds
+  const rtpOf = (instant) => Math.round((instant - begun - 20_000) * 90 + 2 ** 32) % 2 ** 32;
   class Receiver {
     jitterBufferTarget = null;
     count = 0;
@@ -43,10 +47,17 @@ _PLAY = """async ({ takes, tells, rounds }) => {
     async getStats() {
       return new Map([["x", {
         type: "inbound-rtp",
+        timestamp: now,
         jitterBufferEmittedCount: this.count,
         jitterBufferTargetDelay: this.sum,
-        estimatedPlayoutTimestamp: tells ? 1e6 - this.now : undefined,
+        estimatedPlayoutTimestamp: tells ? this.played : undefined,
       }]]);
+    }
+    get played() {
+      return begun + now - performance.timeOrigin - this.now;
+    }
+    getSynchronizationSources() {
+      return [{ timestamp: now - 15, rtpTimestamp: rtpOf(this.played - 15) }];
     }
   }
   const sound = new Receiver(takes[0][0], 25, 0);
@@ -55,6 +66,9 @@ _PLAY = """async ({ takes, tells, rounds }) => {
   const set = globalThis.setInterval;
   globalThis.setInterval = (look) => (looks.push(look), 1);
   const alignment = new Alignment(sound, picture);
+  let drawn = () => {};
+  const video = { requestVideoFrameCallback: (callback) => (drawn = callback) };
+  if (lead !== null) alignment.seenIn(video);
   alignment.begin();
   globalThis.setInterval = set;
   const found = [];
@@ -63,6 +77,13 @@ _PLAY = """async ({ takes, tells, rounds }) => {
     for (let round = 0; round < rounds; round++) {
       sound.step();
       picture.step();
+      now += 500;
+      for (let age = 480; age > 0; age -= 40) {
+        drawn(now, {
+          rtpTimestamp: rtpOf(picture.played - age - 25 - lead),
+          expectedDisplayTime: now - age - performance.timeOrigin,
+        });
+      }
       for (const look of looks) look();
       await new Promise((resolve) => setTimeout(resolve));
     }
@@ -83,8 +104,12 @@ def played(
     """Returns a function that plays with what sound and picture take, one after the other."""
     page = visit(launch(), fake_server.address)
 
-    def play(*takes: tuple[float, float], tells: bool = True, rounds: int = 60) -> Any:  # noqa: ANN401
-        return page.evaluate(_PLAY, {"takes": takes, "tells": tells, "rounds": rounds})
+    def play(
+        *takes: tuple[float, float], tells: bool = True, rounds: int = 60, lead: float | None = None
+    ) -> Any:  # noqa: ANN401
+        """`lead` is how much later than told a picture is drawn, beyond what is usual, in ms."""
+        choice = {"takes": takes, "tells": tells, "rounds": rounds, "lead": lead}
+        return page.evaluate(_PLAY, choice)
 
     return play
 
@@ -119,6 +144,13 @@ def test_seconds_that_were_seen_once_are_not_waited_for(played: Played) -> None:
 def test_nothing_waits_longer_than_it_may(played: Played) -> None:
     found = played((2000, 20))[0]
     assert found["targets"] == [None, 300]
+
+
+@pytest.mark.parametrize("lead", [-18, 0, 18])
+def test_what_is_drawn_counts_as_much_as_what_is_told(played: Played, lead: int) -> None:
+    early_picture, late_picture = played((20, 90), (90, 20), rounds=30, lead=lead)
+    for found in (early_picture, late_picture):
+        assert abs(found["late"] - lead / 2) <= CLOSE
 
 
 def test_a_browser_that_does_not_tell_is_left_alone(played: Played) -> None:
