@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming_model.motion.contacts import press_lips
 from streaming_model.motion.emotion import lip_gaps
 from streaming_model.motion.lips import hold_lips
 from streaming_model.motion_space import INDEX, MOTION_SIZE
@@ -67,3 +68,12 @@ def test_cuts_make_no_difference() -> None:
         envelope, held = hold_lips(envelope, part)
         whole.append(held)
     np.testing.assert_array_equal(np.concatenate(whole), hold_lips(0.0, motion)[1])
+
+
+def test_a_lip_that_is_told_to_meet_and_to_be_at_the_teeth_does_both() -> None:
+    """As in "of May", or where it is unsure which of the two is heard."""
+    told = np.array([[1, 0], [0, 1], [1, 1]], np.float32)
+    pressed = press_lips(frames(0.2, 0.2, 0.2), told)
+    drawn_in = pressed[:, INDEX["mouthRollLower"]] - pressed[:, INDEX["mouthRollUpper"]]
+    assert (lip_gaps(pressed) < 0.005).tolist() == [True, False, True]
+    assert (drawn_in > 0.18).tolist() == [False, True, True]

@@ -25,7 +25,9 @@ _CERTAIN: Final = (0.3, 0.6)
 
 
 def press_lips(motion: Floats, contacts: Floats) -> Floats:
-    """Returns [..., 58] motion whose lips meet where the contacts say so.
+    """Returns [..., 58] motion whose lips meet, or meet the teeth, where the contacts say so.
+
+    Where they say both, as in "of May", the lips meet and the lower one is drawn in.
 
     Args:
         motion: [..., 58].

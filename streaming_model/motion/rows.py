@@ -48,9 +48,10 @@ def pressed(motion: Floats, contacts: Floats, low: float, high: float) -> Floats
             out[row, _UPPER[side]] = max(motion[row, _UPPER[side]] * apart, 0.10 * teeth)
             out[row, _PRESS[side]] = max(motion[row, _PRESS[side]], 0.22 * met)
         out[row, _FUNNEL] *= (1 - 0.75 * met) * (1 - 0.4 * bitten)
-        rolled = max(0.16 * met, 0.36 * teeth)
+        # where both are told, the lower lip is drawn in under an upper one that lies on it
+        rolled = max(0.16 * met, 0.36 * bitten)
         out[row, _ROLL_LOWER] = max(motion[row, _ROLL_LOWER], rolled)
-        out[row, _ROLL_UPPER] = max(motion[row, _ROLL_UPPER], 0.14 * met)
+        out[row, _ROLL_UPPER] = max(motion[row, _ROLL_UPPER], 0.14 * met * free)
     return out
 
 
