@@ -1,11 +1,11 @@
-import { Shown } from "./shown.js";
-
 /**
  * Keeps sound and picture in step where the browser tells when it plays what (Chromium). Its own way
  * moves neither track while it believes them less than 30 ms apart, and it reckons with delays that
  * it does not measure: flashes and clicks may be 70 ms apart for a minute. This looks at what is
  * played, and has the track that is ahead wait (`jitterBufferTarget`). Elsewhere it does nothing.
  */
+
+import { Shown } from "./shown.js";
 
 /** Between two looks at what is being played, in milliseconds. */
 const STEP = 500;

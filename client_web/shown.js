@@ -7,13 +7,20 @@
 /** How many looks tell what an RTP time is by the sender's clock; one alone is off by 10 ms. */
 const LOOKS = 120;
 
-/** The fewest pictures that tell anything: three make a whole cycle of 25 pictures on 60 Hz. */
+/** The fewest pictures that tell anything: five are a whole cycle of 25 a second on 60 Hz. */
 const FEWEST = 6;
 
 /** The most pictures that are remembered until the next look. */
 const MOST = 50;
 
+/**
+ * How far what is drawn may be from what is told, in milliseconds. Beyond it a clock has leapt, or
+ * the browser draws nothing new: not its rhythm.
+ */
+const FARTHEST = 100;
+
 /** @typedef {{rtp: number, at: number}} Drawn an RTP time, and when it was drawn, in milliseconds */
+/** @typedef {{rtp: number, time: number}} Anchor */
 
 export class Shown {
   #receiver;
@@ -23,8 +30,11 @@ export class Shown {
   /** @type {Drawn[]} */
   #drawn = [];
 
-  /** An RTP time with what it was believed to be by the sender's clock, in milliseconds. */
-  #anchor = { rtp: 0, time: 0 };
+  /**
+   * An RTP time with what it was believed to be by the sender's clock, in milliseconds.
+   * @type {Anchor | null}
+   */
+  #anchor = null;
 
   /** By how much the anchor was off, look for look. @type {number[]} */
   #errors = [];
@@ -54,13 +64,16 @@ export class Shown {
     if (source === undefined) return null;
     // what is told is of the picture that was handed over last, and goes on with the clock
     const time = told - (now - source.timestamp);
-    this.#moveAnchor(source.rtpTimestamp, time);
-    this.#errors.push(time - this.#anchor.time);
+    const rtp = source.rtpTimestamp;
+    const anchor = { rtp, time: this.#anchor === null ? time : timeOf(rtp, this.#anchor) };
+    this.#anchor = anchor;
+    this.#errors.push(time - anchor.time);
     if (this.#errors.length > LOOKS) this.#errors.shift();
     if (drawn.length < FEWEST) return null;
     const error = [...this.#errors].sort((a, b) => a - b)[this.#errors.length >> 1] ?? 0;
-    const shown = drawn.map(({ rtp, at }) => this.#timeOf(rtp) + now - performance.timeOrigin - at);
-    return error + shown.reduce((sum, each) => sum + each, 0) / shown.length;
+    const sum = drawn.reduce((all, { rtp, at }) => all + timeOf(rtp, anchor) - at, 0);
+    const shown = error + sum / drawn.length + now - performance.timeOrigin;
+    return Math.abs(shown - told) > FARTHEST ? null : shown;
   }
 
   #await() {
@@ -71,17 +84,13 @@ export class Shown {
       this.#await();
     });
   }
+}
 
-  /**
-   * @param {number} rtp
-   * @param {number} time
-   */
-  #moveAnchor(rtp, time) {
-    this.#anchor = { rtp, time: this.#errors.length > 0 ? this.#timeOf(rtp) : time };
-  }
-
-  /** By the anchor, across the end of 32 bits. @param {number} rtp */
-  #timeOf(rtp) {
-    return this.#anchor.time + ((rtp - this.#anchor.rtp) | 0) / 90;
-  }
+/**
+ * By an anchor, across the end of 32 bits.
+ * @param {number} rtp
+ * @param {Anchor} anchor
+ */
+function timeOf(rtp, anchor) {
+  return anchor.time + ((rtp - anchor.rtp) | 0) / 90;
 }

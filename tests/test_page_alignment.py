@@ -153,5 +153,9 @@ def test_what_is_drawn_counts_as_much_as_what_is_told(played: Played, lead: int)
         assert abs(found["late"] - lead / 2) <= CLOSE
 
 
+def test_what_is_drawn_does_not_count_where_a_clock_has_leapt(played: Played) -> None:
+    assert abs(played((20, 90), rounds=30, lead=400)[0]["late"]) <= CLOSE
+
+
 def test_a_browser_that_does_not_tell_is_left_alone(played: Played) -> None:
     assert played((90, 20), tells=False)[0]["targets"] == [None, None]

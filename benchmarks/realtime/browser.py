@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 METER = Path(__file__).with_name("meter.js")
 _WARM = 6.0  # seconds; a clip that begins takes processor from what is measured
-_PATH_SPREAD = 15.0  # ms, standard deviation within a round; a browser with enough processor: 5
+_PATH_SPREAD = 15.0  # ms, standard deviation within a clip; a browser with enough processor: 5
 _FLAGS = (*CHROMIUM_FLAGS, SOUND_ALLOWED)
 _ESTIMATE = """async () => {
   const playout = {};
