@@ -34,8 +34,30 @@ const SEEN = 25;
 /** How much longer than it was made to wait a track seems to wait, at most, in milliseconds. */
 const UNSURE = 4;
 
+/**
+ * How long a track waits at least, in milliseconds. Chromium's sound would go down to 40, run dry at
+ * the first stall of a processor, and for half a minute wait 60, 80 and again 40: each a leap that is
+ * heard and seen before it can be made good.
+ */
+const SHORTEST_WAIT = 80;
+
 /** The most that a track is made to wait, in milliseconds. */
 const LONGEST_WAIT = 300;
+
+/**
+ * What is left where libwebrtc itself has the track that is behind wait, in milliseconds. It believes
+ * them in step then, and would push that track further with each move of the other.
+ */
+const LEFT = 6;
+
+/** Looks for which a track goes on waiting what it once had to: a minute. */
+const REMEMBERED = 120;
+
+/** The most that it goes on waiting, in milliseconds: after a stall that was longer it recovers. */
+const MOST_REMEMBERED = 120;
+
+/** What both tracks must wait beyond their needs to wait less, in milliseconds: a leap of sound's. */
+const SPARE = 20;
 
 /** Whether the browser tells when it plays what, and lets a track wait; the hint is Chromium's. */
 const isPossible =
@@ -67,6 +89,9 @@ export class Alignment {
     this.#sound = new Waiting(sound, 0);
     this.#picture = new Waiting(picture, DRAWN);
     this.#receiver = picture;
+    if (!isPossible) return;
+    this.#sound.hold();
+    this.#picture.hold();
   }
 
   /** From now on the pictures are seen in this video. @param {HTMLVideoElement} video */
@@ -96,12 +121,26 @@ export class Alignment {
     if (this.#looks.length < LOOKS) return;
     const middle = [...this.#looks].sort((a, b) => a - b)[LOOKS >> 1];
     this.#looks.shift();
-    if (middle === undefined || Math.abs(middle) < CLOSE) return;
+    if (middle === undefined) return;
+    if (Math.abs(middle) < CLOSE) {
+      if (Math.min(this.#sound.spare, this.#picture.spare) < SPARE) return;
+      for (const waiting of [this.#sound, this.#picture]) waiting.shorten(SPARE);
+      this.#settle(SPARE);
+      return;
+    }
     const [ahead, behind] = middle > 0 ? [this.#picture, this.#sound] : [this.#sound, this.#picture];
     // After a stall a look may be off by seconds: more than can be waited is not waited for, either.
     const move = Math.min(SHARE * Math.abs(middle), LONGEST_WAIT);
     // Who was made to wait and is behind now is let go first, so that both never wait for nothing.
-    if (!behind.shorten(move)) ahead.lengthen(move);
+    if (!behind.shorten(move)) {
+      if (behind.isPushed && Math.abs(middle) < LEFT + CLOSE) return;
+      ahead.lengthen(behind.isPushed ? move - SHARE * LEFT : move);
+    }
+    this.#settle(move);
+  }
+
+  /** @param {number} move that was just made, in milliseconds */
+  #settle(move) {
     this.#looks = []; // what was seen before the move says nothing of what comes after it
     this.#rest = Math.ceil(move / PACE);
   }
@@ -124,10 +163,17 @@ class Waiting {
   #receiver;
   #besides;
 
+  /** What it was made to wait, in milliseconds. */
+  #target;
+
   /** What it takes to be right, of late, with what it was made to wait: in milliseconds. */
   #taken = 0;
   #count = 0;
   #sum = 0;
+
+  /** What it took without having been made to wait, in milliseconds, look for look. @type {number[]} */
+  #needs = [];
+  #needed = 0;
 
   /**
    * @param {RTCRtpReceiver} receiver
@@ -136,6 +182,12 @@ class Waiting {
   constructor(receiver, besides) {
     this.#receiver = receiver;
     this.#besides = besides;
+    this.#target = this.#least;
+  }
+
+  /** Has it wait what it was made to wait, from its first packet on. */
+  hold() {
+    this.#receiver.jitterBufferTarget = this.#target;
   }
 
   /**
@@ -147,33 +199,57 @@ class Waiting {
       if (entry.type !== "inbound-rtp") continue;
       const count = (entry.jitterBufferEmittedCount ?? 0) - this.#count;
       const sum = (entry.jitterBufferTargetDelay ?? 0) - this.#sum;
+      const needed = (entry.jitterBufferMinimumDelay ?? 0) - this.#needed;
       this.#count += count;
       this.#sum += sum;
+      this.#needed += needed;
       if (count <= 0) return null;
       this.#taken = (1000 * sum) / count + this.#besides;
+      this.#needs.push((1000 * needed) / count + this.#besides);
+      if (this.#needs.length > REMEMBERED) this.#needs.shift();
+      if (this.#target < this.#least) this.#wait(this.#least);
       const instant = entry.estimatedPlayoutTimestamp ?? null;
       return instant === null ? null : { instant, at: entry.timestamp };
     }
     return null;
   }
 
+  /** Whether it is libwebrtc's synchronisation that has it wait. */
+  get isPushed() {
+    return this.#taken > Math.max(this.#target, this.#needs.at(-1) ?? 0) + UNSURE;
+  }
+
+  /** What it waits beyond what it had to wait of late, in milliseconds. */
+  get spare() {
+    return this.#target - this.#least;
+  }
+
   /** @param {number} milliseconds */
   lengthen(milliseconds) {
-    const now = Math.max(this.#receiver.jitterBufferTarget ?? 0, this.#taken);
-    this.#receiver.jitterBufferTarget = Math.min(now + milliseconds, LONGEST_WAIT);
+    this.#wait(Math.max(this.#target, this.#taken) + milliseconds);
   }
 
   /**
    * @param {number} milliseconds
-   * @returns {boolean} whether it had been made to wait at all; no longer if something else has it
-   *   wait longer, which is the browser's own synchronisation or the network
+   * @returns {boolean} whether it waits less; not if it waits as little as it may, or if something
+   *   else has it wait, which is the browser's own synchronisation
    */
   shorten(milliseconds) {
-    const target = this.#receiver.jitterBufferTarget ?? null;
-    if (target === null) return false;
-    const isHeld = this.#taken <= target + UNSURE;
-    const now = target - milliseconds;
-    this.#receiver.jitterBufferTarget = isHeld && now > 0 ? now : null;
+    const isHeld = this.#taken <= this.#target + UNSURE && this.spare > 0;
+    this.#wait(isHeld ? this.#target - milliseconds : this.#least);
     return isHeld;
+  }
+
+  get #least() {
+    const remembered = Math.min(Math.max(0, ...this.#needs), MOST_REMEMBERED);
+    const needed = Math.max(SHORTEST_WAIT + this.#besides, remembered, this.#needs.at(-1) ?? 0);
+    return Math.min(needed, LONGEST_WAIT);
+  }
+
+  /** @param {number} milliseconds */
+  #wait(milliseconds) {
+    const before = this.#target;
+    this.#target = Math.min(Math.max(milliseconds, this.#least), LONGEST_WAIT);
+    if (this.#target !== before) this.hold();
   }
 }

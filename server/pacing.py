@@ -148,6 +148,9 @@ class PlayoutDelay:
     not latency. Frames that are late in a row are late of one hiccup, and count once. It moves by
     little at a time, so that nothing bursts, and does not shrink for a few milliseconds: viewers'
     jitter buffers see every change of it as jitter, and keep more sound back for it than was won.
+    What it had to grow by it keeps for two minutes, unless a load has gone: libwebrtc fits a line
+    through the times at which pictures came, which hardly follows later changes, and puts sound and
+    picture apart by half of them.
     Where frames are late one after another it grows at once. The jitter of a live voice's packets
     is in it, for a block that comes late is drawn late. It begins with what other sessions on the
     machine have come to, as if their half minute had been its own.
@@ -168,6 +171,8 @@ class PlayoutDelay:
     CALM = 8  # packets from step to step where it need not: 13 ms in the two seconds NetEq looks at
     EASING = MILLISECOND  # of a gentle step: 19 ms lie between two packets where it shrinks
     REST = 4  # packets between two such steps in speech
+    HELD = 600  # rows, two minutes for which it does not shrink once it grew
+    GONE = 80 * MILLISECOND  # too much by so much, it does: the load that it grew for has gone
 
     def __init__(self, limits: DelayLimits, experience: Experience | None = None) -> None:
         self.limits = limits
@@ -178,6 +183,7 @@ class PlayoutDelay:
         self._just: deque[int] = deque(maxlen=self.PRESSED)
         self._is_shrinking = False
         self._rested = 0  # packets
+        self._held = 0  # rows
         for row in self._experience.rows():
             self._needs.add(limits.least + row)
         known = min(self._enough(), limits.most) if len(self._needs) else limits.initial
@@ -190,6 +196,7 @@ class PlayoutDelay:
             return
         slowest = max(self._row)
         self._row.clear()
+        self._held = max(0, self._held - 1)
         self._needs.add(slowest)
         self._lately.add(slowest)
         self._just.append(slowest)
@@ -210,7 +217,8 @@ class PlayoutDelay:
         if len(self._needs) < self.SEEN:
             return 0
         excess = self.samples - self._enough()
-        self._is_shrinking = excess >= (self.EASING if self._is_shrinking else self.WORTH)
+        worth = self.GONE if self._held else self.WORTH
+        self._is_shrinking = excess >= (self.EASING if self._is_shrinking else worth)
         if self._is_shrinking and (is_silent or self._rested >= self.REST):
             return self._move(-self.EASING)
         return 0
@@ -228,5 +236,6 @@ class PlayoutDelay:
     def _move(self, step: int) -> int:
         self.samples += step
         self._goal = max(self._goal, self.samples) if step > 0 else self.samples
+        self._held = self.HELD if step > 0 else self._held
         self._rested = 0
         return step

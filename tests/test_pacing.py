@@ -159,6 +159,14 @@ def test_a_load_that_goes_is_forgotten_within_a_minute() -> None:
     assert playout.samples < 2000 + PlayoutDelay.HEAD_ROOM + 20 * PlayoutDelay.EASING
 
 
+def test_what_it_grew_by_it_keeps_for_two_minutes() -> None:
+    playout = delay()
+    settle(playout, [2000] * 100 + [2800] * 20 + [2000] * 25 * 110, is_silent=True)
+    assert playout.samples == 2800 + PlayoutDelay.HEAD_ROOM
+    settle(playout, [2000] * 25 * 20, is_silent=True)
+    assert playout.samples < 2000 + PlayoutDelay.HEAD_ROOM + PlayoutDelay.EASING
+
+
 @given(st.lists(st.integers(0, 6000), max_size=400), st.booleans())
 def test_it_stays_within_its_limits_and_never_jumps(needs: list[int], is_silent: bool) -> None:
     playout = delay()
