@@ -138,7 +138,7 @@ async def test_a_step_in_load_grows_the_delay_at_once_and_calm_gives_it_back() -
         rig.inference.cost = (35 if 6 * SECOND < now < 8 * SECOND else 5) * _MS
         delays.append(rig.line._media_clock.delay.samples / MILLISECOND)
 
-    spoken = await speak(0, seconds=45, meanwhile=load)
+    spoken = await speak(0, seconds=150, meanwhile=load)  # it keeps it for two minutes
     assert max(delays) >= 155
     assert spoken.delay <= 143
     assert spoken.late <= 8
