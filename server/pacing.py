@@ -149,8 +149,7 @@ class PlayoutDelay:
     little at a time, so that nothing bursts, and does not shrink for a few milliseconds: viewers'
     jitter buffers see every change of it as jitter, and keep more sound back for it than was won.
     What it had to grow by it keeps for two minutes, unless a load has gone: libwebrtc fits a line
-    through the times at which pictures came, which hardly follows later changes, and puts sound and
-    picture apart by half of them.
+    through the times at which pictures came, which hardly follows later changes.
     Where frames are late one after another it grows at once. The jitter of a live voice's packets
     is in it, for a block that comes late is drawn late. It begins with what other sessions on the
     machine have come to, as if their half minute had been its own.
