@@ -110,19 +110,27 @@ export class Alignment {
     const middle = [...this.#looks].sort((a, b) => a - b)[LOOKS >> 1];
     this.#looks.shift();
     if (middle === undefined) return;
-    if (Math.abs(middle) < CLOSE) {
-      if (Math.min(this.#sound.spare, this.#picture.spare) < SPARE) return;
-      for (const waiting of [this.#sound, this.#picture]) waiting.shorten(SPARE);
-      this.#settle(SPARE);
-      return;
-    }
-    const [ahead, behind] = middle > 0 ? [this.#picture, this.#sound] : [this.#sound, this.#picture];
+    if (Math.abs(middle) < CLOSE) this.#letGo();
+    else this.#align(middle);
+  }
+
+  /** Has both wait less where both wait for nothing. */
+  #letGo() {
+    if (Math.min(this.#sound.spare, this.#picture.spare) < SPARE) return;
+    for (const waiting of [this.#sound, this.#picture]) waiting.shorten(SPARE);
+    this.#settle(SPARE);
+  }
+
+  /** @param {number} late how much later the sound is than the picture, in milliseconds */
+  #align(late) {
+    const [ahead, behind] = late > 0 ? [this.#picture, this.#sound] : [this.#sound, this.#picture];
     // After a stall a look may be off by seconds: more than can be waited is not waited for, either.
-    const move = Math.min(SHARE * Math.abs(middle), LONGEST_WAIT);
+    const move = Math.min(SHARE * Math.abs(late), LONGEST_WAIT);
     // Who was made to wait and is behind now is let go first, so that both never wait for nothing.
     if (!behind.shorten(move)) {
-      if (behind.isPushed && Math.abs(middle) < LEFT + CLOSE) return;
-      ahead.lengthen(behind.isPushed ? move - SHARE * LEFT : move);
+      const left = behind.isPushed ? LEFT : 0;
+      if (Math.abs(late) < left + CLOSE) return;
+      ahead.lengthen(move - SHARE * left);
     }
     this.#settle(move);
   }
