@@ -8,7 +8,7 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
     FlowMatchEulerDiscreteScheduler,
 )
 
-from streaming_model.motion.sampler import flow_times, sample
+from streaming_model.motion.sampler import flow_times, sample, told_length
 
 
 def predict(x_t: np.ndarray, t: float, step_size: float) -> np.ndarray:
@@ -27,7 +27,7 @@ def test_it_equals_the_diffusers_scheduler(steps: int) -> None:
     sigmas, x_t = scheduler.sigmas.tolist(), torch.from_numpy(noise)
     for index, timestep in enumerate(scheduler.timesteps):
         t = sigmas[index]
-        x0 = torch.from_numpy(predict(x_t.numpy(), t, t - sigmas[index + 1]))
+        x0 = torch.from_numpy(predict(x_t.numpy(), t, told_length(t - sigmas[index + 1])))
         x_t = scheduler.step((x_t - x0) / t, timestep, x_t).prev_sample
     np.testing.assert_allclose(ours, x_t.numpy(), atol=1e-5)
 
@@ -41,3 +41,16 @@ def test_flow_times_run_from_one_to_zero() -> None:
     assert flow_times(4) == [1.0, 0.75, 0.5, 0.25, 0.0]
     with pytest.raises(ValueError, match="at least 1 step, got 0"):
         flow_times(0)
+
+
+def test_a_network_is_told_only_lengths_of_steps_that_students_learn() -> None:
+    told: dict[int, set[float]] = {}
+    for steps in (1, 2, 4, 8, 25):
+        lengths = told.setdefault(steps, set())
+
+        def note(x_t: np.ndarray, t: float, step_size: float) -> np.ndarray:
+            lengths.add(step_size)  # noqa: B023 - called in this round
+            return x_t
+
+        sample(np.ones((1, 2, 3), np.float32), note, steps=steps)
+    assert told == {1: {1.0}, 2: {0.5}, 4: {0.25}, 8: {0.0}, 25: {0.0}}

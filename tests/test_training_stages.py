@@ -15,17 +15,18 @@ from streaming_model.motion.style import STYLE_NAMES, Activity
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from training.corpus.utterances import Utterance
 from training.dataset import STREAM_FRAMES, UNKNOWN_PHONE, Stream
+from training.denoiser_loss import endpoint_loss, flow_loss, gone_on
 from training.encoder_stage import EncoderTask, phone_accuracy, train_encoder
 from training.hearing import area_under_curve, measure_hearing
 from training.logs import TrainingLog
 from training.motion_loss import MotionLoss
 from training.motion_stage import (
-    endpoint_loss,
-    flow_loss,
     train_endpoints,
     train_flow,
+    train_rollouts,
     train_together,
 )
+from training.paths import flow_path, rolled
 from training.timebox import TimeBox
 from training.windows import draw_windows, encode_streams
 
@@ -144,7 +145,10 @@ def test_losses_are_finite_and_zero_for_the_truth() -> None:
     before = windows.inputs().history[:, -2:]
     assert float(loss(truth, truth, before, windows.mask).abs().max()) == 0
     network = small_denoiser()
-    values = [flow_loss(network, windows, loss)]
+    values = [
+        flow_loss(network, windows, loss),
+        flow_loss(network, windows, loss, past=windows.past),
+    ]
     for steps, step, guidance in ((1, 0, 0.0), (2, 1, 0.0), (4, 1, 0.5)):
         values.append(
             endpoint_loss(
@@ -152,6 +156,77 @@ def test_losses_are_finite_and_zero_for_the_truth() -> None:
             )
         )
     assert all(torch.isfinite(value) and value > 0 for value in values)
+
+
+class Listening(MotionDenoiser):
+    """Says nothing, and remembers what it was given."""
+
+    def forward(self, x_t: torch.Tensor, t: torch.Tensor, inputs: DenoiserInputs) -> torch.Tensor:
+        self.given = x_t, t, inputs
+        return super().forward(x_t, t, inputs)
+
+
+def test_flow_matching_draws_the_head_and_tells_the_lips() -> None:
+    moving = torch.zeros(NETWORK_SIZE)
+    moving[[INDEX["jawOpen"], INDEX["headYaw"]]] = 0.2
+    streams = []
+    for seed in range(8):
+        one, rng = stream(seed), np.random.default_rng(seed)
+        for name in ("jawOpen", "headYaw"):
+            one.motion[:, INDEX[name]] = rng.normal(0, 0.2, STREAM_FRAMES)
+        streams.append(one)
+    data = encode_streams(small_encoder(), streams, scale=moving, history=10, seed=0)
+    windows = draw_windows(data, history=10, rng=np.random.default_rng(0), size=2_000)
+    network = Listening(
+        width=8, layers=1, heads=1, audio_size=16, motion_size=NETWORK_SIZE, style_names=STYLE_NAMES
+    )
+    flow_loss(network, windows, MotionLoss(moving))
+    x_t, t, _ = network.given
+    clear = t < 0.3  # nearly without noise
+    for name, is_told in (("headYaw", True), ("jawOpen", False)):
+        seen = x_t[clear, 0, INDEX[name]], windows.target()[clear, 0, INDEX[name]]
+        r = float(torch.corrcoef(torch.stack(seen))[0, 1])
+        assert (r > 0.8) is is_told and (is_told or abs(r) < 0.2)
+
+
+def test_a_face_out_of_place_goes_on_and_comes_back_and_lips_are_right_at_once() -> None:
+    truth = torch.zeros(1, 50, NETWORK_SIZE)
+    away = torch.zeros(1, 2, NETWORK_SIZE)
+    yaw, jaw, brow = (INDEX[name] for name in ("headYaw", "jawOpen", "browInnerUp"))
+    away[..., yaw], away[..., jaw], away[..., brow] = -2.0, 1.0, -1.0
+    wanted = gone_on(truth, away, MotionLoss(torch.ones(NETWORK_SIZE)).mouth)
+    assert -2.0 < wanted[0, 0, yaw] < -1.9 < wanted[0, -1, yaw] < -0.5
+    assert bool((wanted[0].diff(dim=0)[:, yaw] > 0).all())
+    assert float(wanted[..., jaw].abs().max()) == 0
+    assert float(wanted[..., brow].min()) == 0  # nothing falls below rest
+
+
+@torch.no_grad()
+def test_chunks_that_were_made_become_the_history() -> None:
+    data = encode_streams(small_encoder(), [stream(0)], scale=scale(), history=10, seed=0)
+    windows = draw_windows(data, history=10, rng=np.random.default_rng(4), chunks=3)
+    calls = []
+
+    def make(noise: torch.Tensor, inputs: DenoiserInputs) -> torch.Tensor:
+        calls.append(inputs.history)
+        return torch.full_like(noise, float(10 * len(calls)))
+
+    past = rolled(windows, make)
+    assert len(calls) == 2 and past.shape == windows.past.shape
+    assert torch.equal(calls[0], windows.past)
+    assert bool((past[:, -2 * windows.new :] == 6.0).all())  # held to the limit of serving
+
+
+@torch.no_grad()
+def test_a_path_of_many_steps_ends_at_what_the_network_says() -> None:
+    network = small_denoiser()
+    data = encode_streams(small_encoder(), [stream(0)], scale=scale(), history=10, seed=0)
+    windows = draw_windows(data, history=10, rng=np.random.default_rng(1))
+    noise = torch.randn_like(windows.target())
+    path = flow_path(network, noise, windows.inputs(), steps=8)
+    assert len(path) == 9 and torch.equal(path[0], noise)
+    last = network(path[-2], torch.full((len(noise),), 1 / 8), windows.inputs())
+    torch.testing.assert_close(path[-1], last, atol=0.02, rtol=0)  # products in bfloat16
 
 
 def test_masked_numbers_cost_nothing() -> None:
@@ -242,6 +317,7 @@ def test_every_stage_runs_on_spoken_and_captured_streams(tmp_path: Path) -> None
             seed=1,
             log=log,
         )
+        teacher = train_rollouts(data, teacher, loss=loss, box=box("rollouts"), seed=3, log=log)
         student = train_endpoints(data, teacher, loss=loss, box=box("endpoints"), seed=2, log=log)
     for network in (task, teacher, student):
         assert all(torch.isfinite(weight).all() for weight in network.parameters())

@@ -80,7 +80,7 @@ class Voices:
         self.everyone = list(utterances)
         self._engines: dict[str, dict[str, list[Utterance]]] = {}
         for utterance in utterances:
-            engine, speaker = _engine(utterance.voice)
+            engine, speaker = engine_of(utterance.voice)
             self._engines.setdefault(engine, {}).setdefault(speaker, []).append(utterance)
         shares = np.array([_ENGINE_SHARE.get(name, 1.0) for name in self._engines])
         self._shares = shares / shares.sum()
@@ -167,7 +167,7 @@ def phone_effort(utterance: Utterance) -> NDArray[np.float64]:
     return np.asarray(np.clip(10 ** ((decibels - middle) / 45), 0.75, 1.25))
 
 
-def _engine(voice: str) -> tuple[str, str]:
+def engine_of(voice: str) -> tuple[str, str]:
     """Returns the engine of a voice, and whom its utterances may be joined with."""
     engine = "piper" if voice == "joe" else voice.split("-")[0]
     # Every utterance by Kokoro may be by another mixture of speakers.

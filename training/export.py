@@ -54,6 +54,22 @@ def export_folder(folder: Path) -> None:
         export_listener(listener, folder / GRAPH, weights=_weights(folder, LISTENER_FOLDER))
 
 
+def write_denoiser(denoiser: MotionDenoiser, folder: Path, *, steps: int) -> None:
+    """Writes a denoiser into a folder of weights, its graphs, and how many steps it is served with.
+
+    Rounded to half precision. The gains of the one before are gone: they were for its head.
+    """
+    round_to_half(denoiser)
+    halved = copy.deepcopy(denoiser)  # halving would round the constants too, which no file holds
+    halved.half()  # type: ignore[no-untyped-call]
+    halved.save_pretrained(folder / "denoiser")
+    export_denoiser(denoiser, folder / "denoiser.onnx", weights=_weights(folder, "denoiser"))
+    path = folder / "serving.json"
+    settings = json.loads(path.read_text(encoding="utf-8")) | {"steps": steps}
+    settings.pop("gain", None)
+    path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+
+
 def write_listener(listener: AudioEncoder, folder: Path) -> None:
     """Writes a listener into a folder of weights, rounded to half precision, and its graph."""
     round_to_half(listener)

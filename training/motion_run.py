@@ -19,11 +19,9 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
     FlowMatchEulerDiscreteScheduler,
 )
 from diffusers.utils.constants import SAFETENSORS_WEIGHTS_NAME
-from numpy.typing import NDArray
 from torch import Tensor
 
 from streaming_model.audio.encoder import AudioEncoder
-from streaming_model.media import SAMPLE_RATE
 from streaming_model.motion.contacts import NETWORK_SIZE
 from streaming_model.motion.cues import FILE as CUES_FILE
 from streaming_model.motion.denoiser import MotionDenoiser
@@ -31,43 +29,42 @@ from streaming_model.motion.pipeline import MotionPipeline
 from streaming_model.motion.presence import FILE as PRESENCE_FILE
 from streaming_model.motion.style import STYLE_NAMES
 from training.captured import Captured
-from training.corpus.build import CorpusSettings, load_corpus, shards
-from training.corpus.utterances import load_utterances
+from training.corpus.build import CorpusSettings, load_corpus
 from training.cues_stage import make_cues
 from training.dataset import Stream, captured_streams
+from training.denoiser_run import STUDENT_LIFE, STUDENT_STEPS, TEACHER_STEPS, fit_gains
 from training.encoder_stage import EncoderTask, train_encoder
 from training.export import (
     export_denoiser,
     export_encoder,
     round_to_half,
-    write_gains,
     write_listener,
     write_serving_file,
 )
 from training.listener_stage import train_listener
 from training.logs import TrainingLog
 from training.motion_loss import MotionLoss
-from training.motion_stage import train_endpoints, train_flow, train_together
+from training.motion_stage import (
+    train_endpoints,
+    train_flow,
+    train_rollouts,
+    train_together,
+)
 from training.presence_stage import save_presence, train_presence
 from training.recorded import load_recordings
-from training.spread import shown_spread, spread_gains
+from training.spread import some_speech
 from training.stream_files import made_streams
 from training.timebox import TimeBox
 from training.windows import encode_streams
 
 # Shares of the training time.
 _SHARES: Final = {
-    "encoder": 0.40, "flow": 0.07, "together": 0.23, "endpoints": 0.15, "listener": 0.15,
+    "encoder": 0.38, "flow": 0.06, "together": 0.21, "rollouts": 0.05, "endpoints": 0.15,
+    "listener": 0.15,
 }  # fmt: skip
-_STEPS_SERVED: Final = 1
-_TEACHER_STEPS: Final = 8
 _SMALLEST_SPREAD: Final = 1e-4  # a coefficient that moves less is left alone
-_CAPTURED_COPIES: Final = 6
-# What a head newly does in a chunk is little beside what no lips can know of a voice, and a loss
-# that hardly counts it gives a student that holds its head still.
-_STUDENT_LIFE: Final = 8.0
+CAPTURED_COPIES: Final = 6
 _HARD_STREAMS: Final = 640
-_SPREAD_SECONDS: Final = 30  # of speech by each engine
 _PRESENCE_STEPS: Final = 6000
 
 ENCODER: Final = {"channels": 256, "dilations": (1, 2, 4, 8, 1, 2, 4, 8)}
@@ -117,7 +114,7 @@ def run(settings: RunSettings) -> None:
     )
     scale = motion_scale(streams)
     rng = np.random.default_rng(settings.seed)
-    streams += captured_streams(settings.captured, _CAPTURED_COPIES, rng=rng)
+    streams += captured_streams(settings.captured, CAPTURED_COPIES, rng=rng)
     print(f"{len(streams)} streams, {settings.streams} of them spoken by machines")
     with TrainingLog(settings.work / "log") as log:
         train_and_export(settings, streams, scale=scale, log=log)
@@ -138,7 +135,7 @@ def train_and_export(
 ) -> None:
     """Trains the stages within the time; writes the teacher and the student."""
     seed, loss = settings.seed, MotionLoss(scale).to(settings.device)
-    student_loss = MotionLoss(scale, life=_STUDENT_LIFE).to(settings.device)
+    student_loss = MotionLoss(scale, life=STUDENT_LIFE).to(settings.device)
     task = train_encoder(
         streams,
         AudioEncoder(**ENCODER),
@@ -165,16 +162,21 @@ def train_and_export(
     )
     encoder = _finished(task)
     data = encode_streams(encoder, streams, scale=scale, history=history, seed=seed + 9)
-    write_model(encoder, teacher, settings.work / "teacher", steps=_TEACHER_STEPS)
+    box = _box(settings, "rollouts")
+    teacher = train_rollouts(data, teacher, loss=loss, box=box, seed=seed + 11, log=log)
+    write_model(encoder, teacher, settings.work / "teacher", steps=TEACHER_STEPS)
     for part in (encoder, teacher):
         part.to(settings.device)  # type: ignore[arg-type]
     box = _box(settings, "endpoints")
     student = train_endpoints(data, teacher, loss=student_loss, box=box, seed=seed + 3, log=log)
-    write_model(encoder, student, settings.output, steps=_STEPS_SERVED)
-    voices, wanted = _voices(settings.corpus), shown_spread(streams, scale.numpy())
-    for folder in (settings.output, settings.work / "teacher"):
-        gains = spread_gains(folder, voices, wanted=wanted, seed=seed + 5)
-        write_gains(folder / "serving.json", gains)
+    write_model(encoder, student, settings.output, steps=STUDENT_STEPS)
+    fit_gains(
+        settings.output,
+        settings.work / "teacher",
+        streams=streams,
+        voices=some_speech(load_corpus(settings.corpus)),
+        seed=seed + 5,
+    )
     presence = train_presence(
         encoder,
         streams,
@@ -197,17 +199,6 @@ def fit_cues(settings: RunSettings) -> None:
     """Fits what tells contacts and open vowels, for teacher and student: they hear the same."""
     make_cues(settings.output, load_corpus(settings.corpus), seed=settings.seed + 7)
     shutil.copyfile(settings.output / CUES_FILE, settings.work / "teacher" / CUES_FILE)
-
-
-def _voices(corpus: CorpusSettings) -> list[NDArray[np.float32]]:
-    """Returns a stretch of speech by each of the corpus's engines."""
-    firsts = [shard for shard in shards(corpus) if shard.number == 0]
-    return [
-        np.concatenate([utterance.samples for utterance in load_utterances(shard.path)])[
-            : _SPREAD_SECONDS * SAMPLE_RATE
-        ]
-        for shard in firsts
-    ]
 
 
 def _finished(task: EncoderTask) -> AudioEncoder:

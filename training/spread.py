@@ -1,9 +1,9 @@
-"""How far a network's head moves beside the heads that it learnt from.
+"""How far a network's head and upper face move beside what they learnt from.
 
 It is told to go on from its own last frames and is drawn back to its place (`motion.homing`), and
-few steps regress what sound leaves open towards the mean: its head moves less than it was shown. A
-gain for each number of the pose makes up for that when motion is given (variance matching); what
-it goes on from stays as it was made.
+few steps regress what sound leaves open towards the mean: it moves less than it was shown. A gain
+for each number makes up for that when motion is given (variance matching); what it goes on from
+stays as it was made.
 """
 
 from __future__ import annotations
@@ -15,16 +15,32 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk
+from streaming_model.media import SAMPLE_RATE, SAMPLES_PER_MOTION_FRAME, AudioChunk
 from streaming_model.motion import Activity, load_motion_generator
 from streaming_model.motion.contacts import NETWORK_SIZE
-from streaming_model.motion.smoothing import smooth, start_smoothing
+from streaming_model.motion.smoothing import SMOOTHED, smooth, start_smoothing
 from streaming_model.motion_space import MOTION_SIZE, POSE
-from training.dataset import Stream
+from training.corpus.utterances import Utterance
+from training.dataset import Stream, engine_of
 
 Samples = NDArray[np.float32]
-_MOST: Final = 2.5
+_MOST: Final = 3.5
+_MOST_FACE: Final = 1.25
+_UPPER_FACE: Final = np.setdiff1d(SMOOTHED, np.arange(MOTION_SIZE)[POSE])
+_STILL: Final = 1e-3  # in units of a number's spread: one that moves less is left alone
 _CHUNK: Final = 2  # frames, as is served
+_LONGEST: Final = 30 * SAMPLE_RATE  # of the speech by one engine
+_SEEDS: Final = 4  # a head is a slow thing: a minute of it says its spread to a fifth
+
+
+def some_speech(utterances: Sequence[Utterance]) -> list[Samples]:
+    """Returns speech by each engine, equally long, half a minute at most."""
+    engines: dict[str, list[Samples]] = {}
+    for utterance in utterances:
+        engines.setdefault(engine_of(utterance.voice)[0], []).append(utterance.samples)
+    spoken = [np.concatenate(each)[:_LONGEST] for each in engines.values()]
+    length = min(map(len, spoken))
+    return [each[:length] for each in spoken]
 
 
 def shown_spread(streams: Sequence[Stream], scale: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -35,31 +51,56 @@ def shown_spread(streams: Sequence[Stream], scale: NDArray[np.float32]) -> NDArr
     return spread
 
 
-def spread_gains(
-    folder: Path, recordings: Sequence[Samples], *, wanted: NDArray[np.float64], seed: int
-) -> list[float]:
-    """Returns the gain of each of the network's numbers, 1 for all but the pose.
+def made_spread(
+    folder: Path, recordings: Sequence[Samples], *, seed: int, steps: int | None = None
+) -> NDArray[np.float64]:
+    """Returns [58] how far a model's numbers move about their mean, in the network's units.
 
     Args:
-        folder: of weights whose gains are still 1.
-        recordings: speech at 16 kHz.
-        wanted: [6] spread of the pose.
+        folder: of weights; their gains do not count.
+        recordings: speech at 16 kHz, equally long.
         seed: of the motion.
+        steps: of the sampler, the folder's own number if None.
     """
-    generator = load_motion_generator(folder, chunk_frames=_CHUNK)
+    generator = load_motion_generator(folder, steps=steps, chunk_frames=_CHUNK)
+    size = _CHUNK * SAMPLES_PER_MOTION_FRAME
     variances = []
-    for number, samples in enumerate(recordings):
-        state, smoothing = generator.start(seed=seed + number), start_smoothing()
-        whole = len(samples) // SAMPLES_PER_MOTION_FRAME * SAMPLES_PER_MOTION_FRAME
-        made = []
-        for start in range(0, whole, _CHUNK * SAMPLES_PER_MOTION_FRAME):
-            end = start + _CHUNK * SAMPLES_PER_MOTION_FRAME
-            (state,), (chunks,) = generator.step([state], [AudioChunk(start, samples[start:end])])
-            if chunks:
-                smoothing, motion = smooth(smoothing, state.history[-_CHUNK:, :MOTION_SIZE])
-                made.append(motion[:, POSE])
-        variances.append(np.concatenate(made).astype(np.float64).var(axis=0))
-    spread = np.sqrt(np.mean(variances, axis=0))
+    for first in range(_SEEDS):
+        seeds = range(seed + first * len(recordings), seed + (first + 1) * len(recordings))
+        states = [generator.start(seed=each) for each in seeds]
+        smoothing, made = [start_smoothing() for _ in states], []
+        for start in range(0, len(recordings[0]) // size * size, size):
+            chunks = [AudioChunk(start, each[start : start + size]) for each in recordings]
+            states, given = generator.step(states, chunks)
+            if not given[0]:
+                continue
+            pairs = [
+                smooth(each, state.history[-_CHUNK:, :MOTION_SIZE])
+                for each, state in zip(smoothing, states, strict=True)
+            ]
+            smoothing = [after for after, _ in pairs]
+            made.append(np.stack([motion for _, motion in pairs]))
+        variances.append(np.concatenate(made, axis=1).astype(np.float64).var(axis=1).mean(axis=0))
+    spread: NDArray[np.float64] = np.sqrt(np.mean(variances, axis=0))
+    return spread
+
+
+def spread_gains(
+    made: NDArray[np.float64],
+    *,
+    head: NDArray[np.float64],
+    face: NDArray[np.float64] | None = None,
+) -> list[float]:
+    """Returns the gain of each of the network's numbers, 1 but for pose and upper face.
+
+    Args:
+        made: [58] how far they move.
+        head: [6] how far the pose is to.
+        face: [58] how far the upper face is to, as a teacher's does; as far as it does if None.
+    """
     gains = np.ones(NETWORK_SIZE)
-    gains[POSE] = np.clip(wanted / np.maximum(spread, 1e-6), 1.0, _MOST)
+    gains[POSE] = np.clip(head / np.maximum(made[POSE], 1e-6), 1.0, _MOST)
+    if face is not None:
+        moved = _UPPER_FACE[made[_UPPER_FACE] > _STILL]
+        gains[moved] = np.clip(face[moved] / made[moved], 1.0, _MOST_FACE)
     return [float(gain) for gain in gains]

@@ -35,7 +35,7 @@ _MOST_DISPLACED: Final = (
     5.0  # in units of the motion's spread; of the upper face, which is 0 or more
 )
 _FACE_DISPLACED: Final = 2.0  # of the upper face, which is never below rest
-_RETURN_FRAMES: Final = 40.0
+RETURN_FRAMES: Final = 40.0
 _FACE_SHARE: Final = 0.3  # of the displaced, for each part of the upper face
 _UPPER_FACE: Final = tuple(
     [int(index) for index in SMOOTHED if re.sub("(Left|Right)$", "", MOTION_NAMES[index]) == part]
@@ -254,4 +254,4 @@ def _displacement(motion: Tensor, history: int) -> Tensor:
         far = _FACE_DISPLACED * torch.rand(len(motion), 1, 1, device=motion.device)
         drawn[..., channels] = far * (torch.rand_like(far) < _FACE_SHARE)
     age = torch.arange(motion.shape[1], device=motion.device) - history
-    return drawn * torch.exp(-age / _RETURN_FRAMES)[:, None]
+    return drawn * torch.exp(-age / RETURN_FRAMES)[:, None]

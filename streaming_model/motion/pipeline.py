@@ -19,7 +19,7 @@ from torch import Tensor
 from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.audio.features import MELS_PER_FRAME
 from streaming_model.motion.denoiser import DenoiserInputs, MotionDenoiser
-from streaming_model.motion.sampler import flow_times
+from streaming_model.motion.sampler import flow_times, told_length
 from streaming_model.motion.style import Activity
 from streaming_model.motion_space import MOTION_SIZE
 
@@ -115,7 +115,7 @@ class MotionPipeline(DiffusionPipeline):
         x_t = noise
         for index, timestep in enumerate(self.scheduler.timesteps):
             t = noise.new_full((len(noise),), times[index])
-            told = _with_step_size(inputs, times[index] - times[index + 1])
+            told = _with_step_size(inputs, told_length(times[index] - times[index + 1]))
             x0 = self.denoiser(x_t, t, told)
             velocity = (x_t - x0) / times[index]
             stepped: Any = self.scheduler.step(velocity, timestep, x_t, return_dict=False)  # type: ignore[arg-type]

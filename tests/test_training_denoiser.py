@@ -1,0 +1,106 @@
+"""A denoiser taught again on the encoder it has: teacher, student, and how far they move."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from streaming_model.motion import load_motion_generator
+from streaming_model.motion.contacts import NETWORK_SIZE
+from streaming_model.motion.networks import DEFAULT_FOLDER, read_settings
+from streaming_model.motion.style import STYLE_NAMES, Activity
+from streaming_model.motion_space import INDEX, MOTION_SIZE, POSE
+from training.corpus.utterances import Utterance
+from training.dataset import STREAM_FRAMES, Stream
+from training.denoiser_run import train_denoiser, write_both
+from training.logs import TrainingLog
+from training.spread import made_spread, some_speech, spread_gains
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's, of its exporter
+
+
+def moving_stream(seed: int) -> Stream:
+    rng = np.random.default_rng(seed)
+    motion = np.zeros((STREAM_FRAMES, NETWORK_SIZE), np.float16)
+    for name in ("headYaw", "headPitch", "headRoll", "headX", "headY", "headZ", "jawOpen"):
+        motion[:, INDEX[name]] = 0.05 * np.sin(np.arange(STREAM_FRAMES) / rng.uniform(5, 20))
+    return Stream(
+        mel=rng.normal(-0.5, 0.5, (4 * STREAM_FRAMES, 80)).astype(np.float16),
+        phones=rng.integers(0, 40, (STREAM_FRAMES, 2)).astype(np.int8),
+        motion=motion,
+        mask=np.ones(NETWORK_SIZE, bool),
+        style=np.zeros((STREAM_FRAMES, len(STYLE_NAMES)), np.float16),
+        activity=Activity.SPEAK,
+    )
+
+
+def spoken(voice: str, seconds: float) -> Utterance:
+    rng = np.random.default_rng(len(voice))
+    samples = rng.normal(0, 0.05, int(16_000 * seconds)).astype(np.float32)
+    return Utterance(samples, np.array([5]), np.array([0, len(samples)]), voice, "text")
+
+
+def test_teacher_and_student_are_made_on_the_folders_own_encoder(tmp_path: Path) -> None:
+    folder, work = tmp_path / "model", tmp_path / "work"
+    shutil.copytree(DEFAULT_FOLDER, folder)
+    work.mkdir()
+    streams = [moving_stream(seed) for seed in range(2)]
+    with TrainingLog(work / "log") as log:
+        teacher, student = train_denoiser(
+            folder,
+            streams,
+            work=work,
+            seconds=3.0,
+            seed=1,
+            log=log,
+            device=torch.device("cpu"),
+        )
+    voices = some_speech([spoken("flite-slt", 1.5), spoken("kokoro-a", 1.0)])
+    write_both(
+        folder, teacher, student, beside=work / "teacher", streams=streams, voices=voices, seed=2
+    )
+    for place, steps in ((folder, 2), (work / "teacher", 25)):
+        encoder = "encoder/diffusion_pytorch_model.safetensors"
+        assert (place / encoder).read_bytes() == (DEFAULT_FOLDER / encoder).read_bytes()
+        settings = read_settings(place / "serving.json")
+        assert settings.steps == load_motion_generator(place).steps == steps
+        assert (settings.gain[POSE] >= 1).all() and (settings.gain[MOTION_SIZE:] == 1).all()
+    weights = "denoiser/diffusion_pytorch_model.safetensors"
+    made = {(place / weights).read_bytes() for place in (folder, work / "teacher", DEFAULT_FOLDER)}
+    assert len(made) == 3
+
+
+def test_gains_move_the_head_as_far_as_it_is_to_and_leave_the_mouth() -> None:
+    made = np.full(MOTION_SIZE, 0.5)
+    made[INDEX["browDownLeft"]] = 0.0
+    face = np.full(MOTION_SIZE, 0.55)
+    face[INDEX["browInnerUp"]] = 0.1
+    head = np.array([1.0, 0.25, 9.0, 0.5, 0.5, 0.5])
+    gains = np.array(spread_gains(made, head=head, face=face))
+    np.testing.assert_allclose(gains[POSE], [2.0, 1.0, 3.5, 1.0, 1.0, 1.0])
+    assert gains[INDEX["browOuterUpLeft"]] == pytest.approx(1.1)
+    assert gains[INDEX["browInnerUp"]] == 1.0  # never less than was made
+    assert gains[INDEX["browDownLeft"]] == 1.0  # what does not move is left alone
+    assert gains[INDEX["jawOpen"]] == 1.0
+    without = np.array(spread_gains(made, head=head))
+    assert without[INDEX["browOuterUpLeft"]] == 1.0
+
+
+def test_speech_of_each_engine_is_equally_long() -> None:
+    heard = some_speech([spoken("flite-slt", 1.0), spoken("flite-rms", 1.0), spoken("joe", 40.0)])
+    assert [len(each) for each in heard] == [32_000, 32_000]
+
+
+def test_the_spread_does_not_depend_on_gains(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(DEFAULT_FOLDER, folder)
+    text = (folder / "serving.json").read_text(encoding="utf-8")
+    voices = some_speech([spoken("joe", 1.0)])
+    before = made_spread(folder, voices, seed=3)
+    (folder / "serving.json").write_text(text.replace('"gain"', '"forgotten"'), encoding="utf-8")
+    np.testing.assert_array_equal(made_spread(folder, voices, seed=3), before)
+    assert (before[POSE] > 0).all()

@@ -1,0 +1,132 @@
+"""Teaches a model's denoiser again, on the encoder that it has: a teacher, then its student.
+
+What other parts were fitted to is the encoder, so that they stay as they are.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streaming_model.audio.encoder import AudioEncoder
+from streaming_model.motion.denoiser import MotionDenoiser
+from streaming_model.motion.networks import read_settings
+from training.dataset import Stream
+from training.export import write_denoiser, write_gains
+from training.logs import TrainingLog
+from training.motion_loss import MotionLoss
+from training.motion_stage import train_endpoints, train_flow, train_rollouts
+from training.spread import made_spread, shown_spread, spread_gains
+from training.timebox import TimeBox
+from training.windows import encode_streams
+
+# What a head newly does in a chunk is little beside what no lips can know of a voice, and a loss
+# that hardly counts it gives a student that holds its head still.
+STUDENT_LIFE: Final = 8.0
+TEACHER_STEPS: Final = 25
+STUDENT_STEPS: Final = 2
+_TEACHER_LIFE: Final = 4.0
+_SHARES: Final = {"flow": 0.25, "rollouts": 0.35, "endpoints": 0.40}  # of the time
+_COLOURS: Final = 3  # how often each stream is heard, every time through another microphone
+
+
+def train_denoiser(
+    folder: Path,
+    streams: Sequence[Stream],
+    *,
+    work: Path,
+    seconds: float,
+    seed: int,
+    log: TrainingLog,
+    device: torch.device,
+) -> tuple[MotionDenoiser, MotionDenoiser]:
+    """Returns teacher and student on the processor; the teacher begins as the folder's denoiser.
+
+    Args:
+        folder: of weights, which stay as they are.
+        streams: to learn from.
+        work: where checkpoints are.
+        seconds: training time.
+        seed: of every random choice.
+        log: takes the losses.
+        device: what trains.
+    """
+    encoder, network = (
+        part.from_pretrained(folder / name, dtype=torch.float32).to(device)
+        for name, part in (("encoder", AudioEncoder), ("denoiser", MotionDenoiser))
+    )
+    scale, history = torch.tensor(network.config["scale"]), network.config["history_frames"]
+    heard = [*streams] * _COLOURS
+    data = encode_streams(encoder.eval(), heard, scale=scale, history=history, seed=seed)
+
+    def box(name: str) -> TimeBox:
+        """Returns the stage's budget, which begins to run now."""
+        return TimeBox(seconds * _SHARES[name], work / f"{name}.pt")
+
+    loss = MotionLoss(scale, life=_TEACHER_LIFE).to(device)
+    teacher = train_flow(data, network, loss=loss, box=box("flow"), seed=seed + 1, log=log)
+    teacher = train_rollouts(data, teacher, loss=loss, box=box("rollouts"), seed=seed + 2, log=log)
+    loss = MotionLoss(scale, life=STUDENT_LIFE).to(device)
+    student = train_endpoints(
+        data, teacher, loss=loss, box=box("endpoints"), seed=seed + 3, log=log
+    )
+    return teacher.cpu(), student.cpu()
+
+
+def write_both(
+    folder: Path,
+    teacher: MotionDenoiser,
+    student: MotionDenoiser,
+    *,
+    beside: Path,
+    streams: Sequence[Stream],
+    voices: Sequence[NDArray[np.float32]],
+    seed: int,
+) -> None:
+    """Writes the student into a folder of weights, and the teacher into a copy of it.
+
+    Args:
+        folder: of weights with the encoder that both hear by.
+        teacher: is served in 25 steps unless another number is asked for.
+        student: is served in two.
+        beside: the copy; what was there is gone.
+        streams: see `fit_gains`.
+        voices: likewise.
+        seed: likewise.
+    """
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.copytree(folder, beside)
+    write_denoiser(teacher, beside, steps=TEACHER_STEPS)
+    write_denoiser(student, folder, steps=STUDENT_STEPS)
+    fit_gains(folder, beside, streams=streams, voices=voices, seed=seed)
+
+
+def fit_gains(
+    student: Path,
+    teacher: Path,
+    *,
+    streams: Sequence[Stream],
+    voices: Sequence[NDArray[np.float32]],
+    seed: int,
+) -> None:
+    """Writes how much more both move their heads, and the student its brows, when served.
+
+    Args:
+        student: folder of its weights.
+        teacher: folder of its teacher's.
+        streams: whose heads both are to move as far as.
+        voices: equally long speech at 16 kHz, to find out how far they do.
+        seed: of that motion.
+    """
+    scale = read_settings(student / "serving.json").scale
+    head = shown_spread(streams, scale)
+    shown = made_spread(teacher, voices, seed=seed)
+    made = made_spread(student, voices, seed=seed)
+    write_gains(teacher / "serving.json", spread_gains(shown, head=head))
+    write_gains(student / "serving.json", spread_gains(made, head=head, face=shown))
