@@ -17,8 +17,9 @@ from streaming_model.motion_space import INDEX, MOTION_SIZE, POSE
 from training.corpus.utterances import Utterance
 from training.dataset import STREAM_FRAMES, Stream
 from training.denoiser_run import train_denoiser, write_both
+from training.export import write_gains
 from training.logs import TrainingLog
-from training.spread import made_spread, some_speech, spread_gains
+from training.spread import made_spread, shown_spread, some_speech, spread_gains
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's, of its exporter
 
@@ -98,9 +99,19 @@ def test_speech_of_each_engine_is_equally_long() -> None:
 def test_the_spread_does_not_depend_on_gains(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(DEFAULT_FOLDER, folder)
-    text = (folder / "serving.json").read_text(encoding="utf-8")
     voices = some_speech([spoken("joe", 1.0)])
     before = made_spread(folder, voices, seed=3)
-    (folder / "serving.json").write_text(text.replace('"gain"', '"forgotten"'), encoding="utf-8")
+    write_gains(folder / "serving.json", [2.0] * NETWORK_SIZE)
     np.testing.assert_array_equal(made_spread(folder, voices, seed=3), before)
     assert (before[POSE] > 0).all()
+
+
+def test_a_head_that_wanders_slowly_counts_for_what_it_moves_in_a_clip() -> None:
+    scale = np.ones(NETWORK_SIZE, np.float32)
+    quick = moving_stream(0)
+    slow = moving_stream(0)
+    frames = np.arange(STREAM_FRAMES)
+    quick.motion[:, INDEX["headYaw"]] = np.sin(2 * np.pi * frames / 50)
+    slow.motion[:, INDEX["headYaw"]] = np.where(frames < STREAM_FRAMES // 2, 1.0, -1.0)
+    assert shown_spread([quick], scale)[1] == pytest.approx(np.sqrt(0.5), rel=0.01)
+    assert shown_spread([slow], scale)[1] == 0

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming_model.media import SAMPLE_RATE, SAMPLES_PER_MOTION_FRAME, AudioChunk
+from streaming_model.media import MOTION_FPS, SAMPLE_RATE, SAMPLES_PER_MOTION_FRAME, AudioChunk
 from streaming_model.motion import Activity, load_motion_generator
 from streaming_model.motion.contacts import NETWORK_SIZE
 from streaming_model.motion.smoothing import SMOOTHED, smooth, start_smoothing
@@ -29,12 +29,13 @@ _MOST_FACE: Final = 1.25
 _UPPER_FACE: Final = np.setdiff1d(SMOOTHED, np.arange(MOTION_SIZE)[POSE])
 _STILL: Final = 1e-3  # in units of a number's spread: one that moves less is left alone
 _CHUNK: Final = 2  # frames, as is served
-_LONGEST: Final = 30 * SAMPLE_RATE  # of the speech by one engine
-_SEEDS: Final = 4  # a head is a slow thing: a minute of it says its spread to a fifth
+_PIECE: Final = 12 * MOTION_FPS  # frames in which a spread is meant: about a spoken clip
+_LONGEST: Final = 36 * SAMPLE_RATE  # of the speech by one engine
+_SEEDS: Final = 8  # a head is a slow thing: a minute of it says its spread to a fifth
 
 
 def some_speech(utterances: Sequence[Utterance]) -> list[Samples]:
-    """Returns speech by each engine, equally long, half a minute at most."""
+    """Returns speech by each engine, equally long, 36 s at most."""
     engines: dict[str, list[Samples]] = {}
     for utterance in utterances:
         engines.setdefault(engine_of(utterance.voice)[0], []).append(utterance.samples)
@@ -46,8 +47,8 @@ def some_speech(utterances: Sequence[Utterance]) -> list[Samples]:
 def shown_spread(streams: Sequence[Stream], scale: NDArray[np.float32]) -> NDArray[np.float64]:
     """Returns [6] how far heads that speak move about their mean, in the network's units."""
     spoken = [each for each in streams if each.activity is Activity.SPEAK and each.mask.all()]
-    variance = np.mean([each.motion[:, POSE].astype(np.float64).var(axis=0) for each in spoken], 0)
-    spread: NDArray[np.float64] = np.sqrt(variance) / scale[POSE]
+    heads = np.stack([each.motion[:, POSE].astype(np.float64) for each in spoken])
+    spread: NDArray[np.float64] = np.sqrt(_variance(heads)) / scale[POSE]
     return spread
 
 
@@ -80,9 +81,18 @@ def made_spread(
             ]
             smoothing = [after for after, _ in pairs]
             made.append(np.stack([motion for _, motion in pairs]))
-        variances.append(np.concatenate(made, axis=1).astype(np.float64).var(axis=1).mean(axis=0))
+        variances.append(_variance(np.concatenate(made, axis=1).astype(np.float64)))
     spread: NDArray[np.float64] = np.sqrt(np.mean(variances, axis=0))
     return spread
+
+
+def _variance(motions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns [numbers] of [batch, frames, numbers], within pieces; a rest at the end is left."""
+    piece = min(_PIECE, motions.shape[1])
+    whole = motions[:, : motions.shape[1] // piece * piece]
+    pieces = whole.reshape(-1, piece, motions.shape[2])
+    variance: NDArray[np.float64] = pieces.var(axis=1).mean(axis=0)
+    return variance
 
 
 def spread_gains(
