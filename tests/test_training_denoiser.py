@@ -67,6 +67,7 @@ def test_teacher_and_student_are_made_on_the_folders_own_encoder(tmp_path: Path)
     for place, steps in ((folder, 2), (work / "teacher", 25)):
         encoder = "encoder/diffusion_pytorch_model.safetensors"
         assert (place / encoder).read_bytes() == (DEFAULT_FOLDER / encoder).read_bytes()
+        assert str(tmp_path) not in (place / "denoiser" / "config.json").read_text("utf-8")
         settings = read_settings(place / "serving.json")
         assert settings.steps == load_motion_generator(place).steps == steps
         assert (settings.gain[POSE] >= 1).all() and (settings.gain[MOTION_SIZE:] == 1).all()

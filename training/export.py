@@ -60,7 +60,9 @@ def write_denoiser(denoiser: MotionDenoiser, folder: Path, *, steps: int) -> Non
     Rounded to half precision. The gains of the one before are gone: they were for its head.
     """
     round_to_half(denoiser)
-    halved = copy.deepcopy(denoiser)  # halving would round the constants too, which no file holds
+    told = {name: value for name, value in denoiser.config.items() if not name.startswith("_")}
+    halved: MotionDenoiser = MotionDenoiser(**told)  # without where the other was read from
+    halved.load_state_dict(denoiser.state_dict())
     halved.half()  # type: ignore[no-untyped-call]
     halved.save_pretrained(folder / "denoiser")
     export_denoiser(denoiser, folder / "denoiser.onnx", weights=_weights(folder, "denoiser"))
