@@ -19,11 +19,12 @@ from benchmarks.motion.captured_error import (
     mean_face,
     mouth_figures,
 )
-from benchmarks.motion.clips import Clip
+from benchmarks.motion.clips import Clip, Motion
 from benchmarks.motion.contacts import Contact, contacts
 from benchmarks.motion.generation import Setting
 from benchmarks.motion.misses import miss_tables
 from benchmarks.motion.results import Results, Table
+from benchmarks.motion.suite import Speech
 from streaming_model.motion import MotionStyle
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from training.captured import Captured
@@ -225,13 +226,20 @@ def test_the_worst_figure_against_the_teacher_is_judged(monkeypatch: pytest.Monk
     spoken = clip()
     good, timid = spoken.oracle, 0.9 * spoken.oracle
     made = {"model": [timid], "teacher": [good]}
-    monkeypatch.setattr(sweeps, "motions_of", lambda setting, speech: {"v": made[setting.name]})
+    asked = []
+
+    def motions_of(setting: Setting, speech: Speech, *, seed: int) -> dict[str, list[Motion]]:
+        asked.append((setting.name, seed))
+        return {"v": made[setting.name]}
+
+    monkeypatch.setattr(sweeps, "motions_of", motions_of)
     results = Results()
     list(
         sweeps.measure_teacher(
             results, Setting("model"), Setting("teacher", steps=25), {"v": [spoken]}
         )
     )
+    assert sorted(asked) == [(name, seed) for name in ("model", "teacher") for seed in range(4)]
     _, worse = results.tables
     assert worse.rows["model"]["spread %"] == pytest.approx(10, abs=0.5)
     assert results.figures["from teacher %"] >= worse.rows["model"]["spread %"]
