@@ -29,17 +29,16 @@ _MOST_FACE: Final = 1.25
 _UPPER_FACE: Final = np.setdiff1d(SMOOTHED, np.arange(MOTION_SIZE)[POSE])
 _STILL: Final = 1e-3  # in units of a number's spread: one that moves less is left alone
 _CHUNK: Final = 2  # frames, as is served
-_PIECE: Final = 12 * MOTION_FPS  # frames in which a spread is meant: about a spoken clip
-_LONGEST: Final = 36 * SAMPLE_RATE  # of the speech by one engine
-_SEEDS: Final = 8  # a head is a slow thing: a minute of it says its spread to a fifth
+_SECONDS: Final = 12  # in which a spread is meant: about a spoken clip
+_SEEDS: Final = 24  # a head is a slow thing: a minute of it says its spread to a fifth
 
 
 def some_speech(utterances: Sequence[Utterance]) -> list[Samples]:
-    """Returns speech by each engine, equally long, 36 s at most."""
+    """Returns speech by each engine, equally long, 12 s at most."""
     engines: dict[str, list[Samples]] = {}
     for utterance in utterances:
         engines.setdefault(engine_of(utterance.voice)[0], []).append(utterance.samples)
-    spoken = [np.concatenate(each)[:_LONGEST] for each in engines.values()]
+    spoken = [np.concatenate(each)[: _SECONDS * SAMPLE_RATE] for each in engines.values()]
     length = min(map(len, spoken))
     return [each[:length] for each in spoken]
 
@@ -88,7 +87,7 @@ def made_spread(
 
 def _variance(motions: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns [numbers] of [batch, frames, numbers], within pieces; a rest at the end is left."""
-    piece = min(_PIECE, motions.shape[1])
+    piece = min(_SECONDS * MOTION_FPS, motions.shape[1])
     whole = motions[:, : motions.shape[1] // piece * piece]
     pieces = whole.reshape(-1, piece, motions.shape[2])
     variance: NDArray[np.float64] = pieces.var(axis=1).mean(axis=0)
