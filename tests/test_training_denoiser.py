@@ -19,7 +19,14 @@ from training.dataset import STREAM_FRAMES, Stream
 from training.denoiser_run import train_denoiser, write_both
 from training.export import write_gains
 from training.logs import TrainingLog
-from training.spread import made_spread, shown_spread, some_speech, spread_gains
+from training.spread import (
+    Moved,
+    head_gains,
+    made_motion,
+    shown_spread,
+    some_speech,
+    student_gains,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's, of its exporter
 
@@ -76,20 +83,26 @@ def test_teacher_and_student_are_made_on_the_folders_own_encoder(tmp_path: Path)
     assert len(made) == 3
 
 
-def test_gains_move_the_head_as_far_as_it_is_to_and_leave_the_mouth() -> None:
-    made = np.full(MOTION_SIZE, 0.5)
-    made[INDEX["browDownLeft"]] = 0.0
-    face = np.full(MOTION_SIZE, 0.55)
-    face[INDEX["browInnerUp"]] = 0.1
-    head = np.array([1.0, 0.25, 9.0, 0.5, 0.5, 0.5])
-    gains = np.array(spread_gains(made, head=head, face=face))
+def test_a_teachers_head_moves_as_far_as_it_is_to_and_its_mouth_as_it_did() -> None:
+    made = Moved(np.full(MOTION_SIZE, 0.5), np.full(MOTION_SIZE, 0.1))
+    gains = np.array(head_gains(made, wanted=np.array([1.0, 0.25, 9.0, 0.5, 0.5, 0.5])))
     np.testing.assert_allclose(gains[POSE], [2.0, 1.0, 3.5, 1.0, 1.0, 1.0])
-    assert gains[INDEX["browOuterUpLeft"]] == pytest.approx(1.1)
-    assert gains[INDEX["browInnerUp"]] == 1.0  # never less than was made
-    assert gains[INDEX["browDownLeft"]] == 1.0  # what does not move is left alone
-    assert gains[INDEX["jawOpen"]] == 1.0
-    without = np.array(spread_gains(made, head=head))
-    assert without[INDEX["browOuterUpLeft"]] == 1.0
+    assert (np.delete(gains, np.arange(NETWORK_SIZE)[POSE]) == 1).all()
+
+
+def test_a_student_moves_as_much_as_its_teacher() -> None:
+    spread, speed = np.full(MOTION_SIZE, 0.5), np.full(MOTION_SIZE, 0.1)
+    teacher = Moved(spread.copy(), speed.copy())
+    gains = head_gains(teacher, wanted=np.full(6, 1.0))
+    spread[INDEX["headYaw"]], speed[INDEX["headYaw"]] = 0.4, 0.1 * 0.8**-3  # not so far, but faster
+    spread[INDEX["browOuterUpLeft"]], spread[INDEX["browInnerUp"]] = 0.45, 0.6
+    spread[INDEX["browDownLeft"]], spread[INDEX["jawOpen"]] = 0.0, 0.2
+    given = np.array(student_gains(Moved(spread, speed), teacher=teacher, gains=gains))
+    assert given[INDEX["headPitch"]] == pytest.approx(2.0)
+    assert given[INDEX["headYaw"]] == pytest.approx(2.0 * 0.8)
+    assert given[INDEX["browOuterUpLeft"]] == pytest.approx(1 / 0.9)
+    for name in ("browInnerUp", "browDownLeft", "jawOpen"):  # enough, none, the mouth's
+        assert given[INDEX[name]] == 1.0
 
 
 def test_speech_of_each_engine_is_equally_long() -> None:
@@ -97,14 +110,16 @@ def test_speech_of_each_engine_is_equally_long() -> None:
     assert [len(each) for each in heard] == [32_000, 32_000]
 
 
-def test_the_spread_does_not_depend_on_gains(tmp_path: Path) -> None:
+def test_what_a_model_moves_does_not_depend_on_its_gains(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(DEFAULT_FOLDER, folder)
     voices = some_speech([spoken("joe", 1.0)])
-    before = made_spread(folder, voices, seed=3)
+    before = made_motion(folder, voices, seed=3)
     write_gains(folder / "serving.json", [2.0] * NETWORK_SIZE)
-    np.testing.assert_array_equal(made_spread(folder, voices, seed=3), before)
-    assert (before[POSE] > 0).all()
+    after = made_motion(folder, voices, seed=3)
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert (one[POSE] > 0).all()
 
 
 def test_a_head_that_wanders_slowly_counts_for_what_it_moves_in_a_clip() -> None:

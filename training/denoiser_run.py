@@ -22,7 +22,7 @@ from training.export import write_denoiser, write_gains
 from training.logs import TrainingLog
 from training.motion_loss import MotionLoss
 from training.motion_stage import train_endpoints, train_flow, train_rollouts
-from training.spread import made_spread, shown_spread, spread_gains
+from training.spread import head_gains, made_motion, shown_spread, student_gains
 from training.timebox import TimeBox
 from training.windows import encode_streams
 
@@ -115,7 +115,7 @@ def fit_gains(
     voices: Sequence[NDArray[np.float32]],
     seed: int,
 ) -> None:
-    """Writes how much more both move their heads, and the student its brows, when served.
+    """Writes how much more both move their heads, and the student its brows and lids, when served.
 
     Args:
         student: folder of its weights.
@@ -124,9 +124,9 @@ def fit_gains(
         voices: equally long speech at 16 kHz, to find out how far they do.
         seed: of that motion.
     """
-    scale = read_settings(student / "serving.json").scale
-    head = shown_spread(streams, scale)
-    shown = made_spread(teacher, voices, seed=seed)
-    made = made_spread(student, voices, seed=seed)
-    write_gains(teacher / "serving.json", spread_gains(shown, head=head))
-    write_gains(student / "serving.json", spread_gains(made, head=head, face=shown))
+    wanted = shown_spread(streams, read_settings(student / "serving.json").scale)
+    taught = made_motion(teacher, voices, seed=seed)
+    gains = head_gains(taught, wanted=wanted)
+    write_gains(teacher / "serving.json", gains)
+    made = made_motion(student, voices, seed=seed)
+    write_gains(student / "serving.json", student_gains(made, teacher=taught, gains=gains))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ Samples = NDArray[np.float32]
 _MOST: Final = 3.5
 _MOST_FACE: Final = 1.25
 _UPPER_FACE: Final = np.setdiff1d(SMOOTHED, np.arange(MOTION_SIZE)[POSE])
-_STILL: Final = 1e-3  # in units of a number's spread: one that moves less is left alone
+_STILL: Final = 1e-4  # in units of a number's spread: one that moves less is left alone
 _CHUNK: Final = 2  # frames, as is served
 _SECONDS: Final = 12  # in which a spread is meant: about a spoken clip
 _SEEDS: Final = 24  # a head is a slow thing: a minute of it says its spread to a fifth
@@ -51,20 +51,29 @@ def shown_spread(streams: Sequence[Stream], scale: NDArray[np.float32]) -> NDArr
     return spread
 
 
-def made_spread(
-    folder: Path, recordings: Sequence[Samples], *, seed: int, steps: int | None = None
-) -> NDArray[np.float64]:
-    """Returns [58] how far a model's numbers move about their mean, in the network's units.
+class Moved(NamedTuple):
+    """How much each of the 58 numbers moves, in the network's units.
+
+    Attributes:
+        spread: [58] standard deviation in a clip.
+        speed: [58] mean of what changes from frame to frame.
+    """
+
+    spread: NDArray[np.float64]
+    speed: NDArray[np.float64]
+
+
+def made_motion(folder: Path, recordings: Sequence[Samples], *, seed: int) -> Moved:
+    """Returns how much a model moves in the speech that it is served.
 
     Args:
         folder: of weights; their gains do not count.
         recordings: speech at 16 kHz, equally long.
         seed: of the motion.
-        steps: of the sampler, the folder's own number if None.
     """
-    generator = load_motion_generator(folder, steps=steps, chunk_frames=_CHUNK)
+    generator = load_motion_generator(folder, chunk_frames=_CHUNK)
     size = _CHUNK * SAMPLES_PER_MOTION_FRAME
-    variances = []
+    variances, speeds = [], []
     for first in range(_SEEDS):
         seeds = range(seed + first * len(recordings), seed + (first + 1) * len(recordings))
         states = [generator.start(seed=each) for each in seeds]
@@ -80,9 +89,10 @@ def made_spread(
             ]
             smoothing = [after for after, _ in pairs]
             made.append(np.stack([motion for _, motion in pairs]))
-        variances.append(_variance(np.concatenate(made, axis=1).astype(np.float64)))
-    spread: NDArray[np.float64] = np.sqrt(np.mean(variances, axis=0))
-    return spread
+        motions = np.concatenate(made, axis=1).astype(np.float64)
+        variances.append(_variance(motions))
+        speeds.append(np.abs(np.diff(motions, axis=1)).mean(axis=(0, 1)))
+    return Moved(np.sqrt(np.mean(variances, axis=0)), np.mean(speeds, axis=0))
 
 
 def _variance(motions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -94,22 +104,32 @@ def _variance(motions: NDArray[np.float64]) -> NDArray[np.float64]:
     return variance
 
 
-def spread_gains(
-    made: NDArray[np.float64],
-    *,
-    head: NDArray[np.float64],
-    face: NDArray[np.float64] | None = None,
-) -> list[float]:
-    """Returns the gain of each of the network's numbers, 1 but for pose and upper face.
+def head_gains(made: Moved, *, wanted: NDArray[np.float64]) -> list[float]:
+    """Returns the gain of each of the network's numbers, 1 but for the pose.
 
     Args:
-        made: [58] how far they move.
-        head: [6] how far the pose is to.
-        face: [58] how far the upper face is to, as a teacher's does; as far as it does if None.
+        made: what it moves.
+        wanted: [6] how far the pose is to.
     """
     gains = np.ones(NETWORK_SIZE)
-    gains[POSE] = np.clip(head / np.maximum(made[POSE], 1e-6), 1.0, _MOST)
-    if face is not None:
-        moved = _UPPER_FACE[made[_UPPER_FACE] > _STILL]
-        gains[moved] = np.clip(face[moved] / made[moved], 1.0, _MOST_FACE)
+    gains[POSE] = np.clip(wanted / np.maximum(made.spread[POSE], _STILL), 1.0, _MOST)
     return [float(gain) for gain in gains]
+
+
+def student_gains(made: Moved, *, teacher: Moved, gains: Sequence[float]) -> list[float]:
+    """Returns the gains of a student whose teacher has these: 1 but for pose and upper face.
+
+    A student's head is a little quicker for how far it goes: it is given neither as far nor as
+    fast as its teacher's, but as much beyond the one as it stays behind the other.
+    """
+    given = np.array(gains)
+    ratio = np.sqrt(_ratio(teacher.spread, made.spread) * _ratio(teacher.speed, made.speed))
+    given[POSE] = np.clip(given[POSE] * ratio[POSE], 1.0, _MOST)
+    face = _ratio(teacher.spread, made.spread)[_UPPER_FACE]
+    given[_UPPER_FACE] = np.clip(face, 1.0, _MOST_FACE)
+    return [float(gain) for gain in given]
+
+
+def _ratio(theirs: NDArray[np.float64], ours: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns theirs over ours, 1 for what does not move."""
+    return np.divide(theirs, ours, out=np.ones_like(ours), where=ours > _STILL)
