@@ -113,9 +113,13 @@ def test_a_student_moves_as_much_as_its_teacher() -> None:
         assert given[INDEX[name]] == 1.0
 
 
-def test_speech_of_each_engine_is_equally_long() -> None:
-    heard = some_speech([spoken("flite-slt", 1.0), spoken("flite-rms", 1.0), spoken("joe", 40.0)])
-    assert [len(each) for each in heard] == [32_000, 32_000]
+def test_speech_of_each_engine_is_equally_long_with_pauses() -> None:
+    slt, rms, joe = spoken("flite-slt", 1.0), spoken("flite-rms", 1.0), spoken("joe", 40.0)
+    flite, piper = some_speech([slt, rms, joe])
+    assert len(flite) == len(piper) == 2 * (6_400 + 16_000)
+    assert not flite[:6_400].any() and not flite[22_400:28_800].any()
+    np.testing.assert_array_equal(flite[6_400:22_400], slt.samples)
+    np.testing.assert_array_equal(flite[28_800:], rms.samples)
 
 
 def test_what_a_model_moves_does_not_depend_on_its_gains(tmp_path: Path) -> None:

@@ -30,17 +30,19 @@ _UPPER_FACE: Final = np.setdiff1d(SMOOTHED, np.arange(MOTION_SIZE)[POSE])
 _STILL: Final = 1e-4  # in units of a number's spread: one that moves less is left alone
 _CHUNK: Final = 2  # frames, as is served
 _SECONDS: Final = 12  # in which a spread is meant: about a spoken clip
+_PAUSE: Final = SAMPLE_RATE * 2 // 5
 _SEEDS: Final = 24  # a head is a slow thing: a minute of it says its spread to a fifth
 
 
 def some_speech(utterances: Sequence[Utterance]) -> list[Samples]:
-    """Returns speech by each engine, equally long, 12 s at most."""
+    """Returns speech by each engine with pauses before and between, equally long, 12 s at most."""
     engines: dict[str, list[Samples]] = {}
     for utterance in utterances:
-        engines.setdefault(engine_of(utterance.voice)[0], []).append(utterance.samples)
-    spoken = [np.concatenate(each)[: _SECONDS * SAMPLE_RATE] for each in engines.values()]
-    length = min(map(len, spoken))
-    return [each[:length] for each in spoken]
+        spoken = engines.setdefault(engine_of(utterance.voice)[0], [])
+        spoken += [np.zeros(_PAUSE, np.float32), utterance.samples]
+    joined = [np.concatenate(each)[: _SECONDS * SAMPLE_RATE] for each in engines.values()]
+    length = min(map(len, joined))
+    return [each[:length] for each in joined]
 
 
 def shown_spread(streams: Sequence[Stream], scale: NDArray[np.float32]) -> NDArray[np.float64]:
