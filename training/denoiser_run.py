@@ -31,7 +31,7 @@ from training.windows import encode_streams
 STUDENT_LIFE: Final = 8.0
 TEACHER_STEPS: Final = 25
 STUDENT_STEPS: Final = 2
-_TEACHER_LIFE: Final = 4.0
+TEACHER_LIFE: Final = 4.0
 _SHARES: Final = {"flow": 0.25, "rollouts": 0.35, "endpoints": 0.40}  # of the time
 _COLOURS: Final = 3  # how often each stream is heard, every time through another microphone
 
@@ -69,7 +69,7 @@ def train_denoiser(
         """Returns the stage's budget, which begins to run now."""
         return TimeBox(seconds * _SHARES[name], work / f"{name}.pt")
 
-    loss = MotionLoss(scale, life=_TEACHER_LIFE).to(device)
+    loss = MotionLoss(scale, life=TEACHER_LIFE).to(device)
     teacher = train_flow(data, network, loss=loss, box=box("flow"), seed=seed + 1, log=log)
     teacher = train_rollouts(data, teacher, loss=loss, box=box("rollouts"), seed=seed + 2, log=log)
     loss = MotionLoss(scale, life=STUDENT_LIFE).to(device)

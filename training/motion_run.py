@@ -29,10 +29,17 @@ from streaming_model.motion.pipeline import MotionPipeline
 from streaming_model.motion.presence import FILE as PRESENCE_FILE
 from streaming_model.motion.style import STYLE_NAMES
 from training.captured import Captured
-from training.corpus.build import CorpusSettings, load_corpus
+from training.corpus.build import CorpusSettings, load_corpus, shards
+from training.corpus.utterances import Utterance, load_utterances
 from training.cues_stage import make_cues
 from training.dataset import Stream, captured_streams
-from training.denoiser_run import STUDENT_LIFE, STUDENT_STEPS, TEACHER_STEPS, fit_gains
+from training.denoiser_run import (
+    STUDENT_LIFE,
+    STUDENT_STEPS,
+    TEACHER_LIFE,
+    TEACHER_STEPS,
+    fit_gains,
+)
 from training.encoder_stage import EncoderTask, train_encoder
 from training.export import (
     export_denoiser,
@@ -163,7 +170,8 @@ def train_and_export(
     encoder = _finished(task)
     data = encode_streams(encoder, streams, scale=scale, history=history, seed=seed + 9)
     box = _box(settings, "rollouts")
-    teacher = train_rollouts(data, teacher, loss=loss, box=box, seed=seed + 11, log=log)
+    lively = MotionLoss(scale, life=TEACHER_LIFE).to(settings.device)
+    teacher = train_rollouts(data, teacher, loss=lively, box=box, seed=seed + 11, log=log)
     write_model(encoder, teacher, settings.work / "teacher", steps=TEACHER_STEPS)
     for part in (encoder, teacher):
         part.to(settings.device)  # type: ignore[arg-type]
@@ -174,7 +182,7 @@ def train_and_export(
         settings.output,
         settings.work / "teacher",
         streams=streams,
-        voices=some_speech(load_corpus(settings.corpus)),
+        voices=some_speech(_first_spoken(settings.corpus)),
         seed=seed + 5,
     )
     presence = train_presence(
@@ -199,6 +207,12 @@ def fit_cues(settings: RunSettings) -> None:
     """Fits what tells contacts and open vowels, for teacher and student: they hear the same."""
     make_cues(settings.output, load_corpus(settings.corpus), seed=settings.seed + 7)
     shutil.copyfile(settings.output / CUES_FILE, settings.work / "teacher" / CUES_FILE)
+
+
+def _first_spoken(corpus: CorpusSettings) -> list[Utterance]:
+    """Returns the first of what each engine says; the whole corpus would fill the memory."""
+    firsts = [shard for shard in shards(corpus) if shard.number == 0]
+    return [utterance for shard in firsts for utterance in load_utterances(shard.path)]
 
 
 def _finished(task: EncoderTask) -> AudioEncoder:
