@@ -122,7 +122,9 @@ def test_the_graphs_read_the_pipelines_weights() -> None:
     ("facts", "is_told"),
     [
         ("processor\t: 0\nflags\t\t: fpu avx512f avx512_vnni sse2\n", True),
-        ("processor\t: 0\nflags\t\t: fpu avx2 sse2\n", False),
+        ("processor\t: 0\nflags\t\t: fpu avx2 sse2\n", True),
+        ("processor\t: 0\nflags\t\t: fpu avx2 avx512f sse2\n", False),
+        ("processor\t: 0\nflags\t\t: fpu avx sse2\n", False),
         ("model name\t: one without avx512_vnni inside\n", False),
         ("", False),
     ],

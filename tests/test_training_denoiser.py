@@ -12,18 +12,21 @@ import torch
 from streaming_model.motion import load_motion_generator
 from streaming_model.motion.contacts import NETWORK_SIZE
 from streaming_model.motion.networks import DEFAULT_FOLDER, read_settings
+from streaming_model.motion.smoothing import LOW_PASS
 from streaming_model.motion.style import STYLE_NAMES, Activity
 from streaming_model.motion_space import INDEX, MOTION_SIZE, POSE
 from training import motion_stage, spread
 from training.corpus.utterances import Utterance
 from training.dataset import STREAM_FRAMES, Stream
-from training.denoiser_run import train_denoiser, write_both
+from training.denoiser_run import serve_in, train_denoiser, write_both
 from training.export import write_gains
 from training.logs import TrainingLog
 from training.spread import (
     Moved,
     head_gains,
+    low_pass,
     made_motion,
+    moved,
     shown_spread,
     some_speech,
     student_gains,
@@ -79,35 +82,36 @@ def test_teacher_and_student_are_made_on_the_folders_own_encoder(tmp_path: Path)
     write_both(
         folder, teacher, student, beside=work / "teacher", streams=streams, voices=voices, seed=2
     )
-    for place, steps in ((folder, 2), (work / "teacher", 25)):
+    for place, steps in ((folder, 1), (work / "teacher", 25)):
         encoder = "encoder/diffusion_pytorch_model.safetensors"
         assert (place / encoder).read_bytes() == (DEFAULT_FOLDER / encoder).read_bytes()
         assert str(tmp_path) not in (place / "denoiser" / "config.json").read_text("utf-8")
         settings = read_settings(place / "serving.json")
         assert settings.steps == load_motion_generator(place).steps == steps
         assert (settings.gain[POSE] >= 1).all() and (settings.gain[MOTION_SIZE:] == 1).all()
+        assert all(a <= b <= a + 0.08 for a, b in zip(LOW_PASS, settings.low_pass, strict=True))
     weights = "denoiser/diffusion_pytorch_model.safetensors"
     made = {(place / weights).read_bytes() for place in (folder, work / "teacher", DEFAULT_FOLDER)}
     assert len(made) == 3
 
 
 def test_a_teachers_head_moves_as_far_as_it_is_to_and_its_mouth_as_it_did() -> None:
-    made = Moved(np.full(MOTION_SIZE, 0.5), np.full(MOTION_SIZE, 0.1))
+    made = Moved(*(np.full(MOTION_SIZE, value) for value in (0.5, 0.1, 0.02)))
     gains = np.array(head_gains(made, wanted=np.array([1.0, 0.25, 9.0, 0.5, 0.5, 0.5])))
     np.testing.assert_allclose(gains[POSE], [2.0, 1.0, 3.5, 1.0, 1.0, 1.0])
     assert (np.delete(gains, np.arange(NETWORK_SIZE)[POSE]) == 1).all()
 
 
 def test_a_student_moves_as_much_as_its_teacher() -> None:
-    far, fast = np.full(MOTION_SIZE, 0.5), np.full(MOTION_SIZE, 0.1)
-    teacher = Moved(far.copy(), fast.copy())
+    far, fast, shaken = (np.full(MOTION_SIZE, value) for value in (0.5, 0.1, 0.02))
+    teacher = Moved(far.copy(), fast.copy(), shaken)
     gains = head_gains(teacher, wanted=np.full(6, 1.0))
-    far[INDEX["headYaw"]], fast[INDEX["headYaw"]] = 0.4, 0.1 * 0.8**-3  # not so far, but faster
+    far[INDEX["headYaw"]], fast[INDEX["headYaw"]] = 0.4, 0.2  # how fast is the low-pass's affair
     far[INDEX["browOuterUpLeft"]], far[INDEX["browInnerUp"]] = 0.45, 0.6
     far[INDEX["browDownLeft"]], far[INDEX["jawOpen"]] = 0.0, 0.2
-    given = np.array(student_gains(Moved(far, fast), teacher=teacher, gains=gains))
+    given = np.array(student_gains(Moved(far, fast, shaken), teacher=teacher, gains=gains))
     assert given[INDEX["headPitch"]] == pytest.approx(2.0)
-    assert given[INDEX["headYaw"]] == pytest.approx(2.0 * 0.8)
+    assert given[INDEX["headYaw"]] == pytest.approx(2.0 / 0.8)
     assert given[INDEX["browOuterUpLeft"]] == pytest.approx(1 / 0.9)
     for name in ("browInnerUp", "browDownLeft", "jawOpen"):  # enough, none, the mouth's
         assert given[INDEX[name]] == 1.0
@@ -122,16 +126,41 @@ def test_speech_of_each_engine_is_equally_long_with_pauses() -> None:
     np.testing.assert_array_equal(flite[28_800:], rms.samples)
 
 
+def test_there_are_up_to_four_clips_of_each_engine() -> None:
+    slt, joe = spoken("flite-slt", 40.0), spoken("joe", 70.0)
+    clips = some_speech([slt, joe])
+    assert [len(clip) for clip in clips] == [12 * 16_000] * 6
+    for made, each in ((clips[:3], slt), (clips[3:], joe)):
+        heard = np.concatenate(made)[6_400:]
+        np.testing.assert_array_equal(heard, each.samples[: len(heard)])
+    assert len(some_speech([spoken("joe", 70.0)])) == 4
+
+
 def test_what_a_model_moves_does_not_depend_on_its_gains(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(DEFAULT_FOLDER, folder)
     voices = some_speech([spoken("joe", 1.0)])
     before = made_motion(folder, voices, seed=3)
-    write_gains(folder / "serving.json", [2.0] * NETWORK_SIZE)
-    after = made_motion(folder, voices, seed=3)
-    for one, other in zip(before, after, strict=True):
-        np.testing.assert_array_equal(one, other)
-        assert (one[POSE] > 0).all()
+    write_gains(folder / "serving.json", [2.0] * NETWORK_SIZE, low_pass=(0.3, 0.2))
+    np.testing.assert_array_equal(made_motion(folder, voices, seed=3), before)
+    assert (moved(before).spread[POSE] > 0).all() and (moved(before).speed[POSE] > 0).all()
+
+
+def test_a_trembling_head_is_given_a_longer_low_pass_than_its_teachers() -> None:
+    times = np.arange(600)[:, None] / 25
+    calm = np.sin(times + np.arange(MOTION_SIZE))[None].astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, 1, calm.shape).astype(np.float32)
+    teacher = moved(calm + 0.03 * noise)
+    assert low_pass(calm + 0.03 * noise, teacher=teacher) == LOW_PASS
+    shakier = calm + 0.05 * noise
+    head, face = low_pass(shakier, teacher=teacher)
+    assert 0.08 < head < 0.16 and 0.04 < face < 0.12
+    shown = moved(shakier, low_pass=(head, face))
+    for part in (POSE, INDEX["browInnerUp"]):
+        assert shown.jerk[part].mean() < 1.02 * teacher.jerk[part].mean()
+    shakier[..., POSE] = calm[..., POSE] + 0.03 * noise[..., POSE]  # each part has its own
+    assert low_pass(shakier, teacher=teacher) == (0.08, face)
+    assert low_pass(calm + noise, teacher=teacher) == (0.16, 0.12)  # what no filter takes away
 
 
 def test_a_head_that_wanders_slowly_counts_for_what_it_moves_in_a_clip() -> None:
@@ -143,3 +172,19 @@ def test_a_head_that_wanders_slowly_counts_for_what_it_moves_in_a_clip() -> None
     slow.motion[:, INDEX["headYaw"]] = np.where(frames < STREAM_FRAMES // 2, 1.0, -1.0)
     assert shown_spread([quick], scale)[1] == pytest.approx(np.sqrt(0.5), rel=0.01)
     assert shown_spread([slow], scale)[1] == 0
+
+
+def test_a_model_is_served_in_fewer_steps_with_as_much_motion(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(DEFAULT_FOLDER, folder)
+    voices = some_speech([spoken("joe", 3.0)])
+    write_gains(folder / "serving.json", [1.0] * NETWORK_SIZE, steps=4)
+    before = moved(made_motion(folder, voices, seed=3))
+    serve_in(folder, 1, voices=voices, seed=3)
+    settings = read_settings(folder / "serving.json")
+    assert settings.steps == load_motion_generator(folder).steps == 1
+    after = moved(made_motion(folder, voices, seed=3), low_pass=settings.low_pass)
+    within = (settings.gain[POSE] > 1) & (settings.gain[POSE] < 3.5)
+    assert within.any()
+    far = settings.gain[POSE] * after.spread[POSE] / before.spread[POSE]
+    np.testing.assert_allclose(far[within], 1, atol=1e-3)

@@ -1,8 +1,9 @@
 """The commands `python -m training corpus` and `motion`: make the speech-to-motion model again.
 
 `extract` turns films of people into captured speech to train on, `denoiser` teaches what moves the
-face again, `listener` and `cues` train what hears contacts of the lips on, `filmed` fits the mouth
-that the style `captured` asks for, `export` writes the graphs that serve a model's weights.
+face again, `steps` has it served in another number of steps, `listener` and `cues` train what hears
+contacts of the lips on, `filmed` fits the mouth that the style `captured` asks for, `export` writes
+the graphs that serve a model's weights.
 """
 
 from __future__ import annotations
@@ -98,6 +99,13 @@ def _add_parts(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no publi
     denoiser.add_argument("--streams", type=int, default=2400, help="augmented streams of 24 s")
     denoiser.add_argument("--max-seconds", type=float, default=3600.0, help="training time")
     denoiser.add_argument("--seed", type=int, default=20)
+    steps = subparsers.add_parser(
+        "steps", help="serve a model in another number of steps, with as much motion as before"
+    )
+    steps.add_argument("folder", type=Path, help="what training wrote, such as --output")
+    steps.add_argument("steps", type=int, choices=(1, 2, 4))
+    steps.add_argument("--corpus", type=Path, default=Path("build/corpus"))
+    steps.add_argument("--seed", type=int, default=20)
     export = subparsers.add_parser("export", help="write a model's serving graphs again")
     export.add_argument("folder", type=Path, help="what training wrote, such as --output")
 
@@ -114,6 +122,7 @@ def main() -> None:
         "cues": lambda a: commands.fit_cues(a.folder, a.corpus, seed=a.seed),
         "listener": commands.train_on,
         "denoiser": commands.teach_again,
+        "steps": lambda a: commands.serve_in_steps(a.folder, a.steps, a.corpus, seed=a.seed),
         "hears": lambda a: commands.print_hearing(a.work, a.voices),
         "extract": commands.extract_films,
         "recordings": commands.align_recordings,

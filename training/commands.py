@@ -168,6 +168,14 @@ def teach_again(arguments: argparse.Namespace) -> None:
     )
 
 
+def serve_in_steps(folder: Path, steps: int, corpus: Path, *, seed: int) -> None:
+    """Has a folder's model served in another number of steps, with as much motion as before."""
+    from training.denoiser_run import serve_in
+    from training.spread import some_speech
+
+    serve_in(folder, steps, voices=some_speech(spoken_in(corpus)), seed=seed)
+
+
 def print_hearing(work: Path, voices: Path) -> None:
     """Prints phone accuracy and contacts for each file of held-out speech."""
     import torch

@@ -22,7 +22,14 @@ from training.export import write_denoiser, write_gains
 from training.logs import TrainingLog
 from training.motion_loss import MotionLoss
 from training.motion_stage import train_endpoints, train_flow, train_rollouts
-from training.spread import head_gains, made_motion, shown_spread, student_gains
+from training.spread import (
+    head_gains,
+    low_pass,
+    made_motion,
+    moved,
+    shown_spread,
+    student_gains,
+)
 from training.timebox import TimeBox
 from training.windows import encode_streams
 
@@ -30,7 +37,7 @@ from training.windows import encode_streams
 # that hardly counts it gives a student that holds its head still.
 STUDENT_LIFE: Final = 8.0
 TEACHER_STEPS: Final = 25
-STUDENT_STEPS: Final = 2
+STUDENT_STEPS: Final = 1
 TEACHER_LIFE: Final = 4.0
 _SHARES: Final = {"flow": 0.25, "rollouts": 0.35, "endpoints": 0.40}  # of the time
 _COLOURS: Final = 3  # how often each stream is heard, every time through another microphone
@@ -94,7 +101,7 @@ def write_both(
     Args:
         folder: of weights with the encoder that both hear by.
         teacher: is served in 25 steps unless another number is asked for.
-        student: is served in two.
+        student: is served in one.
         beside: the copy; what was there is gone.
         streams: see `fit_gains`.
         voices: likewise.
@@ -125,8 +132,29 @@ def fit_gains(
         seed: of that motion.
     """
     wanted = shown_spread(streams, read_settings(student / "serving.json").scale)
-    taught = made_motion(teacher, voices, seed=seed)
+    taught = moved(made_motion(teacher, voices, seed=seed))
     gains = head_gains(taught, wanted=wanted)
     write_gains(teacher / "serving.json", gains)
     made = made_motion(student, voices, seed=seed)
-    write_gains(student / "serving.json", student_gains(made, teacher=taught, gains=gains))
+    calmed = low_pass(made, teacher=taught)
+    given = student_gains(moved(made, low_pass=calmed), teacher=taught, gains=gains)
+    write_gains(student / "serving.json", given, low_pass=calmed)
+
+
+def serve_in(folder: Path, steps: int, *, voices: Sequence[NDArray[np.float32]], seed: int) -> None:
+    """Has a folder's weights served in another number of steps, with as much motion as before.
+
+    Args:
+        folder: of weights.
+        steps: of the sampler.
+        voices: equally long speech at 16 kHz, to find out how much they move.
+        seed: of that motion.
+    """
+    path = folder / "serving.json"
+    settings = read_settings(path)
+    before = moved(made_motion(folder, voices, seed=seed), low_pass=settings.low_pass)
+    made = made_motion(folder, voices, seed=seed, steps=steps)
+    calmed = low_pass(made, teacher=before)
+    gains = [float(gain) for gain in settings.gain]
+    given = student_gains(moved(made, low_pass=calmed), teacher=before, gains=gains)
+    write_gains(path, given, low_pass=calmed, steps=steps)

@@ -25,6 +25,7 @@ from streaming_model.motion.denoiser import MotionDenoiser
 from streaming_model.motion.listener import FOLDER as LISTENER_FOLDER
 from streaming_model.motion.listener import GRAPH
 from streaming_model.motion.networks import INT8_ENCODER
+from streaming_model.motion.smoothing import LOW_PASS
 from training.quantised import quantise_products
 from training.served import ServedDenoiser, ServedEncoder, StepModulation
 
@@ -68,7 +69,8 @@ def write_denoiser(denoiser: MotionDenoiser, folder: Path, *, steps: int) -> Non
     export_denoiser(denoiser, folder / "denoiser.onnx", weights=_weights(folder, "denoiser"))
     path = folder / "serving.json"
     settings = json.loads(path.read_text(encoding="utf-8")) | {"steps": steps}
-    settings.pop("gain", None)
+    for name in ("gain", "low_pass"):
+        settings.pop(name, None)
     path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
 
@@ -243,8 +245,19 @@ def write_serving_file(
     path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
 
-def write_gains(path: Path, gains: Sequence[float]) -> None:
-    """Adds to a serving file how much larger each number is given than the network makes it."""
+def write_gains(
+    path: Path,
+    gains: Sequence[float],
+    *,
+    low_pass: tuple[float, float] = LOW_PASS,
+    steps: int | None = None,
+) -> None:
+    """Adds to a serving file how much larger each number is given than the network makes it.
+
+    Beside them the time constants of the low-pass (`motion.smoothing`), and how many steps both are
+    for, if it is another number than before.
+    """
     settings = json.loads(path.read_text(encoding="utf-8"))
-    settings["gain"] = [round(gain, 3) for gain in gains]
+    settings |= {"gain": [round(gain, 3) for gain in gains], "low_pass": low_pass}
+    settings["steps"] = settings["steps"] if steps is None else steps
     path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")

@@ -40,16 +40,28 @@ class Take(NamedTuple):
     Attributes:
         hearings: all ways to hear it, the plain one first.
         weight: by how much it counts.
+        puckers: whether its rig rounds lips by `mouthPucker` too, or by `mouthFunnel` alone.
     """
 
     hearings: tuple[Hearing, ...]
     weight: float = 1.0
+    puckers: bool = True
 
 
 def mouth_channels(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Returns which numbers of the motion are the mouth's and were seen."""
     names = [name for name in MOTION_NAMES if name.startswith(("mouth", "jaw"))]
     return np.array([INDEX[name] for name in names if mask[INDEX[name]]], np.int32)
+
+
+def has_pucker(item: Captured) -> bool:
+    """Returns whether `mouthPucker` ever moves in a take.
+
+    The same speaker's takes were put onto the rig in two ways: in some of FACEGOOD's, lips pucker
+    and press and never smile, in the others they funnel and smile and `mouthPucker` stays 0. No
+    sound tells which.
+    """
+    return bool(np.ptp(item.motion[:, INDEX["mouthPucker"]]) > 0)
 
 
 def hearings(

@@ -16,7 +16,7 @@ from streaming_model.motion.emotion import add_emotion
 from streaming_model.motion.life import LifeState, limit_pose, live_frame, start_life
 from streaming_model.motion.lips import hold_lips, speech_share
 from streaming_model.motion.manner import Manner
-from streaming_model.motion.smoothing import smooth, start_smoothing
+from streaming_model.motion.smoothing import LOW_PASS, smooth, start_smoothing
 from streaming_model.motion.style import MotionStyle
 
 Floats = NDArray[np.float32]
@@ -51,6 +51,7 @@ def finish_face(
     additions: Additions,
     times: Sequence[int],
     seed: int,
+    low_pass: tuple[float, float] = LOW_PASS,
 ) -> tuple[FaceState, Floats]:
     """Returns the next state and [frames, 58] motion as it is shown.
 
@@ -62,8 +63,9 @@ def finish_face(
         additions: gestures and a live stream.
         times: media time of each frame.
         seed: the session's.
+        low_pass: time constants in seconds (`smoothing.smooth`).
     """
-    smoothing, motion = smooth(state.smoothing, motion)
+    smoothing, motion = smooth(state.smoothing, motion, low_pass=low_pass)
     speaking, motion = hold_lips(state.speaking, motion)
     shares = speech_share(state.speaking, motion)
     if not known.all():

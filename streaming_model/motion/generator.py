@@ -368,6 +368,7 @@ class MotionGenerator:
             additions=state.additions,
             times=[state.origin + start for start in starts],
             seed=state.seed,
+            low_pass=self._settings.low_pass,
         )
         chunk = MotionChunk(
             start=state.origin + starts[0],

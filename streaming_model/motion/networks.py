@@ -22,6 +22,7 @@ from streaming_model.motion.filmed import FilmedMouth, load_filmed
 from streaming_model.motion.graphs import open_graph
 from streaming_model.motion.listener import Listener, load_listener
 from streaming_model.motion.presence import Presence, load_presence
+from streaming_model.motion.smoothing import LOW_PASS
 from streaming_model.motion.style import FIRST_STYLE_NAMES, STYLE_NAMES
 from streaming_model.motion_space import MOTION_SIZE
 
@@ -30,7 +31,11 @@ Floats = NDArray[np.float32]
 DEFAULT_FOLDER: Final = Path(__file__).parents[1] / "weights" / "motion"
 INT8_ENCODER: Final = "encoder_int8.onnx"
 
-_BYTE_PRODUCTS: Final = "avx512_vnni"  # among the flags that Linux tells of a processor
+# Among the flags that Linux tells of a processor: either the instructions that are made for bytes,
+# or the older ones alone, for which onnxruntime has products of bytes, too. Those in between were
+# not tried: where it has no such products it takes ten times as long as in single precision.
+_BYTE_PRODUCTS: Final = "avx512_vnni"
+_OLDER, _BETWEEN = "avx2", "avx512f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class Settings:
     `style_names` are the numbers that the network takes as its style; files of older weights
     name none and know the first four of `STYLE_NAMES`. `gain` is how much larger each number of
     what few steps make is given, beside what many make; the history stays as it was made.
+    `low_pass` has the time constants that calm head and upper face: the fewer steps, the longer.
     """
 
     history_frames: int
@@ -72,6 +78,7 @@ class Settings:
     gain: Floats
     style_names: tuple[str, ...] = FIRST_STYLE_NAMES
     guidance: float = 0.0
+    low_pass: tuple[float, float] = LOW_PASS
 
 
 class Networks(Protocol):
@@ -172,6 +179,7 @@ def read_settings(path: Path) -> Settings:
                 "mean": np.array(values["mean"], np.float32),
                 "scale": np.array(values["scale"], np.float32),
                 "gain": np.array(values.get("gain", np.ones(len(values["scale"]))), np.float32),
+                "low_pass": tuple(values.get("low_pass", LOW_PASS)),
                 "style_names": tuple(values.get("style_names", FIRST_STYLE_NAMES)),
             }
         )
@@ -193,10 +201,10 @@ def read_settings(path: Path) -> Settings:
 def multiplies_bytes(facts: Path = Path("/proc/cpuinfo")) -> bool:
     """Returns whether this processor has the instructions for products of bytes that were tried.
 
-    Without them onnxruntime takes ten times as long as in single precision. Where the system does
-    not tell, they count as missing.
+    Where the system does not tell, they count as missing.
     """
     if not facts.is_file():
         return False
     lines = facts.read_text(encoding="utf-8", errors="replace").splitlines()
-    return any(line.startswith("flags") and _BYTE_PRODUCTS in line.split() for line in lines)
+    flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
+    return _BYTE_PRODUCTS in flags or (_OLDER in flags and _BETWEEN not in flags)
