@@ -16,6 +16,7 @@ from benchmarks.motion.captured_error import (
     compared,
     energy_mouth,
     lips_apart,
+    loudness_mouths,
     mean_face,
     mouth_figures,
 )
@@ -102,6 +103,14 @@ def test_coefficients_that_were_not_seen_do_not_count() -> None:
 def test_loudness_follows_a_mouth_that_opens_with_it() -> None:
     item = captured()
     assert mouth_figures([item], [energy_mouth(item)])["correlation"] > 0.7
+
+
+def test_loudness_is_learnt_from_the_other_takes_alone() -> None:
+    item, others = captured(0), [captured(1), captured(2)]
+    (mouth,) = loudness_mouths([item], others=others)
+    assert mouth_figures([item], [mouth])["correlation"] > 0.7
+    another = item._replace(motion=1 - item.motion)
+    np.testing.assert_array_equal(loudness_mouths([another], others=others)[0], mouth)
 
 
 def test_drift_is_the_change_and_noise_has_an_error() -> None:

@@ -18,7 +18,10 @@ LIMITS: Final[tuple[Limit, ...]] = (
     Limit("apart from the teacher, %", ("from teacher %",), most=5, decimals=1),
     Limit("two seeds' heads apart, of their spread", ("seeds head",), least=0.5),
     Limit("two seeds' lips, r", ("seeds lips",), least=0.95, decimals=3),
-    Limit("mouth error of a face over energy's", ("facegood, energy",), most=0.75),
+    Limit(
+        "mouth error of a face over energy's", ("facegood, energy learnt",), most=0.75, decimals=3
+    ),
+    Limit("the same, energy told the mean shape", ("facegood, energy",), most=0.75, decimals=3),
     Limit("mouth error of a face over mean's", ("facegood, mean",), most=1.0),
     Limit("mouth without speech, % of its range", ("open without speech %",), most=5, decimals=1),
     Limit("speed at chunk borders over elsewhere", ("head seam", "mouth seam"), most=1.15),

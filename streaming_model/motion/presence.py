@@ -29,8 +29,7 @@ FILE: Final = "presence.safetensors"
 # is doubtful again and again, and still the same voice.
 _STRANGE: Final = (0.994, 0.999)
 _FAMILIAR: Final = (0.6, 0.9)
-# Shares of the way to the score, a frame: a mouth that rose slower would miss first syllables.
-_RISE, _FALL = 1.0, 0.25
+_RISE, _FALL = 0.5, 0.25  # shares of the way to the score, a frame
 _OPENERS: Final = [
     INDEX[name]
     for name in (
