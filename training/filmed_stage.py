@@ -170,8 +170,14 @@ def _windows(takes: Sequence[Take], *, rng: np.random.Generator) -> Windows:
             ways.append(torch.full((len(mouth), 1), _way(puckers=take.puckers)))
             mouths.append(torch.from_numpy(mouth))
             weights.append(torch.full((len(mouth),), take.weight))
-    joined = (torch.cat(each) for each in (codes, ways, mouths, weights))
-    return Windows(*joined, centre, projection)
+    return Windows(
+        codes=torch.cat(codes),
+        ways=torch.cat(ways),
+        mouths=torch.cat(mouths),
+        weights=torch.cat(weights),
+        mean=centre,
+        projection=projection,
+    )
 
 
 def _way(*, puckers: bool) -> float:
