@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from functools import lru_cache
 from pathlib import Path
@@ -218,6 +219,10 @@ def test_a_missing_and_a_damaged_file_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"serving\.json is missing"):
         load_motion_generator(tmp_path)
     (tmp_path / "serving.json").write_text("{}")
+    with pytest.raises(ModelFileError, match=r"serving\.json is damaged"):
+        load_motion_generator(tmp_path)
+    served = json.loads((DEFAULT_FOLDER / "serving.json").read_text(encoding="utf-8"))
+    (tmp_path / "serving.json").write_text(json.dumps(served | {"low_pass": [0.08]}))
     with pytest.raises(ModelFileError, match=r"serving\.json is damaged"):
         load_motion_generator(tmp_path)
     shutil.copy(DEFAULT_FOLDER / "serving.json", tmp_path)

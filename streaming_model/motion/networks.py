@@ -173,13 +173,14 @@ def read_settings(path: Path) -> Settings:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
+        head, face = values.get("low_pass", LOW_PASS)
         settings = Settings(
             **{
                 **values,
                 "mean": np.array(values["mean"], np.float32),
                 "scale": np.array(values["scale"], np.float32),
                 "gain": np.array(values.get("gain", np.ones(len(values["scale"]))), np.float32),
-                "low_pass": tuple(values.get("low_pass", LOW_PASS)),
+                "low_pass": (float(head), float(face)),
                 "style_names": tuple(values.get("style_names", FIRST_STYLE_NAMES)),
             }
         )
