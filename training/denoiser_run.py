@@ -37,7 +37,7 @@ from training.windows import encode_streams
 # that hardly counts it gives a student that holds its head still.
 STUDENT_LIFE: Final = 8.0
 TEACHER_STEPS: Final = 25
-STUDENT_STEPS: Final = 1
+STUDENT_STEPS: Final = 2
 TEACHER_LIFE: Final = 4.0
 _SHARES: Final = {"flow": 0.25, "rollouts": 0.35, "endpoints": 0.40}  # of the time
 _COLOURS: Final = 3  # how often each stream is heard, every time through another microphone
@@ -101,7 +101,7 @@ def write_both(
     Args:
         folder: of weights with the encoder that both hear by.
         teacher: is served in 25 steps unless another number is asked for.
-        student: is served in one.
+        student: is served in two.
         beside: the copy; what was there is gone.
         streams: see `fit_gains`.
         voices: likewise.
