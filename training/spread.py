@@ -35,7 +35,7 @@ _PAUSE: Final = SAMPLE_RATE * 2 // 5
 _FINER: Final = 0.005  # seconds from one low-pass to the next that is tried, up to twice the first
 # A head is a slow thing, and moves with what is said: a minute of it says its spread to a fifth.
 _CLIPS: Final = 4  # of each engine
-_SEEDS: Final = 24  # of each clip
+_SEEDS: Final = 8  # of each clip
 
 
 def some_speech(utterances: Sequence[Utterance]) -> list[Samples]:

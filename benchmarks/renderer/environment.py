@@ -16,6 +16,7 @@ from typing import Final
 
 REQUIREMENTS: Final = Path(__file__).with_name("ruler-requirements.txt")
 FOLDER: Final = Path(__file__).parents[2] / ".venv-looks"
+STAMP: Final = FOLDER / "requirements.sha256"  # written when all is installed
 VARIABLE: Final = "VIVANT_RULER_ENV"  # names an environment to use instead
 
 
@@ -33,8 +34,7 @@ def ruler_python() -> Path:
         return python
     python = FOLDER / "bin" / "python"
     wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    stamp = FOLDER / "requirements.sha256"
-    if python.exists() and _read(stamp) == wanted:
+    if python.exists() and _read(STAMP) == wanted:
         return python
     print(f"Making the ruler's environment in {FOLDER} (some 250 MB, a minute or two).")
     venv.create(FOLDER, with_pip=True)
@@ -44,14 +44,14 @@ def ruler_python() -> Path:
         raise RuntimeError(
             f"The ruler's packages could not be installed: pip ended with {done.returncode}."
         )
-    stamp.write_text(wanted)
+    STAMP.write_text(wanted)
     return python
 
 
 def is_ready() -> bool:
     """Returns whether an environment is there, so that nothing would have to be installed."""
-    folder = Path(os.environ.get(VARIABLE) or FOLDER)
-    return (folder / "bin" / "python").exists()
+    named = os.environ.get(VARIABLE)
+    return (Path(named) / "bin" / "python" if named else STAMP).exists()
 
 
 def _read(path: Path) -> str:

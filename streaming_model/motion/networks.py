@@ -32,8 +32,8 @@ DEFAULT_FOLDER: Final = Path(__file__).parents[1] / "weights" / "motion"
 INT8_ENCODER: Final = "encoder_int8.onnx"
 
 # Among the flags that Linux tells of a processor: either the instructions that are made for bytes,
-# or the older ones alone, for which onnxruntime has products of bytes, too. Those in between were
-# not tried: where it has no such products it takes ten times as long as in single precision.
+# or the older ones alone, for which onnxruntime has products of bytes, too. Of those in between
+# nobody knows: without such products it takes ten times as long as in single precision.
 _BYTE_PRODUCTS: Final = "avx512_vnni"
 _OLDER, _BETWEEN = "avx2", "avx512f"
 
