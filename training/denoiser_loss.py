@@ -1,4 +1,7 @@
-"""What stages B to D minimise: flow matching, and a student's steps against its teacher's path."""
+"""What stages B to E minimise.
+
+Flow matching, a student's steps against its teacher's path, and one step against two.
+"""
 
 from __future__ import annotations
 
@@ -118,6 +121,44 @@ def endpoint_loss(
         wanted_before = torch.where(loss.mouth, windows.before(windows.chunks - 1), before)
     x0 = denoise(student, x_t, filled(truth, t), told)
     mean: Tensor = loss(x0, target, before, windows.mask, target_before=wanted_before).mean()
+    return mean
+
+
+def shortened_loss(
+    student: MotionDenoiser,
+    elder: MotionDenoiser,
+    windows: Windows,
+    loss: MotionLoss,
+    *,
+    steps: int,
+    step: int,
+    guidance: float = 0.0,
+) -> Tensor:
+    """Returns stage E's loss: in one step what an elder student does in two, as it did in more.
+
+    Args:
+        student: learns.
+        elder: is what it was before.
+        windows: all chunks but the last are the student's own.
+        loss: on all numbers of the last chunk.
+        steps: 1, 2 or 4, of the student.
+        step: which of them is learnt.
+        guidance: scale of the guidance that both imitate.
+    """
+    past = rolled(windows, partial(_one_step, student))
+    inputs, noise = windows.inputs(windows.chunks - 1, past), torch.randn_like(windows.target())
+    t, told = 1 - step / steps, replace(inputs, guidance=filled(noise, guidance))
+    in_two, told = (
+        replace(told, step_size=filled(noise, length)) for length in (1 / 2, 1 / steps)
+    )
+    if steps == 1:
+        x_t, target = noise, told_path(elder, noise, in_two, until=2)
+    else:
+        x_t = told_path(elder, noise, told, until=step)
+        with torch.no_grad():
+            target = denoise(elder, x_t, filled(noise, t), told)
+    x0 = denoise(student, x_t, filled(noise, t), told)
+    mean: Tensor = loss(x0, target, past[:, -2:], torch.ones_like(windows.mask)).mean()
     return mean
 
 

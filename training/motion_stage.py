@@ -1,10 +1,11 @@
-"""Stages B to D: the denoiser continues motion to sound, then does it in few steps.
+"""Stages B to E: the denoiser continues motion to sound, then does it in few steps.
 
 B, flow matching with x0-prediction along the straight path; lips are told, not drawn. C, the same
 with the encoder learning along; C2, after histories that the network made itself. D, endpoint
 regression: what the student does in one, two or four steps from some noise is what its teacher
 does in many from the same noise, after histories that the student made itself; lips go on
-learning the truth, so that they do not depend on the noise.
+learning the truth, so that they do not depend on the noise. E: one step, which is served, is
+taught what two do, whose ends a single step can reach more nearly than the teacher's.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from streaming_model.motion.denoiser import DenoiserInputs, MotionDenoiser
 from training.bank import StreamBank
 from training.dataset import Stream
-from training.denoiser_loss import endpoint_loss, flow_loss
+from training.denoiser_loss import endpoint_loss, flow_loss, shortened_loss
 from training.encoder_stage import EncoderTask
 from training.logs import TrainingLog
 from training.motion_loss import MotionLoss
@@ -41,6 +42,7 @@ _ROLLED_STEPS: Final = (2, 4, 8)
 _PATH_STEPS: Final = {"cpu": 8, "cuda": 24}  # of the teacher that is followed
 _STEPS: Final = (1, 1, 2, 4)
 _CHUNKS: Final = (1, 2, 2, 3)  # the last of them is learnt, after the student's own
+_SHORTENED_STEPS: Final = (1, 1, 1, 2, 4)
 _GUIDED_SHARE: Final = 0.15  # of the batches
 
 
@@ -145,6 +147,40 @@ def train_endpoints(
             step=int(rng.integers(steps)),
             guidance=float(rng.uniform(0.1, 1.0)) if guided else 0.0,
             path_steps=_PATH_STEPS[data.motion.device.type],
+        )
+
+    average: MotionDenoiser
+    (average,) = _train([student], draw, rates=[_STUDENT_RATE], box=box, seed=seed, log=log)
+    return average
+
+
+def train_shortened(
+    data: MotionData,
+    elder: MotionDenoiser,
+    *,
+    loss: MotionLoss,
+    box: TimeBox,
+    seed: int,
+    log: TrainingLog,
+) -> MotionDenoiser:
+    """Returns the averaged student after stage E; it starts as a copy of the elder."""
+    history, student = elder.config["history_frames"], copy.deepcopy(elder)
+    size = batch_on(data.motion.device, BATCH)
+
+    def draw(rng: np.random.Generator) -> Tensor:
+        steps = int(rng.choice(_SHORTENED_STEPS))
+        windows = draw_windows(
+            data, history=history, rng=rng, chunks=int(rng.choice(_CHUNKS)), size=size
+        )
+        guided = rng.random() < _GUIDED_SHARE
+        return shortened_loss(
+            student,
+            elder,
+            windows,
+            loss,
+            steps=steps,
+            step=int(rng.integers(steps)),
+            guidance=float(rng.uniform(0.1, 1.0)) if guided else 0.0,
         )
 
     average: MotionDenoiser
