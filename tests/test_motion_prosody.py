@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from streaming_model.motion.melody import VOICED
 from streaming_model.motion.prosody import ProsodyState, find_pitches, hear, start_prosody
 from streaming_model.motion.style import EMOTIONS
 
@@ -97,7 +98,9 @@ def test_some_frames_at_once_are_heard_as_one_by_one() -> None:
         many = hear(many, samples[start : start + 5 * FRAME])
         one = listen(samples[start : start + 5 * FRAME], one)
         np.testing.assert_allclose(many.emotions, one.emotions, atol=1e-6)
-    assert many.voiced == one.voiced > 2
+    assert many.memory is not None and one.memory is not None
+    np.testing.assert_array_equal(many.memory, one.memory)
+    assert many.memory[VOICED] > 2
 
 
 def test_it_changes_slowly() -> None:

@@ -82,15 +82,18 @@ def frame_features(
     state: FeatureState, samples: NDArray[np.float32]
 ) -> tuple[FeatureState, NDArray[np.float32]]:
     """Returns the next state and the [4 * frames, 80] features of some frames of 640 samples."""
+    from streaming_model.audio.bands import log_bands, loudness
+
     clean = clean_samples(samples)
     level, gains = state.level, []
-    for loudness in _loudness(clean.reshape(-1, SAMPLES_PER_MOTION_FRAME)):
-        level = level.after(loudness)
+    for decibels in loudness(clean, SAMPLES_PER_MOTION_FRAME).tolist():
+        level = level.after(decibels)
         gains += [level.gain()] * MELS_PER_FRAME
     joined = np.concatenate([state.past, clean])
-    power = _mel_power(_windows(joined))
-    after = FeatureState(joined[-_PAST:].copy(), level)
-    return after, _compress(power, np.array(gains, np.float32)[:, None])
+    spectrum = np.fft.rfft(_windows(joined) * _HANN, _FFT)
+    # Speech lies between about -1.5 and 1.5 in it, digital silence at -2.
+    mel = log_bands(spectrum, _MEL_WEIGHTS, _MEL_SPANS, np.array(gains, np.float32), POWER_FLOOR)
+    return FeatureState(joined[-_PAST:].copy(), level), mel
 
 
 def stream_features(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -101,16 +104,10 @@ def stream_features(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def clean_samples(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Returns the samples with NaN and infinities silenced, clipped to -1..1."""
-    finite = np.isfinite(samples)
-    known = samples if finite.all() else np.where(finite, samples, np.float32(0))
-    # Two bounds: np.clip takes three times as long on a frame.
-    return np.minimum(np.maximum(known, np.float32(-1)), np.float32(1))
+    from streaming_model.audio.bands import cleaned
 
-
-def _loudness(frames: NDArray[np.float32]) -> list[float]:
-    """Returns dBFS of each of [frames, 640]."""
-    power = np.einsum("ij,ij->i", frames, frames) / np.float32(SAMPLES_PER_MOTION_FRAME)
-    return [10.0 * math.log10(value + 1e-10) for value in power.tolist()]
+    clean: NDArray[np.float32] = cleaned(samples)
+    return clean
 
 
 def _windows(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -119,18 +116,6 @@ def _windows(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     shape = ((len(samples) - _PAST) // _HOP, _WINDOW)
     strides = (_HOP * samples.itemsize, samples.itemsize)
     return np.ndarray(shape, np.float32, np.ascontiguousarray(samples), strides=strides)
-
-
-def _mel_power(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    spectrum = np.fft.rfft(windows * _HANN, _FFT)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    return np.asarray(power @ _MEL_WEIGHTS, dtype=np.float32)
-
-
-def _compress(power: NDArray[np.float32], gains: NDArray[np.float32]) -> NDArray[np.float32]:
-    # Speech lies between about -1.5 and 1.5 afterwards, digital silence at -2.
-    compressed = np.log10(power * gains + np.float32(POWER_FLOOR)) / 2 + 1
-    return np.asarray(compressed, dtype=np.float32)
 
 
 def _mel_weights() -> NDArray[np.float32]:
@@ -151,5 +136,15 @@ def _mel_weights() -> NDArray[np.float32]:
     return weights.astype(np.float32)
 
 
+def _spans(weights: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Returns [bands, 2] the first bin that each band of [bins, bands] weighs, and after the last.
+
+    The bins between are all that it sums.
+    """
+    weighed = weights > 0
+    return np.stack([weighed.argmax(axis=0), len(weights) - weighed[::-1].argmax(axis=0)], axis=1)
+
+
 _HANN: Final = np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
 _MEL_WEIGHTS: Final = _mel_weights()
+_MEL_SPANS: Final = _spans(_MEL_WEIGHTS)

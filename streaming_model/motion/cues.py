@@ -9,6 +9,7 @@ once. It costs a hundredth of what it listens to.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +38,8 @@ _APART: Final = np.float32(0.12)  # by how much, in units of jawOpen; more than 
 # elsewhere. Chosen on recorded people whom this network never heard.
 _LIKELY: Final = ((0.0, 0.07, 0.18, 1.0), (0.0, 0.05, 0.12, 1.0))
 _BEGINS, _CERTAIN = 0.3, 0.6  # of what lips are told: where a contact begins, and where it is sure
-_TOLD: Final = (0.0, _BEGINS, _CERTAIN, 1.0)
+_LIKELY_TABLE: Final = np.array(_LIKELY)
+_TOLD_TABLE: Final = np.array((0.0, _BEGINS, _CERTAIN, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +68,30 @@ class Cues:
             frames: how many frames to tell of.
             lookahead: frames of sound after them; for those missing the last stands in.
         """
-        places = places_of(frames, lookahead=lookahead)
-        batch = len(audio)
+        # Compiled: numba takes longer to import than a server that only starts has to wait.
+        from streaming_model.motion.small_networks import likelihoods, looked
+
         bounded = np.minimum(np.maximum(scores, -SCORE_LIMIT), SCORE_LIMIT)
-        seen = audio[:, places].reshape(batch, frames, -1), bounded[:, places]
-        windows = np.concatenate([seen[0], seen[1].reshape(batch, frames, -1)], axis=2)
-        inside = np.maximum(windows @ self.hidden + self.hidden_bias, np.float32(0))
-        likely: Floats = 1 / (1 + np.exp(-(inside @ self.out + self.out_bias)))
+        of_features = len(OFFSETS) * audio.shape[2]
+        sums = looked(
+            np.ascontiguousarray(audio),
+            self.hidden[:of_features],
+            bounded,
+            self.hidden[of_features:],
+            places_of(frames, lookahead=lookahead),
+            self.hidden_bias,
+        )
+        likely: Floats = likelihoods(sums, self.out, self.out_bias)
         return likely
 
 
+@lru_cache(maxsize=64)
 def places_of(frames: int, *, lookahead: int) -> NDArray[np.int64]:
     """Returns [frames, offsets] which rows each frame looks at; `PAST` rows come before them."""
     seen = np.minimum(OFFSETS, lookahead)
-    return PAST + np.arange(frames)[:, None] + seen
+    places: NDArray[np.int64] = PAST + np.arange(frames)[:, None] + seen
+    places.flags.writeable = False
+    return places
 
 
 def told_contacts(likely: Floats) -> Floats:
@@ -88,12 +100,11 @@ def told_contacts(likely: Floats) -> Floats:
     Lips that meet hide a lower lip at the teeth: where that is sure and the likelier of the two,
     they are told not to meet.
     """
-    met, bitten = (
-        np.interp(likely[..., kind], _LIKELY[kind], _TOLD) for kind in range(len(CONTACT_NAMES))
-    )
-    hidden = (likely[..., 1] > likely[..., 0]) & (bitten >= _CERTAIN)
-    met = np.where(hidden, np.minimum(met, _BEGINS), met)
-    return np.stack([met, bitten], axis=-1).astype(np.float32)
+    from streaming_model.motion.rows import contacts_told
+
+    rows = np.ascontiguousarray(likely).reshape(-1, len(CUE_NAMES))
+    told = contacts_told(rows, _LIKELY_TABLE, _TOLD_TABLE, _BEGINS, _CERTAIN)
+    return np.asarray(told).reshape(*likely.shape[:-1], len(CONTACT_NAMES))
 
 
 def least_gaps(likely: Floats, activity: Floats) -> Floats:
@@ -103,10 +114,11 @@ def least_gaps(likely: Floats, activity: Floats) -> Floats:
         likely: [batch, frames, cues] of `Cues.likely`.
         activity: [batch, frames] 0..1, how much the mouth is to speak.
     """
-    low, high = _SURE
-    share = np.minimum(np.maximum((likely[..., -1] - low) / (high - low), 0), 1)
-    gaps: Floats = _APART * activity * share * share * (3 - 2 * share)
-    return gaps
+    from streaming_model.motion.rows import open_gaps
+
+    sure = np.ascontiguousarray(likely[..., -1]).reshape(-1)
+    gaps = open_gaps(sure, np.ascontiguousarray(activity).reshape(-1), *_SURE, _APART)
+    return np.asarray(gaps).reshape(activity.shape)
 
 
 def load_cues(folder: Path, *, audio_size: int) -> Cues | None:

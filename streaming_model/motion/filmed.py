@@ -84,9 +84,10 @@ class FilmedMouth:
 
 def mean_mel(mel: Floats) -> Floats:
     """Returns [batch, frames, 80] the mean of the four windows of each frame."""
-    frames = mel.shape[1] // MELS_PER_FRAME
-    means: Floats = mel.reshape(len(mel), frames, MELS_PER_FRAME, MEL_BINS).mean(axis=2)
-    return means
+    from streaming_model.audio.bands import means
+
+    mean: Floats = means(mel, MELS_PER_FRAME)
+    return mean
 
 
 def _gelu(values: Floats) -> Floats:

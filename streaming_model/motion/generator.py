@@ -42,8 +42,6 @@ from streaming_model.motion_space import MOTION_SIZE
 
 Floats = NDArray[np.float32]
 
-_HISTORY_LIMIT = np.float32(6)  # in units of the motion's own spread; no training frame lies beyond
-
 
 class MotionGenerator:
     """Turns speech into motion with the networks it is given; implements `StreamingBlock`.
@@ -289,7 +287,7 @@ class MotionGenerator:
             lambda x_t, t, step_size: self._networks.denoise(x_t, t, step_size, condition),
             steps=self.steps,
         )
-        x = drawn_home(np.minimum(np.maximum(x, -_HISTORY_LIMIT), _HISTORY_LIMIT))
+        x = drawn_home(x)
         motion = self._to_motion(
             x,
             scores=_stacked([state.contacts for state in states]),

@@ -18,22 +18,24 @@ from streaming_model.motion_space import POSE
 
 Floats = NDArray[np.float32]
 
+LIMIT: Final = np.float32(6)  # in units of the motion's own spread; no training frame lies beyond
 _SECONDS: Final = 2.5  # in which 63 % of the way is gone
 
 
 def drawn_home(frames: Floats) -> Floats:
-    """Returns network frames [batch, frames, size] with the pose drawn towards rest.
+    """Returns network frames [batch, frames, size] within `LIMIT`, the pose drawn towards rest.
 
     What comes out must be the history that the next frames continue; each frame is drawn as far
     as all before it in the chunk and one step more.
     """
-    drawn = frames.copy()
-    drawn[..., POSE] *= _shares(frames.shape[1])
+    from streaming_model.motion.rows import homeward
+
+    drawn: Floats = homeward(frames, LIMIT, POSE.start, POSE.stop, _shares(frames.shape[1]))
     return drawn
 
 
 @lru_cache(maxsize=16)
 def _shares(count: int) -> Floats:
-    """Returns [count, 1] how much of the way from rest each frame keeps."""
+    """Returns [count] how much of the way from rest each frame keeps."""
     steps = np.arange(1, count + 1, dtype=np.float32)
-    return np.asarray(np.exp(-steps / (MOTION_FPS * _SECONDS))[:, None], np.float32)
+    return np.asarray(np.exp(-steps / (MOTION_FPS * _SECONDS)), np.float32)

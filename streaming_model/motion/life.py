@@ -20,7 +20,7 @@ from streaming_model.motion.gaze import GazeState, follow, start_gaze
 from streaming_model.motion.noise import Purpose, normals, uniforms
 from streaming_model.motion.style import MotionStyle
 from streaming_model.motion.wander import wander
-from streaming_model.motion_space import INDEX, POSE
+from streaming_model.motion_space import INDEX, MOTION_SIZE, POSE
 
 _DEGREE: Final = np.pi / 180
 
@@ -289,10 +289,10 @@ def _add_blink(row: NDArray[np.float32], state: LifeState, *, now: int, seed: in
 
 def limit_pose(motion: NDArray[np.float32]) -> NDArray[np.float32]:
     """Returns [..., 58] motion, coefficients in 0..1 and the head softly kept in its range."""
-    # Two bounds: np.clip takes longer on a frame or two.
-    limited = np.minimum(np.maximum(motion, np.float32(0)), np.float32(1))
-    limited[..., POSE] = _POSE_LIMITS * np.tanh(motion[..., POSE] / _POSE_LIMITS)
-    return limited
+    from streaming_model.motion.rows import within
+
+    limited = within(motion.reshape(-1, MOTION_SIZE), POSE.start, _POSE_LIMITS)
+    return np.asarray(limited).reshape(motion.shape)
 
 
 # Of pitch, yaw and roll, and of the head's shift in centimetres.

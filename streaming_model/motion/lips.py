@@ -13,39 +13,32 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming_model.motion.emotion import lip_gaps
-from streaming_model.motion_space import ARKIT_NAMES, INDEX
+from streaming_model.motion_space import ARKIT_NAMES
 
 Floats = NDArray[np.float32]
 
 DECAY: Final = 0.946  # of the envelope per frame: half of it is gone after half a second
 SPEAKING: Final = (0.25, 0.5)  # of the envelope: where speech is likely, and where certain
 TOUCHING: Final = (0.015, 0.05)  # of the lips' gap, in units of jawOpen: meant to touch, and not
-HELD: Final = np.float32(0.08)  # mouthClose that holds lips together
+HELD: Final = 0.08  # mouthClose that holds lips together
 # A mouth that only just moves says little of whether it speaks: its jaw hangs by so much behind
 # its lips, which are as far apart as before.
-HANGING: Final = np.float32(0.04)
+HANGING: Final = 0.04
 SLIGHT: Final = (0.22, 0.35)  # of the mouth's activity: where that holds, and where no more
 
 _MOUTH: Final = np.array(
     [index for index, name in enumerate(ARKIT_NAMES) if name.startswith(("mouth", "jaw"))]
 )
-_JAW, _CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
 
 
 def hold_lips(envelope: float, motion: Floats) -> tuple[float, Floats]:
     """Returns the next envelope and [frames, 58] motion whose lips touch where they nearly do."""
-    moves = _activities(motion)
-    envelopes = _envelopes(envelope, moves)
-    touching, hanging = [], []
-    for activity, level, gap in zip(moves, envelopes, lip_gaps(motion).tolist(), strict=True):
-        speaks, parted = _ramp(level, *SPEAKING), _ramp(gap, *TOUCHING)
-        touching.append(speaks * (1 - parted))
-        hanging.append(speaks * parted * (1 - _ramp(activity, *SLIGHT)))
-    held = motion.copy()
-    held[:, _CLOSE] = np.maximum(motion[:, _CLOSE], HELD * np.array(touching, np.float32))
-    held[:, [_JAW, _CLOSE]] += HANGING * np.array(hanging, np.float32)[:, None]
-    return envelopes[-1], held
+    from streaming_model.motion.rows import touching
+
+    after, held = touching(
+        envelope, motion, _MOUTH, DECAY, SPEAKING, TOUCHING, SLIGHT, HELD, HANGING
+    )
+    return after, held
 
 
 def speech_share(envelope: float, motion: Floats) -> Floats:
@@ -53,27 +46,7 @@ def speech_share(envelope: float, motion: Floats) -> Floats:
 
     `envelope` is that of the frame before them.
     """
-    envelopes = _envelopes(envelope, _activities(motion))
-    return np.array([_ramp(value, *SPEAKING) for value in envelopes], np.float32)
+    from streaming_model.motion.rows import spoken
 
-
-def _activities(motion: Floats) -> list[float]:
-    """Returns how much of the mouth's coefficients each frame has."""
-    from streaming_model.motion.rows import activities
-
-    sums: list[float] = activities(motion, _MOUTH).tolist()
-    return sums
-
-
-def _envelopes(envelope: float, moves: list[float]) -> list[float]:
-    """Returns the envelope of the mouth's activity at each frame."""
-    envelopes = []
-    for activity in moves:
-        envelope = max(activity, DECAY * envelope)
-        envelopes.append(envelope)
-    return envelopes
-
-
-def _ramp(value: float, low: float, high: float) -> float:
-    share = min(max((value - low) / (high - low), 0.0), 1.0)
-    return share * share * (3.0 - 2.0 * share)
+    shares: Floats = spoken(envelope, motion, _MOUTH, DECAY, SPEAKING)
+    return shares

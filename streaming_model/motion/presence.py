@@ -8,6 +8,7 @@ it hears no voice, the mouth does not open.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -30,19 +31,21 @@ FILE: Final = "presence.safetensors"
 _STRANGE: Final = (0.994, 0.999)
 _FAMILIAR: Final = (0.6, 0.9)
 _RISE, _FALL = 0.5, 0.25  # shares of the way to the score, a frame
-_OPENERS: Final = [
-    INDEX[name]
-    for name in (
-        "jawOpen",
-        "mouthClose",
-        "mouthFunnel",
-        "mouthPucker",
-        "mouthLowerDownLeft",
-        "mouthLowerDownRight",
-        "mouthUpperUpLeft",
-        "mouthUpperUpRight",
-    )
-]
+_OPENERS: Final = np.array(
+    [
+        INDEX[name]
+        for name in (
+            "jawOpen",
+            "mouthClose",
+            "mouthFunnel",
+            "mouthPucker",
+            "mouthLowerDownLeft",
+            "mouthLowerDownRight",
+            "mouthUpperUpLeft",
+            "mouthUpperUpRight",
+        )
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +73,25 @@ class Presence:
             frames: how many frames to judge.
             lookahead: frames of sound after them; more than `AHEAD` are not looked at.
         """
-        seen = min(lookahead, AHEAD)
-        *streams, _, size = audio.shape
-        windows = np.zeros((*streams, frames, PAST + 1 + AHEAD, size), np.float32)
-        for frame in range(frames):
-            known = audio[..., frame : frame + PAST + 1 + seen, :]
-            windows[..., frame, : PAST + 1 + seen, :] = known
-        flat = windows.reshape(*streams, frames, -1)
-        inside = np.maximum(flat @ self.hidden + self.hidden_bias, np.float32(0))
-        scores: Floats = 1 / (1 + np.exp(-(inside @ self.out + self.out_bias)))
-        return scores
+        # Compiled: numba takes longer to import than a server that only starts has to wait.
+        from streaming_model.motion.small_networks import likelihoods, looked
+
+        *streams, rows, size = audio.shape
+        heard = np.ascontiguousarray(audio).reshape(-1, rows, size)
+        nothing = heard[:, :, :0], self.hidden[:0]
+        places = _places(frames, min(lookahead, AHEAD))
+        sums = looked(heard, self.hidden, *nothing, places, self.hidden_bias)
+        scores: Floats = likelihoods(sums, self.out[:, None], self.out_bias)
+        return scores.reshape(*streams, frames)
+
+
+@lru_cache(maxsize=64)
+def _places(frames: int, seen: int) -> NDArray[np.int64]:
+    """Returns [frames, PAST + 1 + AHEAD] which rows each frame looks at, -1 for those unknown."""
+    offsets = np.arange(PAST + 1 + AHEAD)
+    places = np.where(offsets <= PAST + seen, np.arange(frames)[:, None] + offsets, -1)
+    places.flags.writeable = False
+    return places
 
 
 def load_presence(folder: Path, *, audio_size: int) -> Presence | None:
@@ -107,15 +119,7 @@ def let_through(share: float, motion: Floats, scores: Floats) -> tuple[float, Fl
         motion: [frames, 58].
         scores: [frames] of `Presence.scores`.
     """
-    shares = []
-    for score in scores.tolist():
-        low, high = (
-            strange + share * (familiar - strange)
-            for strange, familiar in zip(_STRANGE, _FAMILIAR, strict=True)
-        )
-        sure = min(max((score - low) / (high - low), 0.0), 1.0)
-        share += (_RISE if sure > share else _FALL) * (sure - share)
-        shares.append(share)
-    gated = motion.copy()
-    gated[:, _OPENERS] *= np.array(shares, np.float32)[:, None]
-    return share, gated
+    from streaming_model.motion.rows import let_open
+
+    after, gated = let_open(share, motion, scores, _OPENERS, *_STRANGE, *_FAMILIAR, _RISE, _FALL)
+    return after, gated

@@ -7,6 +7,7 @@ it is first used: numba takes longer to import than what only reads motion has t
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from streaming_model.motion_space import INDEX
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 _JAW, _CLOSE, _FUNNEL = INDEX["jawOpen"], INDEX["mouthClose"], INDEX["mouthFunnel"]
 _ROLL_LOWER, _ROLL_UPPER = INDEX["mouthRollLower"], INDEX["mouthRollUpper"]
@@ -29,6 +31,58 @@ def _ramp(value: float, low: float, high: float) -> float:
     """Returns 0 up to `low`, 1 from `high` on, and a cubic without a kink between them."""
     share = min(max((value - low) / (high - low), 0.0), 1.0)
     return share * share * (3.0 - 2.0 * share)
+
+
+@njit(nogil=True, cache=True)
+def contacts_told(
+    likely: Floats, from_: Doubles, to: Doubles, begins: float, certain: float
+) -> Floats:
+    """Returns [rows, 2] as `cues.told_contacts` does.
+
+    Args:
+        likely: [rows, cues], of which the first two are the contacts.
+        from_: [2, knots] likelihoods of each contact, ascending from 0 to 1.
+        to: [knots] what lips are told at them.
+        begins, certain: of what they are told, where a contact begins and where it is sure.
+    """
+    told = np.empty((len(likely), 2), np.float32)
+    for row in range(len(likely)):
+        for kind in range(2):
+            value, knots, knot = likely[row, kind], from_[kind], 1
+            while knot < len(knots) - 1 and value > knots[knot]:
+                knot += 1
+            share = (value - knots[knot - 1]) / (knots[knot] - knots[knot - 1])
+            told[row, kind] = to[knot - 1] + share * (to[knot] - to[knot - 1])
+        if likely[row, 1] > likely[row, 0] and told[row, 1] >= certain:
+            told[row, 0] = min(told[row, 0], begins)
+    return told
+
+
+@njit(nogil=True, cache=True)
+def open_gaps(likely: Floats, activity: Floats, low: float, high: float, apart: float) -> Floats:
+    """Returns [rows] as `cues.least_gaps` does, of [rows] likelihoods of an open vowel."""
+    gaps = np.empty(len(likely), np.float32)
+    for row in range(len(likely)):
+        gaps[row] = apart * activity[row] * _ramp(likely[row], low, high)
+    return gaps
+
+
+@njit(nogil=True, cache=True)
+def let_open(
+    share: float, motion: Floats, scores: Floats, openers: NDArray[np.int64],
+    strange_low: float, strange_high: float, familiar_low: float, familiar_high: float,
+    rise: float, fall: float,
+) -> tuple[float, Floats]:  # fmt: skip
+    """Returns the next share and [rows, 58] as `presence.let_through` does."""
+    gated = motion.copy()
+    for row in range(len(motion)):
+        low = strange_low + share * (familiar_low - strange_low)
+        high = strange_high + share * (familiar_high - strange_high)
+        sure = min(max((scores[row] - low) / (high - low), 0.0), 1.0)
+        share += (rise if sure > share else fall) * (sure - share)
+        for index in openers:
+            gated[row, index] *= np.float32(share)
+    return share, gated
 
 
 @njit(nogil=True, cache=True)
@@ -96,6 +150,66 @@ def activities(motion: Floats, moved: NDArray[np.int64]) -> NDArray[np.float64]:
         for index in moved:
             sums[row] += abs(motion[row, index])
     return sums
+
+
+@njit(nogil=True, cache=True)
+def touching(
+    envelope: float, motion: Floats, mouth: NDArray[np.int64], decay: float,
+    speaking: tuple[float, float], together: tuple[float, float], slight: tuple[float, float],
+    held: float, hanging: float,
+) -> tuple[float, Floats]:  # fmt: skip
+    """Returns the next envelope and [rows, 58] as `lips.hold_lips` does."""
+    moves, gaps, out = activities(motion, mouth), parted(motion), motion.copy()
+    for row in range(len(motion)):
+        envelope = max(moves[row], decay * envelope)
+        speaks, apart = _ramp(envelope, *speaking), _ramp(gaps[row], *together)
+        out[row, _CLOSE] = max(motion[row, _CLOSE], held * speaks * (1 - apart))
+        hangs = hanging * speaks * apart * (1 - _ramp(moves[row], *slight))
+        out[row, _JAW] += np.float32(hangs)
+        out[row, _CLOSE] += np.float32(hangs)
+    return envelope, out
+
+
+@njit(nogil=True, cache=True)
+def spoken(
+    envelope: float, motion: Floats, mouth: NDArray[np.int64], decay: float,
+    speaking: tuple[float, float],
+) -> Floats:  # fmt: skip
+    """Returns [rows] as `lips.speech_share` does."""
+    moves, shares = activities(motion, mouth), np.empty(len(motion), np.float32)
+    for row in range(len(motion)):
+        envelope = max(moves[row], decay * envelope)
+        shares[row] = _ramp(envelope, *speaking)
+    return shares
+
+
+@njit(nogil=True, cache=True)
+def within(motion: Floats, first: int, limits: Floats) -> Floats:
+    """Returns [rows, 58] as `life.limit_pose` does; `limits` are of the numbers from `first` on."""
+    out = np.empty_like(motion)
+    for row in range(len(motion)):
+        for index in range(motion.shape[1]):
+            out[row, index] = min(max(motion[row, index], np.float32(0)), np.float32(1))
+        for index in range(len(limits)):
+            limit = limits[index]
+            out[row, first + index] = limit * math.tanh(motion[row, first + index] / limit)
+    return out
+
+
+@njit(nogil=True, cache=True)
+def homeward(
+    frames: NDArray[np.float32], limit: float, first: int, end: int, shares: Floats
+) -> NDArray[np.float32]:
+    """Returns [batch, rows, size] as `homing.drawn_home` does, within `limit` each way."""
+    out = np.empty_like(frames)
+    for stream in range(len(frames)):
+        for row in range(frames.shape[1]):
+            for index in range(frames.shape[2]):
+                value = min(max(frames[stream, row, index], -limit), limit)
+                if first <= index < end:
+                    value *= shares[row]
+                out[stream, row, index] = value
+    return out
 
 
 @njit(nogil=True, cache=True)
