@@ -41,15 +41,17 @@ class GazeState:
 def start_gaze(target: GazeTarget, *, seed: int) -> GazeState:
     """Returns the state of a face that looks there already, its head turned along."""
     angles = target_angles(target, seed=seed)
-    turned = (_HEAD_SHARE * angles[0], _HEAD_SHARE * angles[1])
+    turned = _turned(angles)
     return GazeState(angles, turned, turned)
 
 
 def follow(state: GazeState, target: GazeTarget, *, seed: int) -> tuple[GazeState, bool]:
     """Returns the state one frame on, and whether the eyes leap so far that they blink."""
     angles = target_angles(target, seed=seed)
+    if angles == state.target and state.way == state.turn == _turned(angles):
+        return state, False  # it has arrived, as for most of a stream
     leap = math.hypot(angles[0] - state.target[0], angles[1] - state.target[1])
-    way = _towards(state.way, (_HEAD_SHARE * angles[0], _HEAD_SHARE * angles[1]))
+    way = _towards(state.way, _turned(angles))
     return GazeState(angles, way, _towards(state.turn, way)), leap > _LEAP
 
 
@@ -62,6 +64,11 @@ def target_angles(target: GazeTarget, *, seed: int) -> Angles:
         return side * _AWAY[0], _AWAY[1]
     right, up = map(float, target)
     return right * _DEGREE, up * _DEGREE
+
+
+def _turned(angles: Angles) -> Angles:
+    """Returns how far the head turns towards these."""
+    return _HEAD_SHARE * angles[0], _HEAD_SHARE * angles[1]
 
 
 def _towards(angles: Angles, goal: Angles) -> Angles:

@@ -148,14 +148,14 @@ def _advance(
     frame, blink, blink_frame = state.frame, state.blink, state.blink_frame
     gaze, leaps = follow(state.gaze, style.gaze_target, seed=seed)
     waited = frame - max(0, blink_frame)
-    is_due = waited >= _blink_wait(seed, style, blink)
+    is_due = waited >= _blink_wait(seed, style.blink_rate, blink)
     # Eyes that travel far close on the way (Evinger et al. 1994).
     if is_due or (leaps and style.blink_rate > 0 and waited >= _BLINK_REFRACTORY * MOTION_FPS):
         blink, blink_frame = blink + 1, frame
     glance, glance_frame, eyes = state.glance, state.glance_frame, state.eyes
     if style.gaze <= 0:
         eyes = (0.0, 0.0)
-    elif frame - glance_frame >= _fixation(seed, style, glance):
+    elif frame - glance_frame >= _fixation(seed, style.gaze, glance):
         glance, glance_frame = glance + 1, frame
         eyes = _glance_target(seed, style, glance)
     opening, beat, beat_frame = _hear_beat(state, row, seed=seed)
@@ -216,11 +216,12 @@ def _add_beat(
         row[_ROLL] += 0.5 * angle * (2 * roll - 1)
 
 
-def _blink_wait(seed: int, style: MotionStyle, number: int) -> int:
+@lru_cache(maxsize=1024)
+def _blink_wait(seed: int, blink_rate: float, number: int) -> int:
     """Returns frames to the next blink: never at once, then memoryless for the most part."""
-    if style.blink_rate <= 0:
+    if blink_rate <= 0:
         return 1 << 40
-    mean = 60.0 / style.blink_rate
+    mean = 60.0 / blink_rate
     least = min(_BLINK_REFRACTORY, 0.5 * mean)
     first, second, third = uniforms(seed, Purpose.BLINK, number, 4)[:3]
     if third < 0.06:  # now and then people blink twice
@@ -230,9 +231,10 @@ def _blink_wait(seed: int, style: MotionStyle, number: int) -> int:
     return max(8, int((least + (mean * 1.04 - least) * spread) * MOTION_FPS))
 
 
-def _fixation(seed: int, style: MotionStyle, number: int) -> int:
+@lru_cache(maxsize=1024)
+def _fixation(seed: int, gaze: float, number: int) -> int:
     wait = 0.35 - 1.5 * math.log(1 - 0.98 * uniforms(seed, Purpose.GAZE, number, 6)[0])
-    return max(6, int(wait / max(style.gaze, 0.2) * MOTION_FPS))
+    return max(6, int(wait / max(gaze, 0.2) * MOTION_FPS))
 
 
 def _glance_target(seed: int, style: MotionStyle, number: int) -> tuple[float, float]:

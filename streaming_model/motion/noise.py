@@ -55,6 +55,17 @@ def _around(seed: int, purpose: Purpose, index: int) -> tuple[tuple[float, ...],
     return tuple(uniforms(seed, purpose, index + offset, 16) for offset in (-1, 0, 1, 2))
 
 
+@lru_cache(maxsize=1024)
+def knots_around(seed: int, purpose: Purpose, index: int) -> NDArray[np.float64]:
+    """Returns [4, 16] the numbers of 16 channels before an index, at it, and at the two after it.
+
+    Those that `smooth_noises` joins, for compiled loops (`sway`).
+    """
+    knots = np.array(_around(seed, purpose, index))
+    knots.flags.writeable = False
+    return knots
+
+
 class _Sequences(threading.local):
     """Each thread's Philox generator, taken to where it draws next: a new one costs ten times that.
 

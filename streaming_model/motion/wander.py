@@ -11,20 +11,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming_model.motion.noise import Purpose, smooth_noise, smooth_noises, uniforms
+from streaming_model.motion.noise import Purpose, knots_around, uniforms
 from streaming_model.motion.style import MotionStyle
-from streaming_model.motion_space import INDEX
 
-_DEGREE: Final = math.pi / 180
-
-# (period in seconds, yaw, pitch, roll in degrees): sums to a slow wander about zero.
-_SWAY: Final = ((9.0, 2.2, 1.1, 1.2), (3.7, 1.3, 0.8, 0.7), (1.6, 0.35, 0.3, 0.2))
-_BREATH_PERIOD: Final = 4.3  # s
-_BREATH_LIFT: Final = 0.06  # cm
-_BREATH_PITCH: Final = 0.25 * _DEGREE
-
-_PITCH, _YAW, _ROLL = INDEX["headPitch"], INDEX["headYaw"], INDEX["headRoll"]
-_SIDEWAYS, _UPWARD, _BROW = INDEX["headX"], INDEX["headY"], INDEX["browInnerUp"]
+_DRIFT_PERIOD: Final = 11.0  # s
+_BROW_PERIOD: Final = 4.0  # s
 
 
 def wander(
@@ -39,27 +30,25 @@ def wander(
         seed: the session's.
         style: how much the head moves.
     """
-    size = style.head_motion * _DEGREE
-    # Starts from the portrait's own pose and takes a second to get going.
-    size *= min(1.0, seconds / 1.2)
-    yaw = pitch = roll = 0.0
-    for octave, (period, yaw_size, pitch_size, roll_size) in enumerate(_SWAY):
-        channels = range(3 * octave, 3 * octave + 3)
-        noises = smooth_noises(
-            seed, Purpose.HEAD, time=(seconds + ahead) / period, channels=channels
-        )
-        yaw += yaw_size * noises[0]
-        pitch += pitch_size * noises[1]
-        roll += roll_size * noises[2]
-    row[_YAW] += size * yaw
-    row[_PITCH] += size * pitch
-    row[_ROLL] += size * (roll - 0.25 * yaw)
-    row[_SIDEWAYS] += 1.5 * size * yaw
-    phase = uniforms(seed, Purpose.HEAD, -1000, 16)[0]
-    drift = 0.3 * smooth_noise(seed, Purpose.BROW, time=seconds / 11, channel=1)
-    breath = math.sin(2 * math.pi * (seconds / _BREATH_PERIOD + phase + drift))
-    breath *= min(1.0, seconds / 1.2) * min(style.head_motion, 1.0)
-    row[_UPWARD] += _BREATH_LIFT * breath
-    row[_PITCH] -= _BREATH_PITCH * breath
-    brow = 0.05 * smooth_noise(seed, Purpose.BROW, time=seconds / 4, channel=0)
-    row[_BROW] += max(0.0, brow) * min(style.expressiveness, 2.0)
+    from streaming_model.motion.sway import SWAY_PERIODS, swayed
+
+    (slow, in_slow), (middle, in_middle), (quick, in_quick) = (
+        _between(seed, Purpose.HEAD, (seconds + ahead) / period) for period in SWAY_PERIODS
+    )
+    swayed(
+        row,
+        (slow, middle, quick),
+        (in_slow, in_middle, in_quick),
+        _between(seed, Purpose.BROW, seconds / _DRIFT_PERIOD),
+        _between(seed, Purpose.BROW, seconds / _BROW_PERIOD),
+        seconds,
+        uniforms(seed, Purpose.HEAD, -1000, 16)[0],
+        style.head_motion,
+        style.expressiveness,
+    )
+
+
+def _between(seed: int, purpose: Purpose, time: float) -> tuple[NDArray[np.float64], float]:
+    """Returns the knots around a time, in periods, and how far it is from the second to the next."""
+    whole = math.floor(time)
+    return knots_around(seed, purpose, whole), time - whole
