@@ -74,4 +74,5 @@ def means(values: Floats, count: int) -> Floats:
         for row in range(rows // count * count):
             for index in range(size):
                 out[stream, row // count, index] += values[stream, row, index]
-    return out / np.float32(count)
+    out /= np.float32(count)
+    return out

@@ -90,7 +90,7 @@ def frame_features(
         level = level.after(decibels)
         gains += [level.gain()] * MELS_PER_FRAME
     joined = np.concatenate([state.past, clean])
-    spectrum = np.fft.rfft(_windows(joined) * _HANN, _FFT)
+    spectrum = np.fft.rfft(_windows(joined) * _HANN, _FFT).astype(np.complex64, copy=False)
     # Speech lies between about -1.5 and 1.5 in it, digital silence at -2.
     mel = log_bands(spectrum, _MEL_WEIGHTS, _MEL_SPANS, np.array(gains, np.float32), POWER_FLOOR)
     return FeatureState(joined[-_PAST:].copy(), level), mel

@@ -31,7 +31,7 @@ SCORE_LIMIT: Final = np.float32(12)  # log-odds of the listener beyond which not
 
 # Likelihoods of an open vowel: where lips begin to be kept apart for it, and where wholly.
 _SURE: Final = (0.1, 0.33)
-_APART: Final = np.float32(0.12)  # by how much, in units of jawOpen; more than a tenth of the range
+_APART: Final = 0.12  # by how much, in units of jawOpen; more than a tenth of the range
 
 # Likelihoods of a contact, and what the lips are told (`contacts.press_lips`): low, for a contact
 # missed is seen more than one too many, most of all F V, as a lip at the teeth hardly shows

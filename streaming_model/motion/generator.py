@@ -294,7 +294,7 @@ class MotionGenerator:
             audio=condition.audio,
             activity=np.array([[_speaks(m) for m in told] for _, told in manners], np.float32),
         )
-        shares = np.array([[m.style.captured for m in told] for _, told in manners], np.float32)
+        shares = [[manner.style.captured for manner in told] for _, told in manners]
         motion = self._as_filmed(states, motion, audio=condition.audio, shares=shares)
         mouths = self._let_through(states, motion, audio=condition.audio)
         return [
@@ -320,16 +320,21 @@ class MotionGenerator:
         return press_lips(motion, contacts) if contacts.shape[-1] else motion
 
     def _as_filmed(
-        self, states: Sequence[MotionState], motion: Floats, *, audio: Floats, shares: Floats
+        self,
+        states: Sequence[MotionState],
+        motion: Floats,
+        *,
+        audio: Floats,
+        shares: Sequence[Sequence[float]],
     ) -> Floats:
-        """Returns the motion with so much of the filmed people's mouth, [batch, frames]."""
+        """Returns the motion with so much of the filmed people's mouth, of each frame."""
         filmed = self._networks.filmed
-        if filmed is None or not shares.any():
+        if filmed is None or not any(map(any, shares)):
             return motion
         sound = _stacked([state.sound for state in states])
         frames, lookahead = self.chunk_frames, self.lookahead_frames
         shapes = filmed.shapes(audio, sound, frames=frames, lookahead=lookahead)
-        return filmed.blend(motion, shapes, shares)
+        return filmed.blend(motion, shapes, np.array(shares, np.float32))
 
     def _let_through(
         self, states: Sequence[MotionState], motion: Floats, *, audio: Floats

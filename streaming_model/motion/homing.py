@@ -18,7 +18,7 @@ from streaming_model.motion_space import POSE
 
 Floats = NDArray[np.float32]
 
-LIMIT: Final = np.float32(6)  # in units of the motion's own spread; no training frame lies beyond
+LIMIT: Final = 6.0  # in units of the motion's own spread; no training frame lies beyond
 _SECONDS: Final = 2.5  # in which 63 % of the way is gone
 
 

@@ -43,7 +43,8 @@ def contacts_told(
         likely: [rows, cues], of which the first two are the contacts.
         from_: [2, knots] likelihoods of each contact, ascending from 0 to 1.
         to: [knots] what lips are told at them.
-        begins, certain: of what they are told, where a contact begins and where it is sure.
+        begins: of what they are told, where a contact begins.
+        certain: and where it is sure.
     """
     told = np.empty((len(likely), 2), np.float32)
     for row in range(len(likely)):

@@ -49,6 +49,6 @@ def wander(
 
 
 def _between(seed: int, purpose: Purpose, time: float) -> tuple[NDArray[np.float64], float]:
-    """Returns the knots around a time, in periods, and how far it is from the second to the next."""
+    """Returns the knots around a time, in periods, and how far it is between the middle two."""
     whole = math.floor(time)
     return knots_around(seed, purpose, whole), time - whole
