@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from streaming_model.motion.smoothing import LOW_PASS
 from streaming_model.motion.style import STYLE_NAMES, Activity
 from streaming_model.motion_space import INDEX, MOTION_SIZE, POSE
 from training import motion_stage, spread
+from training.__main__ import main
 from training.corpus.utterances import Utterance
 from training.dataset import STREAM_FRAMES, Stream
-from training.denoiser_run import serve_in, train_denoiser, write_both
+from training.denoiser_run import serve_in, shorten, train_denoiser, write_both
 from training.export import write_gains
 from training.logs import TrainingLog
 from training.spread import (
@@ -82,7 +84,7 @@ def test_teacher_and_student_are_made_on_the_folders_own_encoder(tmp_path: Path)
     write_both(
         folder, teacher, student, beside=work / "teacher", streams=streams, voices=voices, seed=2
     )
-    for place, steps in ((folder, 2), (work / "teacher", 25)):
+    for place, steps in ((folder, 1), (work / "teacher", 25)):
         encoder = "encoder/diffusion_pytorch_model.safetensors"
         assert (place / encoder).read_bytes() == (DEFAULT_FOLDER / encoder).read_bytes()
         assert str(tmp_path) not in (place / "denoiser" / "config.json").read_text("utf-8")
@@ -188,3 +190,37 @@ def test_a_model_is_served_in_fewer_steps_with_as_much_motion(tmp_path: Path) ->
     assert within.any()
     far = settings.gain[POSE] * after.spread[POSE] / before.spread[POSE]
     np.testing.assert_allclose(far[within], 1, atol=1e-3)
+
+
+def test_one_step_is_taught_what_two_do_and_moves_as_much(tmp_path: Path) -> None:
+    folder, work = tmp_path / "model", tmp_path / "work"
+    shutil.copytree(DEFAULT_FOLDER, folder)
+    work.mkdir()
+    write_gains(folder / "serving.json", [1.0] * NETWORK_SIZE, steps=2)
+    elder, voices = folder / "denoiser", some_speech([spoken("joe", 2.0)])
+    before = {path.name: path.read_bytes() for path in elder.iterdir()}
+    with TrainingLog(work / "log") as log:
+        shorten(
+            folder,
+            [moving_stream(seed) for seed in range(2)],
+            work=work,
+            seconds=0.5,
+            voices=voices,
+            seed=3,
+            log=log,
+            device=torch.device("cpu"),
+        )
+    kept = {path.name: path.read_bytes() for path in (work / "elder" / "denoiser").iterdir()}
+    assert kept == before, "the folder as it was stays beside"
+    weights = "diffusion_pytorch_model.safetensors"
+    assert (folder / "denoiser" / weights).read_bytes() != before[weights]
+    settings = read_settings(folder / "serving.json")
+    assert settings.steps == load_motion_generator(folder).steps == 1
+    assert (settings.gain[POSE] >= 1).all() and (settings.gain[MOTION_SIZE:] == 1).all()
+
+
+def test_only_one_step_is_taught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ["steps", str(tmp_path), "2", "--max-seconds", "5", "--corpus", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["training", *asked])
+    with pytest.raises(SystemExit, match="Only one step is taught anything, not 2"):
+        main()

@@ -15,7 +15,7 @@ from streaming_model.motion.style import STYLE_NAMES, Activity
 from streaming_model.motion_space import INDEX, MOTION_SIZE
 from training.corpus.utterances import Utterance
 from training.dataset import STREAM_FRAMES, UNKNOWN_PHONE, Stream
-from training.denoiser_loss import endpoint_loss, flow_loss, gone_on
+from training.denoiser_loss import endpoint_loss, flow_loss, gone_on, shortened_loss
 from training.encoder_stage import EncoderTask, phone_accuracy, train_encoder
 from training.hearing import area_under_curve, measure_hearing
 from training.logs import TrainingLog
@@ -24,6 +24,7 @@ from training.motion_stage import (
     train_endpoints,
     train_flow,
     train_rollouts,
+    train_shortened,
     train_together,
 )
 from training.paths import flow_path, rolled
@@ -156,6 +157,23 @@ def test_losses_are_finite_and_zero_for_the_truth() -> None:
             )
         )
     assert all(torch.isfinite(value) and value > 0 for value in values)
+
+
+@pytest.mark.parametrize("guidance", [0.0, 0.5])
+def test_what_an_elder_does_in_more_steps_is_kept_and_one_step_is_to_end_where_two_do(
+    guidance: float,
+) -> None:
+    data = encode_streams(small_encoder(), [stream(0)], scale=scale(), history=10, seed=0)
+    windows = draw_windows(data, history=10, rng=np.random.default_rng(1), chunks=2)
+    loss, elder = MotionLoss(scale()), small_denoiser()
+    values = {
+        (steps, step): shortened_loss(
+            elder, elder, windows, loss, steps=steps, step=step, guidance=guidance
+        ).item()
+        for steps, step in ((1, 0), (2, 0), (2, 1), (4, 3))
+    }
+    assert values.pop((1, 0)) > 1e-4, "one step and two differ"
+    assert max(values.values()) < 1e-9, "an elder does what it does"
 
 
 class Listening(MotionDenoiser):
@@ -319,7 +337,8 @@ def test_every_stage_runs_on_spoken_and_captured_streams(tmp_path: Path) -> None
         )
         teacher = train_rollouts(data, teacher, loss=loss, box=box("rollouts"), seed=3, log=log)
         student = train_endpoints(data, teacher, loss=loss, box=box("endpoints"), seed=2, log=log)
-    for network in (task, teacher, student):
+        short = train_shortened(data, student, loss=loss, box=box("shortened"), seed=4, log=log)
+    for network in (task, teacher, student, short):
         assert all(torch.isfinite(weight).all() for weight in network.parameters())
     assert list((tmp_path / "log").iterdir())
 

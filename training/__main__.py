@@ -106,6 +106,17 @@ def _add_parts(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no publi
     steps.add_argument("steps", type=int, choices=(1, 2, 4))
     steps.add_argument("--corpus", type=Path, default=Path("build/corpus"))
     steps.add_argument("--seed", type=int, default=20)
+    steps.add_argument(
+        "--max-seconds",
+        type=float,
+        default=0.0,
+        help="for how long one step is taught before what two do",
+    )
+    steps.add_argument(
+        "--work", type=Path, default=Path("build/steps"), help="the folder as it was stays in it"
+    )
+    steps.add_argument("--streams", type=int, default=240, help="augmented streams of 24 s")
+    steps.add_argument("--facegood", type=Path, help="folder of FACEGOOD's published takes")
     export = subparsers.add_parser("export", help="write a model's serving graphs again")
     export.add_argument("folder", type=Path, help="what training wrote, such as --output")
 
@@ -122,7 +133,7 @@ def main() -> None:
         "cues": lambda a: commands.fit_cues(a.folder, a.corpus, seed=a.seed),
         "listener": commands.train_on,
         "denoiser": commands.teach_again,
-        "steps": lambda a: commands.serve_in_steps(a.folder, a.steps, a.corpus, seed=a.seed),
+        "steps": commands.serve_in_steps,
         "hears": lambda a: commands.print_hearing(a.work, a.voices),
         "extract": commands.extract_films,
         "recordings": commands.align_recordings,

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from training.captured import load_captured
 from training.corpus.build import CorpusSettings, make_corpus
 from training.corpus.utterances import Utterance, load_utterances
 from training.extract import command as extract
 from training.facegood import load_facegood, take_sessions
+
+if TYPE_CHECKING:
+    from training.dataset import Stream
 
 
 def make_all(arguments: argparse.Namespace) -> None:
@@ -131,21 +135,16 @@ def train_on(arguments: argparse.Namespace) -> None:
 
 def teach_again(arguments: argparse.Namespace) -> None:
     """Trains a folder's denoiser again: its teacher, left in the work folder, and its student."""
-    import numpy as np
-
-    from training.dataset import captured_streams, make_streams
+    from training.dataset import make_streams
     from training.denoiser_run import train_denoiser, write_both
     from training.logs import TrainingLog
-    from training.motion_run import CAPTURED_COPIES
     from training.spread import some_speech
     from training.timebox import best_device
 
     folder, work, seed = arguments.folder, arguments.work, arguments.seed
     spoken = spoken_in(arguments.corpus)
     streams = list(make_streams(spoken, range(arguments.streams), seed=seed))
-    if arguments.facegood:
-        takes = load_facegood(arguments.facegood)
-        streams += captured_streams(takes, CAPTURED_COPIES, rng=np.random.default_rng(seed))
+    streams += _filmed_streams(arguments.facegood, seed=seed)
     work.mkdir(parents=True, exist_ok=True)
     with TrainingLog(work / "log") as log:
         teacher, student = train_denoiser(
@@ -168,12 +167,51 @@ def teach_again(arguments: argparse.Namespace) -> None:
     )
 
 
-def serve_in_steps(folder: Path, steps: int, corpus: Path, *, seed: int) -> None:
-    """Has a folder's model served in another number of steps, with as much motion as before."""
-    from training.denoiser_run import serve_in
-    from training.spread import some_speech
+def serve_in_steps(arguments: argparse.Namespace) -> None:
+    """Has a folder's model served in another number of steps, with as much motion as before.
 
-    serve_in(folder, steps, voices=some_speech(spoken_in(corpus)), seed=seed)
+    One step may learn first what two do.
+    """
+    from training.dataset import make_streams
+    from training.denoiser_run import serve_in, shorten
+    from training.logs import TrainingLog
+    from training.spread import some_speech
+    from training.timebox import best_device
+
+    folder, work, seed = arguments.folder, arguments.work, arguments.seed
+    if arguments.max_seconds and arguments.steps != 1:
+        raise SystemExit(f"Only one step is taught anything, not {arguments.steps}.")
+    spoken = spoken_in(arguments.corpus)
+    if not arguments.max_seconds:
+        serve_in(folder, arguments.steps, voices=some_speech(spoken), seed=seed)
+        return
+    streams = list(make_streams(spoken, range(arguments.streams), seed=seed))
+    streams += _filmed_streams(arguments.facegood, seed=seed)
+    work.mkdir(parents=True, exist_ok=True)
+    with TrainingLog(work / "log") as log:
+        shorten(
+            folder,
+            streams,
+            work=work,
+            seconds=arguments.max_seconds,
+            voices=some_speech(spoken),
+            seed=seed,
+            log=log,
+            device=best_device(),
+        )
+
+
+def _filmed_streams(facegood: Path | None, *, seed: int) -> list[Stream]:
+    """Returns FACEGOOD's takes as streams, none without its folder."""
+    import numpy as np
+
+    from training.dataset import captured_streams
+    from training.motion_run import CAPTURED_COPIES
+
+    if facegood is None:
+        return []
+    takes = load_facegood(facegood)
+    return list(captured_streams(takes, CAPTURED_COPIES, rng=np.random.default_rng(seed)))
 
 
 def print_hearing(work: Path, voices: Path) -> None:

@@ -21,7 +21,12 @@ from training.dataset import Stream
 from training.export import write_denoiser, write_gains
 from training.logs import TrainingLog
 from training.motion_loss import MotionLoss
-from training.motion_stage import train_endpoints, train_flow, train_rollouts
+from training.motion_stage import (
+    train_endpoints,
+    train_flow,
+    train_rollouts,
+    train_shortened,
+)
 from training.spread import (
     head_gains,
     low_pass,
@@ -31,15 +36,17 @@ from training.spread import (
     student_gains,
 )
 from training.timebox import TimeBox
-from training.windows import encode_streams
+from training.windows import MotionData, encode_streams
 
 # What a head newly does in a chunk is little beside what no lips can know of a voice, and a loss
 # that hardly counts it gives a student that holds its head still.
 STUDENT_LIFE: Final = 8.0
 TEACHER_STEPS: Final = 25
-STUDENT_STEPS: Final = 2
+STUDENT_STEPS: Final = 1
 TEACHER_LIFE: Final = 4.0
-_SHARES: Final = {"flow": 0.25, "rollouts": 0.35, "endpoints": 0.40}  # of the time
+_SHARES: Final = {  # of the time
+    "flow": 0.25, "rollouts": 0.35, "endpoints": 0.30, "shortened": 0.10,
+}  # fmt: skip
 _COLOURS: Final = 3  # how often each stream is heard, every time through another microphone
 
 
@@ -64,13 +71,8 @@ def train_denoiser(
         log: takes the losses.
         device: what trains.
     """
-    encoder, network = (
-        part.from_pretrained(folder / name, dtype=torch.float32).to(device)
-        for name, part in (("encoder", AudioEncoder), ("denoiser", MotionDenoiser))
-    )
-    scale, history = torch.tensor(network.config["scale"]), network.config["history_frames"]
-    heard = [*streams] * _COLOURS
-    data = encode_streams(encoder.eval(), heard, scale=scale, history=history, seed=seed)
+    network, data = _heard_by(folder, streams, seed=seed, device=device)
+    scale = torch.tensor(network.config["scale"])
 
     def box(name: str) -> TimeBox:
         """Returns the stage's budget, which begins to run now."""
@@ -83,7 +85,58 @@ def train_denoiser(
     student = train_endpoints(
         data, teacher, loss=loss, box=box("endpoints"), seed=seed + 3, log=log
     )
+    student = train_shortened(
+        data, student, loss=loss, box=box("shortened"), seed=seed + 4, log=log
+    )
     return teacher.cpu(), student.cpu()
+
+
+def shorten(
+    folder: Path,
+    streams: Sequence[Stream],
+    *,
+    work: Path,
+    seconds: float,
+    voices: Sequence[NDArray[np.float32]],
+    seed: int,
+    log: TrainingLog,
+    device: torch.device,
+) -> None:
+    """Teaches a folder's student to do in one step what it does in two, and serves it in one.
+
+    Args:
+        folder: of weights.
+        streams: to learn from.
+        work: where the checkpoint is, and the folder as it was in `elder`.
+        seconds: training time.
+        voices: see `serve_in`.
+        seed: of every random choice.
+        log: takes the losses.
+        device: what trains.
+    """
+    elder = work / "elder"
+    if not elder.exists():  # a run that was stopped goes on
+        shutil.copytree(folder, elder)
+    network, data = _heard_by(elder, streams, seed=seed, device=device)
+    loss = MotionLoss(torch.tensor(network.config["scale"]), life=STUDENT_LIFE).to(device)
+    box = TimeBox(seconds, work / "shortened.pt")
+    student = train_shortened(data, network, loss=loss, box=box, seed=seed + 4, log=log)
+    write_denoiser(student.cpu(), folder, steps=STUDENT_STEPS)
+    serve_in(folder, STUDENT_STEPS, voices=voices, seed=seed + 5, elder=elder)
+
+
+def _heard_by(
+    folder: Path, streams: Sequence[Stream], *, seed: int, device: torch.device
+) -> tuple[MotionDenoiser, MotionData]:
+    """Returns a folder's denoiser, and what it learns from as the folder's encoder hears it."""
+    encoder, network = (
+        part.from_pretrained(folder / name, dtype=torch.float32).to(device)
+        for name, part in (("encoder", AudioEncoder), ("denoiser", MotionDenoiser))
+    )
+    scale, history = torch.tensor(network.config["scale"]), network.config["history_frames"]
+    heard = [*streams] * _COLOURS
+    data = encode_streams(encoder.eval(), heard, scale=scale, history=history, seed=seed)
+    return network, data
 
 
 def write_both(
@@ -101,7 +154,7 @@ def write_both(
     Args:
         folder: of weights with the encoder that both hear by.
         teacher: is served in 25 steps unless another number is asked for.
-        student: is served in two.
+        student: is served in one.
         beside: the copy; what was there is gone.
         streams: see `fit_gains`.
         voices: likewise.
@@ -141,7 +194,14 @@ def fit_gains(
     write_gains(student / "serving.json", given, low_pass=calmed)
 
 
-def serve_in(folder: Path, steps: int, *, voices: Sequence[NDArray[np.float32]], seed: int) -> None:
+def serve_in(
+    folder: Path,
+    steps: int,
+    *,
+    voices: Sequence[NDArray[np.float32]],
+    seed: int,
+    elder: Path | None = None,
+) -> None:
     """Has a folder's weights served in another number of steps, with as much motion as before.
 
     Args:
@@ -149,10 +209,11 @@ def serve_in(folder: Path, steps: int, *, voices: Sequence[NDArray[np.float32]],
         steps: of the sampler.
         voices: equally long speech at 16 kHz, to find out how much they move.
         seed: of that motion.
+        elder: the folder whose motion that is, if not this one's.
     """
-    path = folder / "serving.json"
-    settings = read_settings(path)
-    before = moved(made_motion(folder, voices, seed=seed), low_pass=settings.low_pass)
+    path, known = folder / "serving.json", elder or folder
+    settings = read_settings(known / "serving.json")
+    before = moved(made_motion(known, voices, seed=seed), low_pass=settings.low_pass)
     made = made_motion(folder, voices, seed=seed, steps=steps)
     calmed = low_pass(made, teacher=before)
     gains = [float(gain) for gain in settings.gain]

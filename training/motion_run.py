@@ -55,6 +55,7 @@ from training.motion_stage import (
     train_endpoints,
     train_flow,
     train_rollouts,
+    train_shortened,
     train_together,
 )
 from training.presence_stage import save_presence, train_presence
@@ -66,8 +67,8 @@ from training.windows import encode_streams
 
 # Shares of the training time.
 _SHARES: Final = {
-    "encoder": 0.38, "flow": 0.06, "together": 0.21, "rollouts": 0.05, "endpoints": 0.15,
-    "listener": 0.15,
+    "encoder": 0.38, "flow": 0.06, "together": 0.21, "rollouts": 0.05, "endpoints": 0.11,
+    "shortened": 0.04, "listener": 0.15,
 }  # fmt: skip
 _SMALLEST_SPREAD: Final = 1e-4  # a coefficient that moves less is left alone
 CAPTURED_COPIES: Final = 6
@@ -177,6 +178,8 @@ def train_and_export(
         part.to(settings.device)  # type: ignore[arg-type]
     box = _box(settings, "endpoints")
     student = train_endpoints(data, teacher, loss=student_loss, box=box, seed=seed + 3, log=log)
+    box = _box(settings, "shortened")
+    student = train_shortened(data, student, loss=student_loss, box=box, seed=seed + 12, log=log)
     write_model(encoder, student, settings.output, steps=STUDENT_STEPS)
     fit_gains(
         settings.output,
