@@ -69,10 +69,12 @@ def log_bands(
 def means(values: Floats, count: int) -> Floats:
     """Returns [batch, rows / count, size] the means of each `count` rows of [batch, rows, size]."""
     batch, rows, size = values.shape
-    out = np.zeros((batch, rows // count, size), np.float32)
+    out = np.empty((batch, rows // count, size), np.float32)
     for stream in range(batch):
-        for row in range(rows // count * count):
+        for row in range(rows // count):
             for index in range(size):
-                out[stream, row // count, index] += values[stream, row, index]
-    out /= np.float32(count)
+                total = np.float32(0)
+                for part in range(count):
+                    total += values[stream, row * count + part, index]
+                out[stream, row, index] = total / count
     return out

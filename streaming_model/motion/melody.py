@@ -59,10 +59,13 @@ START: Final = (0.0, 0.0, _QUIET, 0.0, *_TYPICAL, *_TYPICAL)
 @njit(nogil=True, cache=True)
 def pitch_of(frame: Floats) -> float:
     """Returns the fundamental of [640] samples in Hz, 0 where none is heard."""
-    halved = np.empty(len(frame) // 2)
+    halved, total = np.empty(len(frame) // 2), 0.0
     for index in range(len(halved)):
         halved[index] = frame[2 * index] + frame[2 * index + 1]
-    lag = find_period(halved - halved.mean())
+        total += halved[index]
+    for index in range(len(halved)):
+        halved[index] -= total / len(halved)
+    lag = find_period(halved)
     return RATE / lag if lag > 0 else 0.0
 
 
@@ -141,10 +144,12 @@ def heard(memory: Doubles, emotions: Floats, samples: Floats) -> tuple[Doubles, 
         # Not a number is not within either.
         is_audible = _QUIET <= level <= _LOUDEST
         if not is_audible or (memory[_SPOKEN] > 0 and level < memory[_OWN + _LEVEL] - _PAUSE):
-            emotions *= np.float32(1 - _share(_FADE_SECONDS, math.inf))
+            for index in range(len(emotions)):
+                emotions[index] *= 1 - _share(_FADE_SECONDS, math.inf)
             continue
         _follow(memory, level, pitch_of(frame))
         trust = min(1.0, memory[_VOICED] / _WARM_SECONDS) ** 2
-        share = np.float32(_share(_SETTLE_SECONDS, math.inf))
-        emotions += share * (np.float32(trust) * _emotions_of(memory) - emotions)
+        goal, share = _emotions_of(memory), _share(_SETTLE_SECONDS, math.inf)
+        for index in range(len(emotions)):
+            emotions[index] += share * (trust * goal[index] - emotions[index])
     return memory, emotions

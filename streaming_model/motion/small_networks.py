@@ -47,9 +47,12 @@ def looked(
         places: [frames, offsets] which rows each frame looks at; below 0 are zeros.
         bias: [units].
     """
-    sums = np.empty((len(first), len(places), len(bias)), np.float32)
+    frames, units = len(places), len(bias)
+    sums = np.empty((len(first), frames, units), np.float32)
     for stream in range(len(first)):
-        sums[stream] = bias
+        for frame in range(frames):
+            for unit in range(units):  # one by one: an assignment of rows takes 5 s to compile
+                sums[stream, frame, unit] = bias[unit]
         _look(sums[stream], first[stream], places, first_weights)
         _look(sums[stream], second[stream], places, second_weights)
     return sums
