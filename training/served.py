@@ -56,6 +56,8 @@ def look_back(layer: CausalConv, x: Tensor, past: Tensor) -> tuple[Tensor, Tenso
         joined[:, tap * dilation : -(taps - 1 - tap) * dilation or None : stride]
         for tap in range(taps)
     ]
+    if stride == 1:
+        seen[-1] = x  # the same rows, which need not be cut out
     weight = layer.conv.weight.permute(2, 1, 0).flatten(0, 1)  # [taps * inputs, outputs]
     assert layer.conv.bias is not None
     return torch.cat(seen, dim=2) @ weight + layer.conv.bias, joined[:, -layer.past :]
