@@ -196,7 +196,7 @@ def test_one_step_is_taught_what_two_do_and_moves_as_much(tmp_path: Path) -> Non
     folder, work = tmp_path / "model", tmp_path / "work"
     shutil.copytree(DEFAULT_FOLDER, folder)
     work.mkdir()
-    write_gains(folder / "serving.json", [1.0] * NETWORK_SIZE, steps=2)
+    write_gains(folder / "serving.json", [1.0] * NETWORK_SIZE, low_pass=(0.09, 0.05), steps=2)
     elder, voices = folder / "denoiser", some_speech([spoken("joe", 2.0)])
     before = {path.name: path.read_bytes() for path in elder.iterdir()}
     with TrainingLog(work / "log") as log:
@@ -216,6 +216,7 @@ def test_one_step_is_taught_what_two_do_and_moves_as_much(tmp_path: Path) -> Non
     assert (folder / "denoiser" / weights).read_bytes() != before[weights]
     settings = read_settings(folder / "serving.json")
     assert settings.steps == load_motion_generator(folder).steps == 1
+    assert settings.low_pass == (0.09, 0.05)
     assert (settings.gain[POSE] >= 1).all() and (settings.gain[MOTION_SIZE:] == 1).all()
 
 

@@ -209,13 +209,14 @@ def serve_in(
         steps: of the sampler.
         voices: equally long speech at 16 kHz, to find out how much they move.
         seed: of that motion.
-        elder: the folder whose motion that is, if not this one's.
+        elder: the folder whose motion that is, if not this one's, which was taught to do as it
+            does: then its low-pass is kept, too.
     """
     path, known = folder / "serving.json", elder or folder
     settings = read_settings(known / "serving.json")
     before = moved(made_motion(known, voices, seed=seed), low_pass=settings.low_pass)
     made = made_motion(folder, voices, seed=seed, steps=steps)
-    calmed = low_pass(made, teacher=before)
+    calmed = settings.low_pass if elder else low_pass(made, teacher=before)
     gains = [float(gain) for gain in settings.gain]
     given = student_gains(moved(made, low_pass=calmed), teacher=before, gains=gains)
     write_gains(path, given, low_pass=calmed, steps=steps)
