@@ -153,7 +153,7 @@ def test_losses_are_finite_and_zero_for_the_truth() -> None:
     for steps, step, guidance in ((1, 0, 0.0), (2, 1, 0.0), (4, 1, 0.5)):
         values.append(
             endpoint_loss(
-                network, network, windows, loss, steps=steps, step=step, guidance=guidance
+                network, network, windows, loss=loss, steps=steps, step=step, guidance=guidance
             )
         )
     assert all(torch.isfinite(value) and value > 0 for value in values)
@@ -168,7 +168,7 @@ def test_what_an_elder_does_in_more_steps_is_kept_and_one_step_is_to_end_where_t
     loss, elder = MotionLoss(scale()), small_denoiser()
     values = {
         (steps, step): shortened_loss(
-            elder, elder, windows, loss, steps=steps, step=step, guidance=guidance
+            elder, elder, windows, loss=loss, steps=steps, step=step, guidance=guidance
         ).item()
         for steps, step in ((1, 0), (2, 0), (2, 1), (4, 3))
     }

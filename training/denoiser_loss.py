@@ -1,4 +1,4 @@
-"""What stages B to E minimise.
+"""What stages B to D2 minimise.
 
 Flow matching, a student's steps against its teacher's path, and one step against two.
 """
@@ -80,8 +80,8 @@ def endpoint_loss(
     student: MotionDenoiser,
     teacher: MotionDenoiser,
     windows: Windows,
-    loss: MotionLoss,
     *,
+    loss: MotionLoss,
     steps: int,
     step: int,
     guidance: float = 0.0,
@@ -128,13 +128,13 @@ def shortened_loss(
     student: MotionDenoiser,
     elder: MotionDenoiser,
     windows: Windows,
-    loss: MotionLoss,
     *,
+    loss: MotionLoss,
     steps: int,
     step: int,
     guidance: float = 0.0,
 ) -> Tensor:
-    """Returns stage E's loss: in one step what an elder student does in two, as it did in more.
+    """Returns stage D2's loss: in one step what an elder student does in two, as it did in more.
 
     Args:
         student: learns.

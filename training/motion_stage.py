@@ -1,10 +1,10 @@
-"""Stages B to E: the denoiser continues motion to sound, then does it in few steps.
+"""Stages B to D2: the denoiser continues motion to sound, then does it in few steps.
 
 B, flow matching with x0-prediction along the straight path; lips are told, not drawn. C, the same
 with the encoder learning along; C2, after histories that the network made itself. D, endpoint
 regression: what the student does in one, two or four steps from some noise is what its teacher
 does in many from the same noise, after histories that the student made itself; lips go on
-learning the truth, so that they do not depend on the noise. E: one step, which is served, is
+learning the truth, so that they do not depend on the noise. D2: one step, which is served, is
 taught what two do, whose ends a single step can reach more nearly than the teacher's.
 """
 
@@ -129,29 +129,9 @@ def train_endpoints(
     log: TrainingLog,
 ) -> MotionDenoiser:
     """Returns the averaged student after stage D; it starts as a copy of the teacher."""
-    history, student = teacher.config["history_frames"], copy.deepcopy(teacher)
-    size = batch_on(data.motion.device, BATCH)
-
-    def draw(rng: np.random.Generator) -> Tensor:
-        steps = int(rng.choice(_STEPS))
-        windows = draw_windows(
-            data, history=history, rng=rng, chunks=int(rng.choice(_CHUNKS)), size=size
-        )
-        guided = rng.random() < _GUIDED_SHARE
-        return endpoint_loss(
-            student,
-            teacher,
-            windows,
-            loss,
-            steps=steps,
-            step=int(rng.integers(steps)),
-            guidance=float(rng.uniform(0.1, 1.0)) if guided else 0.0,
-            path_steps=_PATH_STEPS[data.motion.device.type],
-        )
-
-    average: MotionDenoiser
-    (average,) = _train([student], draw, rates=[_STUDENT_RATE], box=box, seed=seed, log=log)
-    return average
+    student, path_steps = copy.deepcopy(teacher), _PATH_STEPS[data.motion.device.type]
+    of = partial(endpoint_loss, student, teacher, loss=loss, path_steps=path_steps)
+    return _train_student(data, student, of, steps=_STEPS, box=box, seed=seed, log=log)
 
 
 def train_shortened(
@@ -163,25 +143,37 @@ def train_shortened(
     seed: int,
     log: TrainingLog,
 ) -> MotionDenoiser:
-    """Returns the averaged student after stage E; it starts as a copy of the elder."""
-    history, student = elder.config["history_frames"], copy.deepcopy(elder)
-    size = batch_on(data.motion.device, BATCH)
+    """Returns the averaged student after stage D2; it starts as a copy of the elder."""
+    student = copy.deepcopy(elder)
+    of = partial(shortened_loss, student, elder, loss=loss)
+    return _train_student(data, student, of, steps=_SHORTENED_STEPS, box=box, seed=seed, log=log)
+
+
+def _train_student(
+    data: MotionData,
+    student: MotionDenoiser,
+    loss_of: Callable[..., Tensor],
+    *,
+    steps: Sequence[int],
+    box: TimeBox,
+    seed: int,
+    log: TrainingLog,
+) -> MotionDenoiser:
+    """Returns the averaged student after single steps of its own, of so many each time.
+
+    `loss_of(windows, steps=, step=, guidance=)` is minimised; some are guided.
+    """
+    history, size = student.config["history_frames"], batch_on(data.motion.device, BATCH)
 
     def draw(rng: np.random.Generator) -> Tensor:
-        steps = int(rng.choice(_SHORTENED_STEPS))
+        count = int(rng.choice(steps))
         windows = draw_windows(
             data, history=history, rng=rng, chunks=int(rng.choice(_CHUNKS)), size=size
         )
         guided = rng.random() < _GUIDED_SHARE
-        return shortened_loss(
-            student,
-            elder,
-            windows,
-            loss,
-            steps=steps,
-            step=int(rng.integers(steps)),
-            guidance=float(rng.uniform(0.1, 1.0)) if guided else 0.0,
-        )
+        step = int(rng.integers(count))
+        guidance = float(rng.uniform(0.1, 1.0)) if guided else 0.0
+        return loss_of(windows, steps=count, step=step, guidance=guidance)
 
     average: MotionDenoiser
     (average,) = _train([student], draw, rates=[_STUDENT_RATE], box=box, seed=seed, log=log)

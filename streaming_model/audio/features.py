@@ -1,7 +1,7 @@
 """Log-mel features of some motion frames at a time, with a slow automatic gain.
 
 Four windows of 25 ms, 10 ms apart, end inside each frame of 640 samples: nothing after the
-frame is heard. Knows numpy only; the state is a value, so any cut gives the same bits.
+frame is heard. The state is a value, so any cut gives the same bits.
 """
 
 from __future__ import annotations

@@ -35,28 +35,29 @@ def _ramp(value: float, low: float, high: float) -> float:
 
 @njit(nogil=True, cache=True)
 def contacts_told(
-    likely: Floats, from_: Doubles, to: Doubles, begins: float, certain: float
+    likely: Floats, knots: Doubles, told: Doubles, begins: float, certain: float
 ) -> Floats:
     """Returns [rows, 2] as `cues.told_contacts` does.
 
     Args:
         likely: [rows, cues], of which the first two are the contacts.
-        from_: [2, knots] likelihoods of each contact, ascending from 0 to 1.
-        to: [knots] what lips are told at them.
+        knots: [2, knots] likelihoods of each contact, ascending from 0 to 1.
+        told: [knots] what lips are told at them.
         begins: of what they are told, where a contact begins.
         certain: and where it is sure.
     """
-    told = np.empty((len(likely), 2), np.float32)
+    contacts = np.empty((len(likely), 2), np.float32)
     for row in range(len(likely)):
         for kind in range(2):
-            value, knots, knot = likely[row, kind], from_[kind], 1
-            while knot < len(knots) - 1 and value > knots[knot]:
+            value, knot = likely[row, kind], 1
+            while knot < len(told) - 1 and value > knots[kind, knot]:
                 knot += 1
-            share = (value - knots[knot - 1]) / (knots[knot] - knots[knot - 1])
-            told[row, kind] = to[knot - 1] + share * (to[knot] - to[knot - 1])
-        if likely[row, 1] > likely[row, 0] and told[row, 1] >= certain:
-            told[row, 0] = min(told[row, 0], begins)
-    return told
+            low, high = knots[kind, knot - 1], knots[kind, knot]
+            share = (value - low) / (high - low)
+            contacts[row, kind] = told[knot - 1] + share * (told[knot] - told[knot - 1])
+        if likely[row, 1] > likely[row, 0] and contacts[row, 1] >= certain:
+            contacts[row, 0] = min(contacts[row, 0], begins)
+    return contacts
 
 
 @njit(nogil=True, cache=True)
