@@ -225,9 +225,12 @@ def visit() -> Iterator[Callable[..., Page]]:
     yield open_page
     unexpected = []
     for page, complaints, expected in visited:
-        unexpected += [text for text in complaints if not any(part in text for part in expected)]
+        said = len(complaints)
         page.goto("about:blank")
         page.context.close()
+        # What was on its way may meet the session that was just given back.
+        complaints[said:] = [text for text in complaints[said:] if "404" not in text]
+        unexpected += [text for text in complaints if not any(part in text for part in expected)]
     assert not unexpected
 
 
