@@ -204,7 +204,7 @@ def test_one_step_is_taught_what_two_do_and_moves_as_much(tmp_path: Path) -> Non
             folder,
             [moving_stream(seed) for seed in range(2)],
             work=work,
-            seconds=0.5,
+            seconds=4.0,
             voices=voices,
             seed=3,
             log=log,
