@@ -148,9 +148,9 @@ def shortened_loss(
     past = rolled(windows, partial(_one_step, student))
     inputs, noise = windows.inputs(windows.chunks - 1, past), torch.randn_like(windows.target())
     t, told = 1 - step / steps, replace(inputs, guidance=filled(noise, guidance))
-    in_two, told = (replace(told, step_size=filled(noise, length)) for length in (1 / 2, 1 / steps))
+    halves, told = (replace(told, step_size=filled(noise, length)) for length in (1 / 2, 1 / steps))
     if steps == 1:
-        x_t, target = noise, told_path(elder, noise, in_two, until=2)
+        x_t, target = noise, told_path(elder, noise, halves, until=2)
     else:
         x_t = told_path(elder, noise, told, until=step)
         with torch.no_grad():

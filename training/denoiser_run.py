@@ -107,22 +107,23 @@ def shorten(
     Args:
         folder: of weights.
         streams: to learn from.
-        work: where the checkpoint is, and the folder as it was in `elder`.
+        work: where the checkpoint is until it is done, then the folder as it was, in `elder`.
         seconds: training time.
         voices: see `serve_in`.
         seed: of every random choice.
         log: takes the losses.
         device: what trains.
     """
-    elder = work / "elder"
-    if not elder.exists():  # a run that was stopped goes on
-        shutil.copytree(folder, elder)
-    network, data = _heard_by(elder, streams, seed=seed, device=device)
+    network, data = _heard_by(folder, streams, seed=seed, device=device)
     loss = MotionLoss(torch.tensor(network.config["scale"]), life=STUDENT_LIFE).to(device)
     box = TimeBox(seconds, work / "shortened.pt")
     student = train_shortened(data, network, loss=loss, box=box, seed=seed + 4, log=log)
+    elder = work / "elder"
+    shutil.rmtree(elder, ignore_errors=True)
+    shutil.copytree(folder, elder)
     write_denoiser(student.cpu(), folder, steps=STUDENT_STEPS)
     serve_in(folder, STUDENT_STEPS, voices=voices, seed=seed + 5, elder=elder)
+    box.path.unlink()  # what is taught next in this folder begins anew
 
 
 def _heard_by(

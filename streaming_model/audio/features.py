@@ -137,10 +137,7 @@ def _mel_weights() -> NDArray[np.float32]:
 
 
 def _spans(weights: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Returns [bands, 2] the first bin that each band of [bins, bands] weighs, and after the last.
-
-    The bins between are all that it sums.
-    """
+    """Returns [bands, 2] each band's first bin of [bins, bands], and the one after its last."""
     weighed = weights > 0
     return np.stack([weighed.argmax(axis=0), len(weights) - weighed[::-1].argmax(axis=0)], axis=1)
 

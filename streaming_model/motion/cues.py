@@ -36,10 +36,9 @@ _APART: Final = 0.12  # by how much, in units of jawOpen; more than a tenth of t
 # Likelihoods of a contact, and what the lips are told (`contacts.press_lips`): low, for a contact
 # missed is seen more than one too many, most of all F V, as a lip at the teeth hardly shows
 # elsewhere. Chosen on recorded people whom this network never heard.
-_LIKELY: Final = ((0.0, 0.07, 0.18, 1.0), (0.0, 0.05, 0.12, 1.0))
+_LIKELY: Final = np.array(((0.0, 0.07, 0.18, 1.0), (0.0, 0.05, 0.12, 1.0)))
 _BEGINS, _CERTAIN = 0.3, 0.6  # of what lips are told: where a contact begins, and where it is sure
-_LIKELY_TABLE: Final = np.array(_LIKELY)
-_TOLD_TABLE: Final = np.array((0.0, _BEGINS, _CERTAIN, 1.0))
+_TOLD: Final = np.array((0.0, _BEGINS, _CERTAIN, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ def told_contacts(likely: Floats) -> Floats:
     from streaming_model.motion.rows import contacts_told
 
     rows = np.ascontiguousarray(likely).reshape(-1, len(CUE_NAMES))
-    told = contacts_told(rows, _LIKELY_TABLE, _TOLD_TABLE, _BEGINS, _CERTAIN)
+    told = contacts_told(rows, _LIKELY, _TOLD, _BEGINS, _CERTAIN)
     return np.asarray(told).reshape(*likely.shape[:-1], len(CONTACT_NAMES))
 
 

@@ -49,10 +49,9 @@ _LIMIT: Final = 3.0  # of a deviation, in spreads
 
 # What a voice is remembered by: seconds of speech, and of voiced speech, level of the last frame in
 # dB, running mean of the pitch's square, then the five numbers now and the speaker's own.
-_SPOKEN, _VOICED, _LAST, _SQUARE = range(4)
+_SPOKEN, VOICED, _LAST, _SQUARE = range(4)
 _NOW: Final = 4
 _OWN: Final = _NOW + FOLLOWED
-VOICED: Final = _VOICED
 START: Final = (0.0, 0.0, _QUIET, 0.0, *_TYPICAL, *_TYPICAL)
 
 
@@ -81,7 +80,7 @@ def _follow(memory: Doubles, level: float, pitch: float) -> None:
     now = memory[_NOW:_OWN]
     share = _share(_NOW_SECONDS, memory[_SPOKEN])
     if pitch > 0:
-        semitones, part = 12 * math.log2(pitch / 100), _share(_NOW_SECONDS, memory[_VOICED])
+        semitones, part = 12 * math.log2(pitch / 100), _share(_NOW_SECONDS, memory[VOICED])
         now[_PITCH] += part * (semitones - now[_PITCH])
         memory[_SQUARE] += part * (semitones * semitones - memory[_SQUARE])
         now[_RANGE] = math.sqrt(max(0.0, memory[_SQUARE] - now[_PITCH] * now[_PITCH]))
@@ -89,10 +88,10 @@ def _follow(memory: Doubles, level: float, pitch: float) -> None:
     now[_LIVELY] += share * (min(abs(level - memory[_LAST]), 12.0) - now[_LIVELY])
     now[_VOICING] += share * ((1.0 if pitch > 0 else 0.0) - now[_VOICING])
     memory[_SPOKEN] += _FRAME_SECONDS
-    memory[_VOICED] += _FRAME_SECONDS if pitch > 0 else 0.0
+    memory[VOICED] += _FRAME_SECONDS if pitch > 0 else 0.0
     memory[_LAST] = level
     for index in range(FOLLOWED):
-        heard = memory[_VOICED] if index in (_PITCH, _RANGE) else memory[_SPOKEN]
+        heard = memory[VOICED] if index in (_PITCH, _RANGE) else memory[_SPOKEN]
         before = heard + (_PRIOR_SECONDS if _HAS_TYPICAL[index] else 0.0) - _FRAME_SECONDS
         memory[_OWN + index] += _share(_OWN_SECONDS, before) * (now[index] - memory[_OWN + index])
 
@@ -148,7 +147,7 @@ def heard(memory: Doubles, emotions: Floats, samples: Floats) -> tuple[Doubles, 
                 emotions[index] *= 1 - _share(_FADE_SECONDS, math.inf)
             continue
         _follow(memory, level, pitch_of(frame))
-        trust = min(1.0, memory[_VOICED] / _WARM_SECONDS) ** 2
+        trust = min(1.0, memory[VOICED] / _WARM_SECONDS) ** 2
         goal, share = _emotions_of(memory), _share(_SETTLE_SECONDS, math.inf)
         for index in range(len(emotions)):
             emotions[index] += share * (trust * goal[index] - emotions[index])

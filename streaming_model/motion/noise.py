@@ -50,18 +50,9 @@ def uniforms(seed: int, purpose: Purpose, index: int, size: int) -> tuple[float,
 
 
 @lru_cache(maxsize=1024)
-def _around(seed: int, purpose: Purpose, index: int) -> tuple[tuple[float, ...], ...]:
-    """Returns the sixteen numbers before an index, at it, and at the two after it."""
-    return tuple(uniforms(seed, purpose, index + offset, 16) for offset in (-1, 0, 1, 2))
-
-
-@lru_cache(maxsize=1024)
 def knots_around(seed: int, purpose: Purpose, index: int) -> NDArray[np.float64]:
-    """Returns [4, 16] the numbers of 16 channels before an index, at it, and at the two after it.
-
-    Those that `smooth_noises` joins, for compiled loops (`sway`).
-    """
-    knots = np.array(_around(seed, purpose, index))
+    """Returns [4, 16] the numbers of 16 channels before an index, at it, and at two after it."""
+    knots = np.array([uniforms(seed, purpose, index + offset, 16) for offset in (-1, 0, 1, 2)])
     knots.flags.writeable = False
     return knots
 
@@ -104,21 +95,8 @@ def smooth_noises(
     Random values at whole numbers, joined by a cubic spline (Catmull-Rom): smooth in value
     and velocity, and it always comes back to zero mean.
     """
+    from streaming_model.motion.splines import spline
+
     whole = math.floor(time)
-    part = time - whole
-    square, cube = part * part, part * part * part
-    before, left, right, after = _around(seed, purpose, whole)
-    shares = (  # twice the spline's weights: they take 0..1 to -1..1
-        2 * square - part - cube,
-        2 - 5 * square + 3 * cube,
-        part + 4 * square - 3 * cube,
-        cube - square,
-    )
-    return [
-        shares[0] * before[channel]
-        + shares[1] * left[channel]
-        + shares[2] * right[channel]
-        + shares[3] * after[channel]
-        - 1.0
-        for channel in channels
-    ]
+    knots = knots_around(seed, purpose, whole)
+    return [spline(knots, time - whole, channel) for channel in channels]

@@ -44,10 +44,3 @@ def hear(state: ProsodyState, samples: Floats) -> ProsodyState:
 
     memory = np.array(START) if state.memory is None else state.memory
     return ProsodyState(*heard(memory, state.emotions, samples))
-
-
-def find_pitches(frames: Floats) -> list[float]:
-    """Returns the fundamental of each of [frames, 640] samples in Hz, 0 where none is heard."""
-    from streaming_model.motion.melody import pitch_of
-
-    return [pitch_of(frame) for frame in frames]

@@ -13,9 +13,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from streaming_model.motion.splines import Knots, spline
 from streaming_model.motion_space import INDEX
-
-Knots = NDArray[np.float64]
 
 _DEGREE: Final = math.pi / 180
 
@@ -30,20 +29,6 @@ _BROW_SIZE: Final = 0.05
 
 _PITCH, _YAW, _ROLL = INDEX["headPitch"], INDEX["headYaw"], INDEX["headRoll"]
 _SIDEWAYS, _UPWARD, _BROW = INDEX["headX"], INDEX["headY"], INDEX["browInnerUp"]
-
-
-@njit(nogil=True, cache=True)
-def _noise(knots: Knots, part: float, channel: int) -> float:
-    """Returns about -1..1 between the second and the third of [4, 16] knots; see `noise`."""
-    square, cube = part * part, part * part * part
-    value: float = (
-        (2 * square - part - cube) * knots[0, channel]
-        + (2 - 5 * square + 3 * cube) * knots[1, channel]
-        + (part + 4 * square - 3 * cube) * knots[2, channel]
-        + (cube - square) * knots[3, channel]
-        - 1.0
-    )
-    return value
 
 
 @njit(nogil=True, cache=True)
@@ -77,17 +62,17 @@ def swayed(
     yaw = pitch = roll = 0.0
     for octave in range(3):
         knots, part = heads[octave], parts[octave]
-        yaw += _YAWS[octave] * _noise(knots, part, 3 * octave)
-        pitch += _PITCHES[octave] * _noise(knots, part, 3 * octave + 1)
-        roll += _ROLLS[octave] * _noise(knots, part, 3 * octave + 2)
+        yaw += _YAWS[octave] * spline(knots, part, 3 * octave)
+        pitch += _PITCHES[octave] * spline(knots, part, 3 * octave + 1)
+        roll += _ROLLS[octave] * spline(knots, part, 3 * octave + 2)
     row[_YAW] += size * yaw
     row[_PITCH] += size * pitch
     row[_ROLL] += size * (roll - 0.25 * yaw)
     row[_SIDEWAYS] += 1.5 * size * yaw
-    drifted = _BREATH_DRIFT * _noise(drift[0], drift[1], 1)
+    drifted = _BREATH_DRIFT * spline(drift[0], drift[1], 1)
     breath = math.sin(2 * math.pi * (seconds / _BREATH_PERIOD + phase + drifted))
     breath *= going * min(head_motion, 1.0)
     row[_UPWARD] += _BREATH_LIFT * breath
     row[_PITCH] -= _BREATH_PITCH * breath
-    raised = _BROW_SIZE * _noise(brow[0], brow[1], 0)
+    raised = _BROW_SIZE * spline(brow[0], brow[1], 0)
     row[_BROW] += max(0.0, raised) * min(expressiveness, 2.0)
