@@ -2,7 +2,7 @@
  * The row of portraits to choose from. Native radio buttons, so the arrow keys work.
  */
 
-import { portraitImage } from "./api.js";
+import { getPortraits, portraitImage } from "./api.js";
 import { byId, create } from "./dom.js";
 
 /** @import { Portrait } from "./protocol.js" */
@@ -131,6 +131,19 @@ export class Portraits {
     }
   }
 
+  /**
+   * Takes a portrait out if the server has it no more: one that is not kept goes some minutes after
+   * its session, whoever sees it listed.
+   * @param {string} id
+   */
+  async #doubt(id) {
+    const portraits = await getPortraits();
+    if (portraits.some((portrait) => portrait.id === id)) return;
+    const focused = [...this.#gallery.querySelectorAll("input")].find((input) => input.matches(":focus"));
+    this.remove(id);
+    if (focused) this.tile(focused.value)?.querySelector("input")?.focus();
+  }
+
   /** @param {Portrait} portrait */
   #append(portrait) {
     const tile = this.#tile(portrait);
@@ -147,6 +160,8 @@ export class Portraits {
     // whoever set `onChoose` has shown the failure already
     input.addEventListener("change", () => this.choose(portrait).catch(() => undefined));
     const image = create("img", { src: portraitImage(portrait.id), alt: "", loading: "lazy" });
+    // without an answer the tile stays: what is wrong with the connection is told elsewhere
+    image.addEventListener("error", () => this.#doubt(portrait.id).catch(() => undefined));
     const name = create("span", { className: "tile-name" }, portrait.name);
     return create("label", { className: "tile", title: portrait.name }, input, image, name);
   }

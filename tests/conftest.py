@@ -21,7 +21,7 @@ from tests import layout
 from tools.node import packages
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,6 +44,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ARTIFACTS = ROOT / "artifacts"
 START_TIMEOUT = 150  # seconds for a server to become ready, models and all
 
+# What one test brings must not go while a later one's page has it listed.
+UPLOADS_STAY = ("--portrait-wait", "3600")
 REAL = ("-c", "import sys; from server.cli import main; sys.exit(main())", "serve")
 FAKE = ("-m", "tests.live_fakes")
 CLUSTERS = {FAKE: ("-m", "tests.ray_fakes"), REAL: REAL}  # what has the same on Ray
@@ -131,7 +133,8 @@ def _free_port() -> int:
 def real_server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Yields the shipped server: our model, and the voice that starts fastest."""
     del chromium  # without a browser it would start for nothing
-    server = ServerProcess(REAL, "--voice", "joe", folder=tmp_path_factory.mktemp("real"))
+    folder = tmp_path_factory.mktemp("real")
+    server = ServerProcess(REAL, "--voice", "joe", *UPLOADS_STAY, folder=folder)
     yield server
     server.stop()
 
@@ -140,7 +143,7 @@ def real_server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def fake_server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Yields the server with a model that draws a bar as high as the sound is loud."""
     del chromium
-    server = ServerProcess(FAKE, folder=tmp_path_factory.mktemp("fake"))
+    server = ServerProcess(FAKE, *UPLOADS_STAY, folder=tmp_path_factory.mktemp("fake"))
     yield server
     server.stop()
 
@@ -216,7 +219,7 @@ def visit() -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "console",
-            lambda message: complaints.append(message.text) if message.type == "error" else None,
+            lambda message: complaints.append(_told(message)) if message.type == "error" else None,
         )
         visited.append((page, complaints, expected))
         page.goto(address)
@@ -229,6 +232,11 @@ def visit() -> Iterator[Callable[..., Page]]:
         page.goto("about:blank")
         page.context.close()
     assert not unexpected
+
+
+def _told(message: ConsoleMessage) -> str:
+    """Returns what a page complains of, and where: what could not be loaded is named there only."""
+    return f"{message.text} ({message.location['url']})"
 
 
 @pytest.fixture

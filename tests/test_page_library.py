@@ -16,7 +16,7 @@ from tests.conftest import ServerProcess
 from tests.test_page_access import SMALL, axe, faults
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, FilePayload, Page, ViewportSize
+    from playwright.sync_api import Browser, FilePayload, Page, Route, ViewportSize
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -121,6 +121,29 @@ def test_a_picture_is_shown_with_its_frame_and_landmarks_before_it_is_kept(
     page.keyboard.press("Escape")
     assert not page.locator("#dialog").is_visible()
     assert names(fake_server) == before
+
+
+def test_a_portrait_that_goes_while_it_is_listed_leaves_its_place(
+    browser: Browser, visit: Visit, fake_server: ServerProcess
+) -> None:
+    picture = png("gone.png", shade=90)
+    files = {"image": (picture["name"], picture["buffer"], picture["mimeType"])}
+    added = httpx.post(f"{fake_server.address}/v1/portraits", files=files, timeout=30)
+    portrait = f"v1/portraits/{added.raise_for_status().json()['id']}"
+
+    def go_first(route: Route) -> None:
+        httpx.delete(f"{fake_server.address}/{portrait}", timeout=30)
+        route.continue_()
+
+    page = visit(browser, "about:blank", expected=(f"{portrait}/image",))
+    page.route(f"**/{portrait}/image", go_first)
+    with page.expect_response(f"**/{portrait}/image") as answer:
+        page.goto(fake_server.address)
+    assert answer.value.status == 404
+    tile = page.locator(f"#gallery input[value='{portrait.split('/')[-1]}']")
+    tile.wait_for(state="detached")
+    page.wait_for_selector(LIVE)
+    assert page.locator("#gallery input").count() == len(names(fake_server))
 
 
 def test_the_frame_is_dragged_and_only_what_it_shows_is_kept(
