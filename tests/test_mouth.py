@@ -141,6 +141,21 @@ def test_barely_parted_lips_show_a_dark_line_and_wide_ones_teeth() -> None:
 
 
 @pytest.mark.model
+def test_an_upper_lip_that_hangs_in_a_smile_arches_over_an_open_mouth() -> None:
+    def hang(moved: Floats) -> float:
+        """Returns how far the upper lip's middle is below the corners, as a share of them apart."""
+        edge, _ = lips(closed_mouth(), moved)
+        left, right = edge[0], edge[-1]
+        along = (edge - left) @ (right - left) / ((right - left) @ (right - left))
+        middle = np.array([np.interp(0.5, along, edge[:, axis]) for axis in range(2)])
+        return float(middle[1] - (left + right)[1] / 2) / float(np.linalg.norm(right - left))
+
+    assert hang(motion()) > 0.04
+    assert hang(motion(jawOpen=0.3, mouthClose=0.3)) > 0.03, "closed again it smiles"
+    assert hang(motion(jawOpen=0.5)) < -0.1
+    assert hang(motion(jawOpen=0.5, mouthSmile=0.7)) > hang(motion(jawOpen=0.5)) + 0.1
+
+
 def test_a_smile_keeps_its_teeth_while_it_speaks(smile: Renderer) -> None:
     rest = smile._stage.picture.astype(np.float32)
     own = smile._mouth._own

@@ -73,6 +73,7 @@ SATURATING: Final = (
 # fmt: on
 ROUNDNESS: Final = 0.75  # share of a round opening in the mouth's
 ROUND_POWER: Final = 0.65  # of 1 - x^2 from corner to corner; 0.5 is an ellipse
+SMILE_DROP: Final = 3.0  # how far the jaw takes a smile's corners down, of how far they are up
 MOST_AT_ONCE: Final = 3.5  # sum of the mouth's coefficients that a face can show
 MOST_RAISED: Final = 1.3  # sum of the brows' inner and outer rise: then the lids' skin is taut
 UNFOLD_NEAR: Final = (0.25, 0.6, 0.6)  # of an edge: skin that takes more of its motion may fold
@@ -121,12 +122,13 @@ class Expression:
         for pair in (self.mouth, self.left_eye, self.right_eye):
             pair.keep_apart(self.rest)  # as every frame does: rest is one of them
         self.deltas = _camera_deltas(rig, fit)
+        self._own = _own_mouth(fit)
         self._round_lips(rig.neutral)
+        self._drop_smile()
         self._close_lips()
         self._unfolder = _unfolder(rig, self.rest)
         self._unfold_each()
         self._lacking = _lacking(portrait.blendshapes)
-        self._own = _own_mouth(fit)
         self.lids = {
             side: self._part_lids(
                 eye, side, self.rest[rig.landmarks[list(BROWS[side])]].mean(axis=0)
@@ -216,6 +218,25 @@ class Expression:
                 wanted.append(change)
             delta += self.mouth.spread_over(self.mouth.ring_deltas(*wanted))
 
+    def _drop_smile(self) -> None:
+        """Lets the jaw take down the corners that a smile with closed lips holds up.
+
+        An open mouth's upper lip arches; under one that hangs between its corners a mouth opens
+        as a puppet's does, straight above. Closed again it smiles as before.
+        """
+        relaxed = self._relaxed()
+        sides = self.mouth.upper, self.mouth.lower
+        middle = np.mean([_at_middle(relaxed[side]) for side in sides])
+        smile = max(float(relaxed[self.mouth.upper[[0, -1]], 1].mean() - middle), 0.0)
+        drops = []
+        for side in sides:
+            drop = np.zeros((len(side), 3), np.float32)
+            drop[:, 1] = -SMILE_DROP * smile * (2.0 * shares(self.rest[side]) - 1.0) ** 2
+            drops.append(drop)
+        moved = self.mouth.spread_over(self.mouth.ring_deltas(*drops))
+        self.deltas[JAW] += moved
+        self.deltas[CLOSE] -= moved
+
     def _close_lips(self) -> None:
         """Makes mouthClose cancel exactly the opening that jawOpen brings, as in ARKit.
 
@@ -274,11 +295,20 @@ class Expression:
         """Returns what still parts the lips of an open mouth that lets its expression go."""
         if fit.mouth_is_closed:
             return None
-        relaxed = self.rest - np.tensordot(self._own, self.deltas, axes=1).astype(np.float32)
+        relaxed = self._relaxed()
         below, above = self.mouth.facing(relaxed)
         upper = UPPER_CLOSES * (below - relaxed[self.mouth.upper])
         lower = (1.0 - UPPER_CLOSES) * (above - relaxed[self.mouth.lower])
         return self.mouth.spread_over(self.mouth.ring_deltas(upper, lower))
+
+    def _relaxed(self) -> Floats:
+        """Returns the face [V, 3] when it has let its own expression go to speak."""
+        return self.rest - np.tensordot(self._own, self.deltas, axes=1).astype(np.float32)
+
+
+def _at_middle(side: Floats) -> float:
+    """Returns how high a side [n, 3] of an opening is half way from corner to corner."""
+    return float(np.interp(0.5, shares(side), side[:, 1]))
 
 
 def upright_rotation(fit: Fit) -> Floats:
