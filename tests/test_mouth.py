@@ -156,6 +156,7 @@ def test_an_upper_lip_that_hangs_in_a_smile_arches_over_an_open_mouth() -> None:
     assert hang(motion(jawOpen=0.5, mouthSmile=0.7)) > hang(motion(jawOpen=0.5)) + 0.1
 
 
+@pytest.mark.model
 def test_a_smile_keeps_its_teeth_while_it_speaks(smile: Renderer) -> None:
     rest = smile._stage.picture.astype(np.float32)
     own = smile._mouth._own

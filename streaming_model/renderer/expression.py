@@ -219,7 +219,7 @@ class Expression:
             delta += self.mouth.spread_over(self.mouth.ring_deltas(*wanted))
 
     def _drop_smile(self) -> None:
-        """Lets the jaw take down the corners that a smile with closed lips holds up.
+        """Lets the jaw take down the corners that a smile of the picture holds up.
 
         An open mouth's upper lip arches; under one that hangs between its corners a mouth opens
         as a puppet's does, straight above. Closed again it smiles as before.
