@@ -139,9 +139,9 @@ export class Portraits {
   async #doubt(id) {
     const portraits = await getPortraits();
     if (portraits.some((portrait) => portrait.id === id)) return;
-    const focused = [...this.#gallery.querySelectorAll("input")].find((input) => input.matches(":focus"));
+    const focused = document.activeElement;
     this.remove(id);
-    if (focused) this.tile(focused.value)?.querySelector("input")?.focus();
+    if (focused instanceof HTMLInputElement) this.tile(focused.value)?.querySelector("input")?.focus();
   }
 
   /** @param {Portrait} portrait */

@@ -74,6 +74,7 @@ SATURATING: Final = (
 ROUNDNESS: Final = 0.75  # share of a round opening in the mouth's
 ROUND_POWER: Final = 0.65  # of 1 - x^2 from corner to corner; 0.5 is an ellipse
 SMILE_DROP: Final = 2.0  # how far the jaw takes a smile's corners down, of how far they are up
+SMILE_POWER: Final = 4  # of the way from the lips' middle to a corner, with which that grows
 MOST_AT_ONCE: Final = 3.5  # sum of the mouth's coefficients that a face can show
 MOST_RAISED: Final = 1.3  # sum of the brows' inner and outer rise: then the lids' skin is taut
 UNFOLD_NEAR: Final = (0.25, 0.6, 0.6)  # of an edge: skin that takes more of its motion may fold
@@ -231,7 +232,7 @@ class Expression:
         drops = []
         for side in sides:
             drop = np.zeros((len(side), 3), np.float32)
-            drop[:, 1] = -SMILE_DROP * smile * (2.0 * shares(self.rest[side]) - 1.0) ** 4
+            drop[:, 1] = -SMILE_DROP * smile * (2.0 * shares(self.rest[side]) - 1.0) ** SMILE_POWER
             drops.append(drop)
         moved = self.mouth.spread_over(self.mouth.ring_deltas(*drops))
         self.deltas[JAW] += moved
