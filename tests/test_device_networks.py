@@ -17,6 +17,7 @@ from streaming_model.errors import ModelFileError
 from streaming_model.media import AudioChunk
 from streaming_model.motion import MotionGenerator
 from streaming_model.motion.networks import MotionNetworks, Networks
+from tests.exact_encoder import ExactEncoder
 
 pytestmark = pytest.mark.model
 GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))
@@ -65,10 +66,10 @@ def spoken(
 
 @DEVICES
 @pytest.mark.parametrize("steps", [1, 2])
-def test_the_motion_is_that_of_the_exact_graphs(
+def test_the_motion_is_that_of_exact_networks(
     device: str, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streaming_model.motion.networks.multiplies_bytes", lambda: False)
+    monkeypatch.setattr("streaming_model.motion.networks.StreamingEncoder", ExactEncoder)
     (wanted,) = spoken(MotionNetworks(), [3], steps=steps)
     (found,) = spoken(networks(device), [3], steps=steps)
     assert np.abs(wanted).max() > 0.1

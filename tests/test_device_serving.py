@@ -23,6 +23,7 @@ from streaming_model.avatar import BUILTIN_PORTRAIT, Avatar
 from streaming_model.backdrop import Backdrop
 from streaming_model.media import AudioChunk, VideoFrame
 from streaming_model.portrait import Portrait, make_portrait
+from tests.exact_encoder import ExactEncoder
 from tests.test_device_networks import voice
 
 LEVELS = 2  # by which a pixel may differ
@@ -65,8 +66,7 @@ async def session(
 async def test_sessions_in_batches_show_what_processors_would(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The encoder in bytes, where processors have it, moves by a thousandth otherwise.
-    monkeypatch.setattr("streaming_model.motion.networks.multiplies_bytes", lambda: False)
+    monkeypatch.setattr("streaming_model.motion.networks.StreamingEncoder", ExactEncoder)
     shown, wanted = avatar("torch", tmp_path), avatar("processor", tmp_path)
     sounds = [
         voice(10, seed)[2 * seed :] for seed in range(3)

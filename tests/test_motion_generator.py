@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from streaming_model.audio.streaming_encoder import CONFIG, WEIGHTS
 from streaming_model.errors import AudioError, ModelFileError
 from streaming_model.media import AudioChunk, MotionChunk
 from streaming_model.motion import Activity, MotionGenerator, MotionStyle, load_motion_generator
@@ -226,10 +227,22 @@ def test_a_missing_and_a_damaged_file_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"serving\.json is damaged"):
         load_motion_generator(tmp_path)
     shutil.copy(DEFAULT_FOLDER / "serving.json", tmp_path)
-    with pytest.raises(ModelFileError, match=r"encoder\.onnx is missing"):
+    weights = tmp_path / "encoder" / WEIGHTS
+    with pytest.raises(ModelFileError, match=f"encoder/{WEIGHTS} is missing"):
         load_motion_generator(tmp_path)
-    (tmp_path / "encoder.onnx").write_bytes(b"not a graph")
-    with pytest.raises(ModelFileError, match=r"encoder\.onnx is damaged"):
+    shutil.copytree(DEFAULT_FOLDER / "encoder", tmp_path / "encoder")
+    weights.write_bytes(b"no weights")
+    with pytest.raises(ModelFileError, match=f"encoder/{WEIGHTS} is damaged"):
+        load_motion_generator(tmp_path)
+    shutil.copy(DEFAULT_FOLDER / "encoder" / WEIGHTS, weights)
+    (tmp_path / "encoder" / CONFIG).unlink()
+    with pytest.raises(ModelFileError, match=f"encoder/{CONFIG} is missing"):
+        load_motion_generator(tmp_path)
+    shutil.copy(DEFAULT_FOLDER / "encoder" / CONFIG, tmp_path / "encoder")
+    with pytest.raises(ModelFileError, match=r"denoiser\.onnx is missing"):
+        load_motion_generator(tmp_path)
+    (tmp_path / "denoiser.onnx").write_bytes(b"not a graph")
+    with pytest.raises(ModelFileError, match=r"denoiser\.onnx is damaged"):
         load_motion_generator(tmp_path)
 
 

@@ -13,14 +13,9 @@ import pytest
 import torch
 
 from streaming_model.audio.features import stream_features
-from streaming_model.motion import networks
+from streaming_model.audio.streaming_encoder import StreamingEncoder
 from streaming_model.motion.denoiser import DenoiserInputs
-from streaming_model.motion.networks import (
-    DEFAULT_FOLDER,
-    Condition,
-    MotionNetworks,
-    multiplies_bytes,
-)
+from streaming_model.motion.networks import DEFAULT_FOLDER, Condition, MotionNetworks
 from streaming_model.motion.pipeline import MotionPipeline
 from streaming_model.motion.sampler import sample
 from streaming_model.motion_space import MOTION_SIZE
@@ -72,10 +67,7 @@ def test_the_served_sampler_equals_the_pipelines(
 
 @pytest.mark.parametrize("frames", [1, 2, 5])
 @torch.no_grad()
-def test_the_served_encoder_equals_the_pipelines(
-    frames: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(networks, "multiplies_bytes", lambda: False)  # so the exact one is served
+def test_the_served_encoder_is_the_pipelines_but_for_rounding(frames: int) -> None:
     samples = np.random.default_rng(2).normal(0, 0.1, 20 * 640).astype(np.float32)
     mel = stream_features(samples)
     reference = pipeline().encoder.encode(torch.from_numpy(mel)[None])[0].numpy()
@@ -84,7 +76,8 @@ def test_the_served_encoder_equals_the_pipelines(
     for chunk in mel.reshape(-1, 4 * frames, mel.shape[1]):
         features, state = served.encode(chunk[None], state)
         rows.append(features[0])
-    np.testing.assert_allclose(np.concatenate(rows), reference, atol=2e-5)
+    away = np.linalg.norm(np.concatenate(rows) - reference) / np.linalg.norm(reference)
+    assert away < 0.01
 
 
 def test_it_saves_and_loads_again(tmp_path: Path) -> None:
@@ -118,47 +111,12 @@ def test_the_graphs_read_the_pipelines_weights() -> None:
         onnxruntime.InferenceSession(str(graph))
 
 
-@pytest.mark.parametrize(
-    ("facts", "is_told"),
-    [
-        ("processor\t: 0\nflags\t\t: fpu avx512f avx512_vnni sse2\n", True),
-        ("processor\t: 0\nflags\t\t: fpu avx2 sse2\n", True),
-        ("processor\t: 0\nflags\t\t: fpu avx2 avx512f sse2\n", False),
-        ("processor\t: 0\nflags\t\t: fpu avx sse2\n", False),
-        ("model name\t: one without avx512_vnni inside\n", False),
-        ("", False),
-    ],
-)
-def test_what_the_processor_can_do_is_read(tmp_path: Path, facts: str, is_told: bool) -> None:
-    (tmp_path / "cpuinfo").write_text(facts)
-    assert multiplies_bytes(tmp_path / "cpuinfo") is is_told
-    assert not multiplies_bytes(tmp_path / "nothing")
-
-
-@pytest.mark.parametrize("is_made_for_it", [True, False])
-def test_the_encoder_in_bytes_is_served_where_the_processor_is_made_for_it(
-    monkeypatch: pytest.MonkeyPatch, is_made_for_it: bool
-) -> None:
-    opened: list[str] = []
-
-    def noting(path: Path) -> onnxruntime.InferenceSession:
-        opened.append(path.name)
-        return onnxruntime.InferenceSession(str(path))
-
-    monkeypatch.setattr(networks, "open_graph", noting)
-    monkeypatch.setattr(networks, "multiplies_bytes", lambda: is_made_for_it)
-    MotionNetworks()
-    assert ("encoder_int8.onnx" in opened) is is_made_for_it
-    assert ("encoder.onnx" in opened) is not is_made_for_it
-
-
-def test_both_encoders_hear_nearly_the_same() -> None:
+@pytest.mark.parametrize(("name", "most"), [("encoder", 0.01), ("listener", 0.005)])
+def test_what_is_served_hears_what_the_graph_does(name: str, most: float) -> None:
+    served = StreamingEncoder(DEFAULT_FOLDER / name)
     mel = stream_features(np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32))
-    state = np.zeros((1, MotionNetworks().settings.encoder_state_size), np.float32)
-    exact, quick = (
-        onnxruntime.InferenceSession(str(DEFAULT_FOLDER / name)).run(
-            None, {"mel": mel[None], "state": state}
-        )[0]
-        for name in ("encoder.onnx", "encoder_int8.onnx")
-    )
-    assert np.linalg.norm(quick - exact) < 0.02 * np.linalg.norm(exact)
+    state = np.zeros((1, served.state_size), np.float32)
+    graph = onnxruntime.InferenceSession(str(DEFAULT_FOLDER / f"{name}.onnx"))
+    exact = graph.run(None, {"mel": mel[None], "state": state})
+    for given, wanted in zip(served.encode(mel[None], state), exact, strict=True):
+        assert np.linalg.norm(given - wanted) < most * np.linalg.norm(wanted)

@@ -1,8 +1,8 @@
-"""Exported graphs for serving: the same weights as the pipeline's, for onnxruntime.
+"""Exported graphs: the same weights as the pipeline's, for onnxruntime.
 
 Weights are rounded to half precision and stored once, in the pipeline's safetensors files: the
-graphs refer to the bytes there as ONNX external data. Arithmetic stays in single precision; of the
-encoder, which weighs more and has fewer rows, there is a second graph with products in bytes.
+graphs refer to the bytes there as ONNX external data. Arithmetic stays in single precision. The
+denoiser is served so; encoder and listener, which are served in compiled loops, are for others.
 """
 
 from __future__ import annotations
@@ -23,12 +23,10 @@ from streaming_model.audio.encoder import AudioEncoder
 from streaming_model.audio.features import MEL_BINS, MELS_PER_FRAME
 from streaming_model.motion.denoiser import MotionDenoiser
 from streaming_model.motion.listener import FOLDER as LISTENER_FOLDER
-from streaming_model.motion.listener import GRAPH
-from streaming_model.motion.networks import INT8_ENCODER
 from streaming_model.motion.smoothing import LOW_PASS
-from training.quantised import quantise_products
 from training.served import ServedDenoiser, ServedEncoder, StepModulation
 
+LISTENER_GRAPH: Final = "listener.onnx"
 _OPSET: Final = 20  # the first that knows both kinds of GELU
 
 
@@ -40,7 +38,7 @@ def round_to_half(network: nn.Module) -> None:
 
 
 def export_folder(folder: Path) -> None:
-    """Writes the serving graphs of a model in diffusers' form again, from its weights.
+    """Writes the graphs of a model in diffusers' form again, from its weights.
 
     What the graphs do may change with the code; the weights stay as they were trained.
     """
@@ -52,7 +50,9 @@ def export_folder(folder: Path) -> None:
     export_denoiser(denoiser, folder / "denoiser.onnx", weights=_weights(folder, "denoiser"))
     if (folder / LISTENER_FOLDER).exists():
         listener = AudioEncoder.from_pretrained(folder / LISTENER_FOLDER, dtype=torch.float32)
-        export_listener(listener, folder / GRAPH, weights=_weights(folder, LISTENER_FOLDER))
+        export_listener(
+            listener, folder / LISTENER_GRAPH, weights=_weights(folder, LISTENER_FOLDER)
+        )
 
 
 def write_denoiser(denoiser: MotionDenoiser, folder: Path, *, steps: int) -> None:
@@ -80,7 +80,7 @@ def write_listener(listener: AudioEncoder, folder: Path) -> None:
     halved = copy.deepcopy(listener)  # halving would round the constants too, which no file holds
     halved.half()  # type: ignore[no-untyped-call]
     halved.save_pretrained(folder / LISTENER_FOLDER)
-    export_listener(listener, folder / GRAPH, weights=_weights(folder, LISTENER_FOLDER))
+    export_listener(listener, folder / LISTENER_GRAPH, weights=_weights(folder, LISTENER_FOLDER))
 
 
 def _weights(folder: Path, name: str) -> Path:
@@ -90,8 +90,7 @@ def _weights(folder: Path, name: str) -> Path:
 def export_encoder(encoder: AudioEncoder, path: Path, *, weights: Path) -> None:
     """Writes the graph (mel [batch, 4 * frames, 80], state) -> (features, next_state).
 
-    Features are [batch, frames, size], the state is that of `AudioEncoder`. Beside it, in
-    `encoder_int8.onnx`, the same with the products of its blocks in eight bits (`quantised`).
+    Features are [batch, frames, size], the state is that of `AudioEncoder`.
 
     Args:
         encoder: in single precision, with the numbers that `weights` holds.
@@ -99,8 +98,6 @@ def export_encoder(encoder: AudioEncoder, path: Path, *, weights: Path) -> None:
         weights: the encoder's safetensors file, in the graph's folder or below.
     """
     _export_encoder(encoder, path, weights=weights, outputs=["features", "next_state"])
-    # What leads to the blocks and out of them weighs little, and half of the error comes of it.
-    quantise_products(path, path.with_name(INT8_ENCODER), of="encoder.blocks.")
 
 
 def export_listener(listener: AudioEncoder, path: Path, *, weights: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from streaming_model.media import SAMPLES_PER_MOTION_FRAME, AudioChunk
 from streaming_model.motion import MotionGenerator, MotionStyle
-from streaming_model.motion.listener import GRAPH, Listener
+from streaming_model.motion.listener import FOLDER, Listener
 from streaming_model.motion.networks import Condition, Floats, MotionNetworks
 
 _ROUNDS = 150  # calls of the sampler
@@ -28,9 +28,9 @@ class Cost:
 
     Attributes:
         total: all of it.
-        encoder: of that, the audio encoder's graph.
+        encoder: of that, the audio encoder.
         denoiser: of that, the denoiser's graph.
-        listener: of that, the graph that hears contacts.
+        listener: of that, what hears contacts.
     """
 
     total: float
@@ -40,7 +40,7 @@ class Cost:
 
     @property
     def python(self) -> float:
-        """What is no graph."""
+        """What is none of them."""
         return self.total - self.encoder - self.denoiser - self.listener
 
 
@@ -52,7 +52,7 @@ class TimedNetworks(MotionNetworks):
         self.encoder_seconds = 0.0
         self.denoiser_seconds = 0.0
         if self.listener is not None:
-            self.listener = self.timed_listener = TimedListener(folder / GRAPH)
+            self.listener = self.timed_listener = TimedListener(folder / FOLDER)
 
     @property
     def seconds(self) -> tuple[float, float, float]:

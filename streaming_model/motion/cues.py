@@ -8,7 +8,7 @@ once. It costs a hundredth of what it listens to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming_model.errors import ModelFileError
+from streaming_model.integers import Layer, whole_layer
 from streaming_model.motion.contacts import CONTACT_NAMES
 from streaming_model.motion.listener import SCORES
 from streaming_model.motion.weights import read_network
@@ -56,6 +57,11 @@ class Cues:
     hidden_bias: Floats
     out: Floats
     out_bias: Floats
+    _layer: Layer = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        layer = whole_layer(self.hidden.T, self.hidden_bias, np.int16)
+        object.__setattr__(self, "_layer", layer)
 
     def likely(self, audio: Floats, scores: Floats, *, frames: int, lookahead: int) -> Floats:
         """Returns [batch, frames, cues] how likely each is, 0..1, in the order of `CUE_NAMES`.
@@ -71,15 +77,8 @@ class Cues:
         from streaming_model.motion.small_networks import likelihoods, looked
 
         bounded = np.minimum(np.maximum(scores, -SCORE_LIMIT), SCORE_LIMIT)
-        of_features = len(OFFSETS) * audio.shape[2]
-        sums = looked(
-            np.ascontiguousarray(audio),
-            self.hidden[:of_features],
-            bounded,
-            self.hidden[of_features:],
-            places_of(frames, lookahead=lookahead),
-            self.hidden_bias,
-        )
+        places = places_of(frames, lookahead=lookahead)
+        sums = looked(np.ascontiguousarray(audio), bounded, places, self._layer)
         likely: Floats = likelihoods(sums, self.out, self.out_bias)
         return likely
 

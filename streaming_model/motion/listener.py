@@ -12,13 +12,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming_model.audio.streaming_encoder import StreamingEncoder
 from streaming_model.motion.contacts import CONTACT_NAMES
-from streaming_model.motion.graphs import open_graph
 
 Floats = NDArray[np.float32]
 
-GRAPH: Final = "listener.onnx"
-FOLDER: Final = "listener"  # of its weights in diffusers' form
+FOLDER: Final = "listener"  # of its weights
 DELAYS: Final = 4  # each score tells of its own frame, and of one to three before it
 SCORES: Final = DELAYS * len(CONTACT_NAMES)  # of a frame
 
@@ -30,40 +29,38 @@ _TOLD: Final = (0.0, 0.3, 0.6, 1.0)
 
 
 class Listener:
-    """The network on onnxruntime.
+    """The network as it is served.
 
     Args:
-        graph: its file.
+        folder: of its weights.
 
     Attributes:
         state_size: how many numbers a stream remembers.
 
     Raises:
-        ModelFileError: the file is missing or damaged.
+        ModelFileError: a file is missing or damaged.
     """
 
-    def __init__(self, graph: Path) -> None:
-        self._graph = open_graph(graph)
-        sizes = {each.name: each.shape[-1] for each in self._graph.get_inputs()}
-        self.state_size: int = sizes["state"]
+    def __init__(self, folder: Path) -> None:
+        self._encoder = StreamingEncoder(folder)
+        self.state_size = self._encoder.state_size
 
     def hear(self, mel: Floats, state: Floats) -> tuple[Floats, Floats]:
         """Maps [batch, 4 * frames, 80] and [batch, state] to scores and the next state.
 
         The scores are [batch, frames, SCORES] log-odds of the contacts, for each delay in turn.
         """
-        scores, next_state = self._graph.run(None, {"mel": mel, "state": state})
-        return scores, next_state
+        return self._encoder.encode(mel, state)
 
 
 def load_listener(folder: Path) -> Listener | None:
     """Returns the listener in a folder of weights, None where it has none, as older folders.
 
     Raises:
-        ModelFileError: the file is damaged.
+        ModelFileError: a file is damaged.
     """
-    path = folder / GRAPH
-    return Listener(path) if path.exists() else None
+    weights = folder / FOLDER
+    return Listener(weights) if weights.exists() else None
 
 
 def heard_contacts(scores: Floats, *, frames: int, lookahead: int) -> Floats:

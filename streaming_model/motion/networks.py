@@ -1,6 +1,7 @@
-"""The shipped networks on onnxruntime: audio encoder and motion denoiser, batched.
+"""The shipped networks as processors run them: audio encoder and motion denoiser, batched.
 
-The denoiser's layers are modulated by the sampler's step, which is worked out once for each.
+The encoder is compiled loops, the denoiser a graph for onnxruntime, whose layers are modulated by
+the sampler's step; that is worked out once for each.
 
 One thread each: more spin against each other on a busy machine. Knows nothing of streams.
 """
@@ -15,6 +16,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming_model.audio.streaming_encoder import StreamingEncoder
 from streaming_model.errors import ModelFileError
 from streaming_model.motion.contacts import NETWORK_SIZE
 from streaming_model.motion.cues import Cues, load_cues
@@ -29,13 +31,6 @@ from streaming_model.motion_space import MOTION_SIZE
 Floats = NDArray[np.float32]
 
 DEFAULT_FOLDER: Final = Path(__file__).parents[1] / "weights" / "motion"
-INT8_ENCODER: Final = "encoder_int8.onnx"
-
-# Among the flags that Linux tells of a processor: either the instructions that are made for bytes,
-# or the older ones alone, for which onnxruntime has products of bytes, too. Of those in between
-# nobody knows: without such products it takes ten times as long as in single precision.
-_BYTE_PRODUCTS: Final = "avx512_vnni"
-_OLDER, _BETWEEN = "avx2", "avx512f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +103,10 @@ class Networks(Protocol):
 
 
 class MotionNetworks:
-    """The graphs and their settings; implements `Networks`.
+    """The networks and their settings; implements `Networks`.
 
     Args:
-        folder: holds `encoder.onnx`, `denoiser.onnx`, `modulation.onnx` and `serving.json`, and may
-            hold `encoder_int8.onnx`, which is taken where the processor is made for it.
+        folder: holds `encoder`, `denoiser.onnx`, `modulation.onnx` and `serving.json`.
         guidance: scale of the guidance to imitate; the model's own default if None.
 
     Raises:
@@ -126,9 +120,7 @@ class MotionNetworks:
         self.filmed: FilmedMouth | None = load_filmed(folder, audio_size=self.settings.audio_size)
         self.listener: Listener | None = load_listener(folder)
         self.cues: Cues | None = load_cues(folder, audio_size=self.settings.audio_size)
-        quick = folder / INT8_ENCODER
-        is_quick = quick.exists() and multiplies_bytes()
-        self._encoder = open_graph(quick if is_quick else folder / "encoder.onnx")
+        self._encoder = StreamingEncoder(folder / "encoder")
         self._denoiser = open_graph(folder / "denoiser.onnx")
         self._modulation = open_graph(folder / "modulation.onnx")
         self._steps: dict[tuple[float, float], Floats] = {}
@@ -138,8 +130,7 @@ class MotionNetworks:
 
         The features are [batch, frames, audio_size].
         """
-        features, next_state = self._encoder.run(None, {"mel": mel, "state": state})
-        return features, next_state
+        return self._encoder.encode(mel, state)
 
     def denoise(self, x_t: Floats, t: float, step_size: float, condition: Condition) -> Floats:
         """Maps [batch, N, size] noisy frames at flow time `t` to clean ones."""
@@ -197,15 +188,3 @@ def read_settings(path: Path) -> Settings:
     if unknown := sorted(set(settings.style_names) - set(STYLE_NAMES)):
         raise ModelFileError(f"The motion model's file {path} has an unknown style {unknown[0]!r}.")
     return settings
-
-
-def multiplies_bytes(facts: Path = Path("/proc/cpuinfo")) -> bool:
-    """Returns whether this processor has the instructions for products of bytes that were tried.
-
-    Where the system does not tell, they count as missing.
-    """
-    if not facts.is_file():
-        return False
-    lines = facts.read_text(encoding="utf-8", errors="replace").splitlines()
-    flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
-    return _BYTE_PRODUCTS in flags or (_OLDER in flags and _BETWEEN not in flags)

@@ -7,7 +7,7 @@ it hears no voice, the mouth does not open.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming_model.errors import ModelFileError
+from streaming_model.integers import Layer, whole_layer
 from streaming_model.motion.weights import read_network
 from streaming_model.motion_space import INDEX
 
@@ -63,6 +64,11 @@ class Presence:
     hidden_bias: Floats
     out: Floats
     out_bias: Floats
+    _layer: Layer = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        layer = whole_layer(self.hidden.T, self.hidden_bias, np.int16)
+        object.__setattr__(self, "_layer", layer)
 
     def scores(self, audio: Floats, *, frames: int, lookahead: int) -> Floats:
         """Returns [..., frames] how sure it is that a voice sounds, 0..1.
@@ -78,9 +84,8 @@ class Presence:
 
         *streams, rows, size = audio.shape
         heard = np.ascontiguousarray(audio).reshape(-1, rows, size)
-        nothing = heard[:, :, :0], self.hidden[:0]
         places = _places(frames, min(lookahead, AHEAD))
-        sums = looked(heard, self.hidden, *nothing, places, self.hidden_bias)
+        sums = looked(heard, heard[:, :, :0], places, self._layer)
         scores: Floats = likelihoods(sums, self.out[:, None], self.out_bias)
         return scores.reshape(*streams, frames)
 

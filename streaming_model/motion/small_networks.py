@@ -1,8 +1,7 @@
 """Small networks over a few frames, in compiled loops.
 
 For two frames a product with a matrix reads each weight once and computes hardly anything; BLAS
-copies the matrix first. Each frame's sums are taken in the same order in any batch, so that no cut
-of the stream changes its bits. Imported where it is first used, as `rows`.
+copies the matrix first. Imported where it is first used, as `integer_loops`.
 """
 
 from __future__ import annotations
@@ -13,48 +12,42 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from streaming_model.integer_loops import multiply, round_row
+from streaming_model.integers import Floats, Layer
+
 Places = NDArray[np.int64]
 
 
-@njit(nogil=True, cache=True, fastmath={"contract"})
-def _look(sums: Floats, values: Floats, places: Places, weights: Floats) -> None:
-    """Adds to `sums` what one stream's values at some places weigh; see `looked`."""
-    size, units = values.shape[1], weights.shape[1]
-    for offset in range(places.shape[1]):
-        for index in range(size):
-            row = offset * size + index
-            for frame in range(len(places)):
-                place = places[frame, offset]
-                if place >= 0:
-                    value = values[place, index]
-                    for unit in range(units):
-                        sums[frame, unit] += value * weights[row, unit]
+@njit(nogil=True, cache=True)
+def _see(values: Floats, place: int, seen: Floats) -> None:
+    """Writes one row of [rows, size]; zeros below 0."""
+    for index in range(len(seen)):
+        seen[index] = values[place, index] if place >= 0 else np.float32(0)
 
 
 @njit(nogil=True, cache=True)
-def looked(
-    first: Floats, first_weights: Floats, second: Floats, second_weights: Floats,
-    places: Places, bias: Floats,
-) -> Floats:  # fmt: skip
+def looked(first: Floats, second: Floats, places: Places, layer: Layer) -> Floats:
     """Returns [batch, frames, units] a layer's sums over two kinds of values around each frame.
 
     Args:
         first: [batch, rows, size].
-        first_weights: [offsets * size, units].
         second: [batch, rows, other size].
-        second_weights: [offsets * other size, units].
         places: [frames, offsets] which rows each frame looks at; below 0 are zeros.
-        bias: [units].
+        layer: its inputs are the first of all offsets, then the second.
     """
-    frames, units = len(places), len(bias)
-    sums = np.empty((len(first), frames, units), np.float32)
+    (frames, offsets), size, other = places.shape, first.shape[2], second.shape[2]
+    inputs = offsets * (size + other)
+    sums = np.empty((len(first), frames, len(layer[2])), np.float32)
+    seen, rounded = np.empty(inputs, np.float32), np.empty((frames, inputs), np.int16)
+    steps = np.empty(frames, np.float32)
     for stream in range(len(first)):
         for frame in range(frames):
-            for unit in range(units):  # one by one: an assignment of rows takes 5 s to compile
-                sums[stream, frame, unit] = bias[unit]
-        _look(sums[stream], first[stream], places, first_weights)
-        _look(sums[stream], second[stream], places, second_weights)
+            for offset in range(offsets):
+                place, at = places[frame, offset], offsets * size + offset * other
+                _see(first[stream], place, seen[offset * size : (offset + 1) * size])
+                _see(second[stream], place, seen[at : at + other])
+            steps[frame] = round_row(seen, rounded[frame])
+        multiply(rounded, steps, layer, sums[stream])
     return sums
 
 

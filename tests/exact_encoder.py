@@ -1,0 +1,29 @@
+"""The encoder in single precision on a processor: what whole numbers round differently, it tells.
+
+The graph stands for it; what other devices do is compared with it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+class ExactEncoder:
+    """Does what `StreamingEncoder` does.
+
+    Args:
+        folder: of the encoder's weights, beside which its graph is.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._graph = onnxruntime.InferenceSession(str(folder.with_suffix(".onnx")))
+
+    def encode(self, mel: Floats, state: Floats) -> tuple[Floats, Floats]:
+        features, next_state = self._graph.run(None, {"mel": mel, "state": state})
+        return features, next_state
