@@ -1,6 +1,6 @@
-"""The encoder in single precision on a processor: what whole numbers round differently, it tells.
+"""The encoder's graph in single precision: what a device makes is compared with it.
 
-The graph stands for it; what other devices do is compared with it.
+What is served on processors rounds its weights, and would be compared with that.
 """
 
 from __future__ import annotations

@@ -238,6 +238,12 @@ def test_a_missing_and_a_damaged_file_are_named(tmp_path: Path) -> None:
     (tmp_path / "encoder" / CONFIG).unlink()
     with pytest.raises(ModelFileError, match=f"encoder/{CONFIG} is missing"):
         load_motion_generator(tmp_path)
+    (tmp_path / "encoder" / CONFIG).write_text("{")
+    with pytest.raises(ModelFileError, match=f"encoder/{CONFIG} is damaged"):
+        load_motion_generator(tmp_path)
+    (tmp_path / "encoder" / CONFIG).write_text('{"dilations": [1, 2, 4, 8, 16, 1, 2, 4, 8, 16]}')
+    with pytest.raises(ModelFileError, match=r"encoder are not an audio encoder's: 'blocks\.8"):
+        load_motion_generator(tmp_path)
     shutil.copy(DEFAULT_FOLDER / "encoder" / CONFIG, tmp_path / "encoder")
     with pytest.raises(ModelFileError, match=r"denoiser\.onnx is missing"):
         load_motion_generator(tmp_path)

@@ -78,10 +78,8 @@ def _convolve(
     before, taps = len(past) // channels, layer[0].shape[1] // channels
     made = rows // stride
     out, steps = np.empty((made, len(layer[2])), np.float32), np.empty(made, np.float32)
-    seen, rounded = (
-        np.empty(taps * channels, np.float32),
-        np.empty((made, taps * channels), np.int16),
-    )
+    inputs = taps * channels
+    seen, rounded = np.empty(inputs, np.float32), np.empty((made, inputs), np.int16)
     for row in range(made):
         for tap in range(taps):
             place = row * stride + tap * dilation
@@ -98,9 +96,8 @@ def _convolve(
 @_exact
 def encode(
     mel: Floats, state: Floats, down: tuple[Layer, Layer, Layer], strides: NDArray[np.int64],
-    look: Layer, mixed: Layer,
-    norms: tuple[Floats, Floats], dilations: NDArray[np.int64], last: tuple[Floats, Floats],
-    final: Layer,
+    look: Layer, mixed: Layer, norms: tuple[Floats, Floats], dilations: NDArray[np.int64],
+    last: tuple[Floats, Floats], final: Layer,
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """Maps [batch, 4 * frames, 80] and [batch, state] to features and the next state.
 

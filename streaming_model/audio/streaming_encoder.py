@@ -8,9 +8,9 @@ weights are bytes, and a chunk is one call (docs/decisions/0048). The blocks' we
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from streaming_model.errors import ModelFileError
 from streaming_model.integers import Floats, Layer, whole_layer
 
 Stored = Mapping[str, NDArray[np.generic]]
+ReadT = TypeVar("ReadT")
 
 CONFIG: Final = "config.json"  # as diffusers names it and the next
 WEIGHTS: Final = "diffusion_pytorch_model.safetensors"
@@ -42,9 +43,9 @@ class StreamingEncoder:
     """
 
     def __init__(self, folder: Path) -> None:
-        path = folder / WEIGHTS
+        stored = _read(folder / WEIGHTS, load_file)
+        config = _read(folder / CONFIG, lambda path: json.loads(path.read_text("utf-8")))
         try:
-            stored, config = load_file(path), json.loads((folder / CONFIG).read_text("utf-8"))
             self._dilations = np.array(config["dilations"], np.int64)
             down = [f"down.{index}.conv" for index in range(len(_STRIDES))]
             blocks = [f"blocks.{index}" for index in range(len(self._dilations))]
@@ -56,12 +57,10 @@ class StreamingEncoder:
             self._norms = np.stack(gains), np.stack(shifts)
             self._last, self._final = _norm(stored, "norm"), _layer(stored, "out", _AROUND)
             kernels = [stored[f"{name}.weight"].shape for name in down]
-        except FileNotFoundError as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ModelFileError(
-                f"The motion model's file {Path(error.filename or path)} is missing."
+                f"The motion model's files in {folder} are not an audio encoder's: {error}"
             ) from error
-        except (SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise ModelFileError(f"The motion model's file {path} is damaged: {error}") from error
         before = [
             channels * (taps - int(stride))
             for (_, channels, taps), stride in zip(kernels, _STRIDES, strict=True)
@@ -82,6 +81,20 @@ class StreamingEncoder:
             self._look, self._mix, self._norms, self._dilations, self._last, self._final,
         )  # fmt: skip
         return outputs, next_state
+
+
+def _read(path: Path, read: Callable[[Path], ReadT]) -> ReadT:
+    """Returns what `read` reads from a file.
+
+    Raises:
+        ModelFileError: it is missing or damaged.
+    """
+    try:
+        return read(path)
+    except FileNotFoundError as error:
+        raise ModelFileError(f"The motion model's file {path} is missing.") from error
+    except (SafetensorError, ValueError) as error:
+        raise ModelFileError(f"The motion model's file {path} is damaged: {error}") from error
 
 
 def _layer(stored: Stored, name: str, kind: type[np.int8] | type[np.int16]) -> Layer:
