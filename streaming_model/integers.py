@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Whole = NDArray[np.int8] | NDArray[np.int16]
+Kind = type[np.int8] | type[np.int16]
 Layer = tuple[Whole, Floats, Floats]  # weights [outputs, inputs], the scale of each output, bias
 
 MOST: Final = 8191  # steps of a row's scale each way
@@ -21,7 +22,7 @@ _LARGEST_SUM: Final = 2**31 - 1
 _LEAST: Final = 1e-12  # scale of an output whose weights are all 0
 
 
-def whole_layer(weights: Floats, bias: Floats, kind: type[np.int8] | type[np.int16]) -> Layer:
+def whole_layer(weights: Floats, bias: Floats, kind: Kind) -> Layer:
     """Returns a layer with its weights as multiples of a scale.
 
     The scale of an output is the smallest with which its weights are of their kind and its sums

@@ -48,7 +48,7 @@ def test_what_is_served_is_the_network_however_the_sound_is_cut() -> None:
         scores, state = listener.hear(mel[:, 4 * start : 4 * end], state)
         given.append(scores)
     found = np.concatenate(given, axis=1)
-    assert np.linalg.norm(found - wanted) < 0.005 * np.linalg.norm(wanted)
+    assert np.linalg.norm(found - wanted) < 0.0005 * np.linalg.norm(wanted)
     whole, _ = listener.hear(mel, np.zeros((2, listener.state_size), np.float32))
     np.testing.assert_array_equal(whole, found)
 

@@ -14,6 +14,7 @@ import torch
 
 from streaming_model.audio.features import stream_features
 from streaming_model.audio.streaming_encoder import StreamingEncoder
+from streaming_model.integers import Kind
 from streaming_model.motion.denoiser import DenoiserInputs
 from streaming_model.motion.networks import DEFAULT_FOLDER, Condition, MotionNetworks
 from streaming_model.motion.pipeline import MotionPipeline
@@ -111,9 +112,17 @@ def test_the_graphs_read_the_pipelines_weights() -> None:
         onnxruntime.InferenceSession(str(graph))
 
 
-@pytest.mark.parametrize(("name", "most"), [("encoder", 0.01), ("listener", 0.005)])
-def test_what_is_served_hears_what_the_graph_does(name: str, most: float) -> None:
-    served = StreamingEncoder(DEFAULT_FOLDER / name)
+@pytest.mark.parametrize(
+    ("name", "blocks", "most"),
+    [
+        ("encoder", np.int8, 0.01),
+        ("encoder", np.int16, 0.001),
+        ("listener", np.int8, 0.005),
+        ("listener", np.int16, 0.0005),
+    ],
+)
+def test_what_is_served_hears_what_the_graph_does(name: str, blocks: Kind, most: float) -> None:
+    served = StreamingEncoder(DEFAULT_FOLDER / name, blocks=blocks)
     mel = stream_features(np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32))
     state = np.zeros((1, served.state_size), np.float32)
     graph = onnxruntime.InferenceSession(str(DEFAULT_FOLDER / f"{name}.onnx"))

@@ -7,7 +7,7 @@ import pytest
 
 from streaming_model.audio.bands import log_bands, means
 from streaming_model.integer_loops import multiply, round_row
-from streaming_model.integers import MOST, whole_layer
+from streaming_model.integers import MOST, Kind, whole_layer
 from streaming_model.motion.noise import Purpose, smooth_noise
 from streaming_model.motion.small_networks import likelihoods, looked
 from streaming_model.motion.style import MotionStyle
@@ -50,9 +50,7 @@ def test_a_stream_gives_the_same_bits_in_a_batch_and_a_frame_beside_others() -> 
 
 @pytest.mark.parametrize("kind", [np.int8, np.int16])
 @pytest.mark.parametrize("size", [1, 3, 16, 768, 5000])
-def test_a_layer_in_whole_numbers_is_nearly_the_layer(
-    kind: type[np.int8] | type[np.int16], size: int
-) -> None:
+def test_a_layer_in_whole_numbers_is_nearly_the_layer(kind: Kind, size: int) -> None:
     rng = np.random.default_rng(size)
     weights = rng.normal(0, 1, (7, size)).astype(np.float32)
     weights[3], weights[4] = 0, 1  # one that says nothing, and the largest sum there is

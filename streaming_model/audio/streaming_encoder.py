@@ -2,7 +2,7 @@
 
 At the two frames of a chunk an encoder costs what its weights weigh and what its calls are: here
 weights are bytes, and a chunk is one call (docs/decisions/0048). The blocks' weights are rounded to
-8 bits; what leads to them and out of them, which most of an error would come of, to 16.
+8 bits or 16; what leads to them and out of them, which most of an error would come of, to 16.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from streaming_model.errors import ModelFileError
-from streaming_model.integers import Floats, Layer, whole_layer
+from streaming_model.integers import Floats, Kind, Layer, whole_layer
 
 Stored = Mapping[str, NDArray[np.generic]]
 ReadT = TypeVar("ReadT")
@@ -26,7 +26,6 @@ ReadT = TypeVar("ReadT")
 CONFIG: Final = "config.json"  # as diffusers names it and the next
 WEIGHTS: Final = "diffusion_pytorch_model.safetensors"
 _STRIDES: Final = np.array([1, 2, 2])  # of the layers that lead to the blocks
-_BLOCKS, _AROUND = np.int8, np.int16
 
 
 class StreamingEncoder:
@@ -34,6 +33,7 @@ class StreamingEncoder:
 
     Args:
         folder: of an `AudioEncoder` in diffusers' form.
+        blocks: what the weights of its blocks are rounded to.
 
     Attributes:
         state_size: how many numbers a stream remembers.
@@ -42,20 +42,20 @@ class StreamingEncoder:
         ModelFileError: a file is missing or damaged.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, blocks: Kind = np.int8) -> None:
         stored = _read(folder / WEIGHTS, load_file)
         config = _read(folder / CONFIG, lambda path: json.loads(path.read_text("utf-8")))
         try:
             self._dilations = np.array(config["dilations"], np.int64)
             down = [f"down.{index}.conv" for index in range(len(_STRIDES))]
-            blocks = [f"blocks.{index}" for index in range(len(self._dilations))]
-            first, second, third = (_layer(stored, name, _AROUND) for name in down)
+            names = [f"blocks.{index}" for index in range(len(self._dilations))]
+            first, second, third = (_layer(stored, name, np.int16) for name in down)
             self._down = first, second, third
-            self._look = _layers(stored, [f"{block}.look.conv" for block in blocks])
-            self._mix = _layers(stored, [f"{block}.mix" for block in blocks])
-            gains, shifts = zip(*(_norm(stored, f"{block}.norm") for block in blocks), strict=True)
+            self._look = _layers(stored, [f"{name}.look.conv" for name in names], blocks)
+            self._mix = _layers(stored, [f"{name}.mix" for name in names], blocks)
+            gains, shifts = zip(*(_norm(stored, f"{name}.norm") for name in names), strict=True)
             self._norms = np.stack(gains), np.stack(shifts)
-            self._last, self._final = _norm(stored, "norm"), _layer(stored, "out", _AROUND)
+            self._last, self._final = _norm(stored, "norm"), _layer(stored, "out", np.int16)
             kernels = [stored[f"{name}.weight"].shape for name in down]
         except (KeyError, TypeError, ValueError) as error:
             raise ModelFileError(
@@ -97,7 +97,7 @@ def _read(path: Path, read: Callable[[Path], ReadT]) -> ReadT:
         raise ModelFileError(f"The motion model's file {path} is damaged: {error}") from error
 
 
-def _layer(stored: Stored, name: str, kind: type[np.int8] | type[np.int16]) -> Layer:
+def _layer(stored: Stored, name: str, kind: Kind) -> Layer:
     """Returns a layer or a convolution, whose inputs are its taps' channels, the oldest first."""
     weights = _single(stored, f"{name}.weight")
     if weights.ndim > 2:  # [outputs, channels, taps]
@@ -105,9 +105,9 @@ def _layer(stored: Stored, name: str, kind: type[np.int8] | type[np.int16]) -> L
     return whole_layer(weights, _single(stored, f"{name}.bias"), kind)
 
 
-def _layers(stored: Stored, names: Sequence[str]) -> Layer:
+def _layers(stored: Stored, names: Sequence[str], kind: Kind) -> Layer:
     """Returns the layers of all blocks, [blocks, ...]."""
-    weights, scales, bias = zip(*(_layer(stored, name, _BLOCKS) for name in names), strict=True)
+    weights, scales, bias = zip(*(_layer(stored, name, kind) for name in names), strict=True)
     return np.stack(weights), np.stack(scales), np.stack(bias)
 
 
