@@ -2,17 +2,19 @@
 
     python tools/test.py [--workers N] [pytest's arguments]
 
-Most of the time of tests is waiting, so two processes take little more than half of it. A browser
-beside another, or beside a server of real time, would starve both on two cores. With a `-m` of
-one's own it is one run, one test after the other. Those that last (soak) or start Ray's processes
-(ray) run only so.
+Most of the time of tests is waiting, so two processes take little more than half of it; each
+computes in one thread, for two of each would wait for one another. A browser beside another, or
+beside a server of real time, would starve both on two cores. With a `-m` of one's own it is one
+run, one test after the other. Those that last (soak) or start Ray's processes (ray) run only so.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 
 _NOTHING_TO_RUN = 5  # pytest's exit status when no test was collected
 
@@ -25,17 +27,21 @@ def main() -> int:
     if any(word.startswith("-m") for word in rest):
         return _pytest(rest)
     split = ["-n", str(options.workers), "--dist", "loadfile"]
+    beside, alone = (
+        "not browser and not alone and not soak and not ray",
+        "(browser or alone) and not soak and not ray",
+    )
     found = [
-        _pytest([*split, "-m", "not browser and not alone and not soak and not ray", *rest]),
-        _pytest(["-m", "(browser or alone) and not soak and not ray", *rest]),
+        _pytest([*split, "-m", beside, *rest], env={**os.environ, "OMP_NUM_THREADS": "1"}),
+        _pytest(["-m", alone, *rest]),
     ]
     if set(found) == {_NOTHING_TO_RUN}:
         return _NOTHING_TO_RUN
     return next((status for status in found if status not in (0, _NOTHING_TO_RUN)), 0)
 
 
-def _pytest(words: list[str]) -> int:
-    return subprocess.run([sys.executable, "-m", "pytest", *words]).returncode
+def _pytest(words: list[str], *, env: Mapping[str, str] | None = None) -> int:
+    return subprocess.run([sys.executable, "-m", "pytest", *words], env=env).returncode
 
 
 if __name__ == "__main__":
