@@ -1,7 +1,4 @@
-"""The encoder's graph in single precision: what a device makes is compared with it.
-
-What is served on processors rounds its weights, and would be compared with that.
-"""
+"""An encoder's graph, in single precision: what is served on processors rounds its weights."""
 
 from __future__ import annotations
 

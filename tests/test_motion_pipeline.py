@@ -20,6 +20,7 @@ from streaming_model.motion.networks import DEFAULT_FOLDER, Condition, MotionNet
 from streaming_model.motion.pipeline import MotionPipeline
 from streaming_model.motion.sampler import sample
 from streaming_model.motion_space import MOTION_SIZE
+from tests.exact_encoder import ExactEncoder
 
 pytestmark = pytest.mark.model
 
@@ -125,7 +126,6 @@ def test_what_is_served_hears_what_the_graph_does(name: str, blocks: Kind, most:
     served = StreamingEncoder(DEFAULT_FOLDER / name, blocks=blocks)
     mel = stream_features(np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32))
     state = np.zeros((1, served.state_size), np.float32)
-    graph = onnxruntime.InferenceSession(str(DEFAULT_FOLDER / f"{name}.onnx"))
-    exact = graph.run(None, {"mel": mel[None], "state": state})
+    exact = ExactEncoder(DEFAULT_FOLDER / name).encode(mel[None], state)
     for given, wanted in zip(served.encode(mel[None], state), exact, strict=True):
         assert np.linalg.norm(given - wanted) < most * np.linalg.norm(wanted)
