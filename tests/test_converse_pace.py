@@ -65,6 +65,7 @@ def silences(sound: NDArray[np.float32]) -> list[float]:
     return [gap / 100 for gap in gaps if gap]
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("seconds", [0.05, 0.3])
 async def test_between_two_sentences_is_the_voices_own_pause(
     tmp_path: Path, seconds: float

@@ -149,6 +149,7 @@ async def running(rigs: Sequence[Rig]) -> AsyncIterator[VirtualClock]:
             task.cancel()
 
 
+@pytest.mark.wide
 async def test_after_a_thousand_interruptions_nothing_old_is_heard_for_long() -> None:
     """Before the first sound, in it, between sentences and after the last one."""
     clock = ManyClocks()

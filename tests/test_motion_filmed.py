@@ -19,6 +19,7 @@ from streaming_model.motion import MotionGenerator, MotionStyle, load_motion_gen
 from streaming_model.motion.filmed import FILE, OFFSETS, PAST, FilmedMouth, load_filmed, mean_mel
 from streaming_model.motion.networks import DEFAULT_FOLDER, MotionNetworks
 from streaming_model.motion_space import INDEX, MOTION_SIZE
+from training import filmed_stage
 from training.captured import Captured
 from training.filmed_stage import (
     FilmedTask,
@@ -34,6 +35,13 @@ Floats = NDArray[np.float32]
 JAW, CLOSE, PUCKER = INDEX["jawOpen"], INDEX["mouthClose"], INDEX["mouthPucker"]
 SEEN = np.isin(np.arange(MOTION_SIZE), [JAW, PUCKER])
 AUDIO = 6
+
+
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes like these teach as well in few copies and small batches."""
+    monkeypatch.setattr(filmed_stage, "COPIES", 2)
+    monkeypatch.setattr(filmed_stage, "_BATCH", 128)
 
 
 def saved(folder: Path, *, seed: int = 0) -> tuple[FilmedTask, FilmedMouth]:
@@ -178,6 +186,8 @@ def take(seed: int, *, weight: float = 1.0) -> Take:
     return Take((Hearing(heard, mouth),), weight)
 
 
+@pytest.mark.wide
+@pytest.mark.usefixtures("quickly")
 def test_it_learns_what_takes_have_in_common() -> None:
     takes = [take(0), take(1), take(2, weight=0.5)]
     errors = left_out_errors(takes, seed=0, checks=(50, 400))
@@ -187,6 +197,7 @@ def test_it_learns_what_takes_have_in_common() -> None:
     assert mouth_error(first, takes[0]) == mouth_error(again, takes[0])
 
 
+@pytest.mark.usefixtures("quickly")
 def test_a_take_that_does_not_count_teaches_nothing() -> None:
     wrong = Take((Hearing(take(5).hearings[0].heard, np.full((400, 2), 0.9, np.float32)),), 0.0)
     (task,) = train_filmed([take(0), wrong], checks=(300,), seed=0, puckers=True)
@@ -195,6 +206,8 @@ def test_a_take_that_does_not_count_teaches_nothing() -> None:
     assert abs(float(given.mean()) - 0.4) < 0.05
 
 
+@pytest.mark.wide
+@pytest.mark.usefixtures("quickly")
 def test_two_ways_to_round_lips_are_told_and_not_heard() -> None:
     """The same sound moves one number in some takes, and the other one in the others."""
     takes = []
@@ -220,6 +233,7 @@ def item(rng: np.random.Generator, *, moves: int) -> Captured:
     return Captured(sound.astype(np.float32), motion, SEEN)
 
 
+@pytest.mark.usefixtures("quickly")
 @pytest.mark.parametrize("most", [JAW, PUCKER])
 def test_lips_are_rounded_as_in_most_of_the_film(
     tmp_path: Path, most: int, capsys: pytest.CaptureFixture[str]
@@ -233,6 +247,7 @@ def test_lips_are_rounded_as_in_most_of_the_film(
     assert f"5 of 5 steps, {told}\n" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("quickly")
 def test_one_command_fits_it_to_takes(tmp_path: Path) -> None:
     folder = tmp_path / "weights"
     shutil.copytree(DEFAULT_FOLDER / "encoder", folder / "encoder")

@@ -102,6 +102,7 @@ def served(program: Path, folder: Path) -> Iterator[str]:
             running.kill()
 
 
+@pytest.mark.wide
 @pytest.mark.model
 def test_an_installed_wheel_serves_the_page_and_speaks(installed: Path, tmp_path: Path) -> None:
     where = subprocess.run(
