@@ -21,7 +21,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-WARM_UP = "from streaming_model.avatar import Avatar; Avatar.from_image()"
+# Each compiles its loops and keeps them for the first start; they share none that takes long.
+WARM_UPS = (
+    "from streaming_model.avatar import Avatar; Avatar.from_image()",
+    "import numpy; from streaming_model import motion; "
+    "from streaming_model.media import AudioChunk; "
+    "block = motion.load_motion_generator(); second = numpy.zeros(16_000, numpy.float32); "
+    "block.step([block.start()], [AudioChunk(0, second)])",
+)
 TORCH = "torch==2.13.0"  # exact: a range fetches several GB of CUDA packages
 
 
@@ -42,11 +49,19 @@ def main() -> int:
     say("installing the pinned packages (some hundred MB the first time)")
     pip("install", "--require-hashes", "--no-deps", "-r", str(requirements(dev=options.dev)))
     pip("install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
-    say("compiling what draws (half a minute the first time)")
-    subprocess.run([str(PYTHON), "-c", WARM_UP], cwd=ROOT, check=True)
+    say("compiling what draws and what moves (half a minute the first time)")
+    warm_up()
     if options.browser:
         install_chromium()
     return 0
+
+
+def warm_up() -> None:
+    """Compiles all loops, on two cores; raises CalledProcessError where that fails."""
+    commands = [[str(PYTHON), "-c", words] for words in WARM_UPS]
+    for process in [subprocess.Popen(command, cwd=ROOT) for command in commands]:
+        if process.wait() != 0:
+            raise subprocess.CalledProcessError(process.returncode, process.args)
 
 
 def say(text: str) -> None:

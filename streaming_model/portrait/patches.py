@@ -118,7 +118,12 @@ def _peel(
     far: float,
 ) -> None:
     """Fills what is sought from the rim inwards, each pixel from the likest of all `sources`."""
-    now = np.where(is_sought, np.float32(0), trust)
+    # Numbers one by one: to lay arrays over each other takes numba seconds more to compile.
+    now = trust.copy()
+    for y in range(trust.shape[0]):
+        for x in range(trust.shape[1]):
+            if is_sought[y, x]:
+                now[y, x] = 0
     for t in range(len(targets)):
         y, x = targets[t]
         least = np.float32(NONE)
@@ -126,9 +131,10 @@ def _peel(
             found = _unlikeness(canvas, now, y, x, sources[s, 0], sources[s, 1], far, least)
             if found < least:
                 least = found
-                field[y, x] = sources[s]
+                field[y, x, 0], field[y, x, 1] = sources[s]
         if is_sought[y, x]:
-            canvas[y, x] = canvas[field[y, x, 0], field[y, x, 1]]
+            for channel in range(canvas.shape[2]):
+                canvas[y, x, channel] = canvas[field[y, x, 0], field[y, x, 1], channel]
             now[y, x] = trust[y, x]
 
 
@@ -169,7 +175,7 @@ def _find_lost(usable: NDArray[np.bool_], targets: Ints, sources: Ints, field: I
         if field[y, x, 0] >= 0:
             continue
         seed = _next(seed)
-        field[y, x] = sources[seed % uint64(len(sources))]
+        field[y, x, 0], field[y, x, 1] = sources[seed % uint64(len(sources))]
         for dy, dx in ((-1, 0), (0, -1)):
             ny, nx = max(y + dy, 0), max(x + dx, 0)
             sy, sx = field[ny, nx, 0] - dy, field[ny, nx, 1] - dx

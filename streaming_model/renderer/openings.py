@@ -123,7 +123,8 @@ def with_hems(
     """
     count = len(pixels)
     out = np.empty((count + len(across), 2), np.float32)
-    out[:count] = pixels
+    for row in range(count):
+        out[row, 0], out[row, 1] = pixels[row]
     for row in range(len(across)):
         edge = pixels[int(across[row, 0])]
         first, second = pixels[int(across[row, 1])], pixels[int(across[row, 2])]

@@ -217,8 +217,9 @@ def reduce_and_blur(
                 row[(width + reach + x) * 3 + channel] = row[(width + reach - 1) * 3 + channel]
         _tap_row(across[y + reach], row, taps)
     for y in range(reach):
-        across[y] = across[reach]
-        across[height + reach + y] = across[height + reach - 1]
+        for i in range(width * 3):
+            across[y, i] = across[reach, i]
+            across[height + reach + y, i] = across[height + reach - 1, i]
     for y in range(height):
         line, weight = flat[y], taps[0]
         middle = across[y + reach]

@@ -97,7 +97,8 @@ def _smooth(
                     moved[v, axis] = points[v, axis] + lack[v] * change
         for v in range(len(points)):
             if lack[v] > 0.0:
-                points[v] = moved[v]
+                for axis in range(3):
+                    points[v, axis] = moved[v, axis]
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
