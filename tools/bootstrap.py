@@ -59,9 +59,11 @@ def main() -> int:
 def warm_up() -> None:
     """Compiles all loops, on two cores; raises CalledProcessError where that fails."""
     commands = [[str(PYTHON), "-c", words] for words in WARM_UPS]
-    for process in [subprocess.Popen(command, cwd=ROOT) for command in commands]:
-        if process.wait() != 0:
-            raise subprocess.CalledProcessError(process.returncode, process.args)
+    running = [subprocess.Popen(command, cwd=ROOT) for command in commands]
+    for process in running:
+        process.wait()
+    for process in running:
+        subprocess.CompletedProcess(process.args, process.returncode).check_returncode()
 
 
 def say(text: str) -> None:
